@@ -1,0 +1,11 @@
+import type { Access } from "../forge.ts";
+
+/** What each phase's token may do. Their union is what app.yml asks for; a test compares both. */
+export const accessPermissions = {
+  report: { metadata: "read", contents: "read", issues: "write", pull_requests: "read" },
+  read: { contents: "read", metadata: "read" },
+  publish: { metadata: "read", contents: "write", issues: "write", pull_requests: "write" },
+} as const satisfies Record<Access, Record<string, "read" | "write">>;
+
+/** The webhook events that src/triggers.ts answers. */
+export const webhookEvents = ["issues", "pull_request_review"] as const;

@@ -1,0 +1,172 @@
+import type { Redis } from "ioredis";
+import { mayWrite } from "./forge.ts";
+import type { CodeHost, Forge } from "./forge.ts";
+import type { Inbox } from "./inbox.ts";
+import { runIdOf, snapshotHash, subjectKey } from "./job.ts";
+import type { Actor, IntakeJob, RepoRef, RunJob, Subject, TaskText } from "./job.ts";
+import { withLock } from "./lock.ts";
+import type { Log } from "./log.ts";
+import { redisPrefix, within } from "./queue.ts";
+import type { Queues } from "./queue.ts";
+import { parseSettings, settingsPath } from "./settings.ts";
+import type { Settings } from "./settings.ts";
+import { isTerminal, parseStatus, renderStatus, statusMark } from "./status.ts";
+import { inlineText } from "./text.ts";
+import { branchPrefix, triggerLabel } from "./triggers.ts";
+
+export interface IntakeDeps {
+  host: CodeHost;
+  queues: Queues;
+  inbox: Inbox;
+  log: Log;
+}
+type Accepted = Exclude<IntakeJob, { kind: "sweep" }>;
+
+/** Decides about one accepted event: a refusal, a stop, or a status comment and a run. Safe to repeat. */
+export async function handleIntake(job: Accepted, deps: IntakeDeps): Promise<void> {
+  const where = job.kind === "review" ? job.branch.slice(branchPrefix.length) : `issue-${job.issue}`;
+  await withLock(deps.queues.redis, `intake-${job.repo.id}-${where}`, 20_000, () => {
+    switch (job.kind) {
+      case "label":
+        return onLabel(job, deps);
+      case "review":
+        return onReview(job, deps);
+      case "stop":
+        return onStop(job, deps);
+    }
+  });
+}
+
+async function onLabel(job: Extract<Accepted, { kind: "label" }>, deps: IntakeDeps): Promise<void> {
+  const forge = deps.host.forge(job.repo, "report");
+  const [issue, event] = await Promise.all([forge.issue(job.issue), forge.labelEvent(job.issue, triggerLabel)]);
+  // Webhooks arrive late and out of order: what GitHub says now decides.
+  if (issue.isPull || issue.state !== "open" || !issue.labels.includes(triggerLabel)) return;
+  const actor = event?.actor ?? job.actor;
+  if (actor === undefined) return;
+
+  const subject: Subject = { kind: "issue", number: issue.number };
+  const trigger = event === undefined ? `delivery-${job.delivery}` : `label-${event.id}`;
+  if (!mayWrite(await forge.permission(actor.login))) {
+    await refuse(forge, { number: issue.number, trigger, actor });
+    await forge.removeLabel(issue.number, triggerLabel);
+    return;
+  }
+  const text = job.text ?? { title: issue.title, body: issue.body };
+  await startRun({ forge, deps, number: issue.number, run: newRun(job.repo, subject, actor, trigger), text });
+}
+
+async function onReview(job: Extract<Accepted, { kind: "review" }>, deps: IntakeDeps): Promise<void> {
+  const forge = deps.host.forge(job.repo, "report");
+  const [pull, review] = await Promise.all([forge.pull(job.pull), forge.review(job.pull, job.review)]);
+  if (!pull.ours || pull.state !== "open") return;
+  if (review.body.trim() === "" && review.comments.length === 0) return;
+
+  const subject: Subject = { kind: "review", pull: job.pull, review: job.review, branch: pull.head.branch };
+  const trigger = `review-${job.review}`;
+  if (!mayWrite(await forge.permission(job.actor.login))) {
+    await refuse(forge, { number: job.pull, trigger, actor: job.actor });
+    return;
+  }
+  await startRun({ forge, deps, number: job.pull, run: newRun(job.repo, subject, job.actor, trigger) });
+}
+
+async function onStop(job: Extract<Accepted, { kind: "stop" }>, deps: IntakeDeps): Promise<void> {
+  const { queues, inbox, host } = deps;
+  const runId = await currentRun(queues.redis, job.repo, `issue-${job.issue}`);
+  if (runId === undefined) return;
+  const forge = host.forge(job.repo, "report");
+  const [issue, ours] = await Promise.all([forge.issue(job.issue), host.app()]);
+  const stillWanted = issue.state === "open" && issue.labels.includes(triggerLabel);
+  if (stillWanted || job.actor.login === ours.botLogin) return;
+
+  await inbox.send(runId, { kind: "stop", by: job.actor.login, reason: job.reason });
+  if (!(await queues.removeWaiting(runId))) return;
+  const status = parseStatus((await forge.findComment(job.issue, statusMark))?.body ?? "");
+  if (status === undefined || isTerminal(status.state)) return;
+  const header = `Stopped by ${inlineText(job.actor.login)}: ${job.reason}`;
+  await forge.ensureComment(
+    job.issue,
+    statusMark,
+    renderStatus({ ...status, state: "cancelled" }, header, ["The run had not started."]),
+  );
+  await inbox.delete(runId);
+}
+
+interface Start {
+  forge: Forge;
+  deps: IntakeDeps;
+  /** The issue or pull request that carries the status comment. */
+  number: number;
+  run: RunJob;
+  text?: TaskText;
+}
+
+async function startRun({ forge, deps, number, run, text }: Start): Promise<void> {
+  const status = parseStatus((await forge.findComment(number, statusMark))?.body ?? "");
+  if (status?.trigger === run.trigger && isTerminal(status.state)) return;
+  const snapshot = text === undefined ? {} : { snapshot: snapshotHash(text) };
+  const marker = { run: run.runId, trigger: run.trigger, ...snapshot };
+  const settings = await readSettings(forge);
+  if (!settings.ok) {
+    const lines = [
+      settings.problems.map((problem) => `- ${problem}`).join("\n"),
+      "Mend the file on the default branch and set the label again.",
+    ];
+    await forge.ensureComment(
+      number,
+      statusMark,
+      renderStatus({ ...marker, state: "needs-input" }, `\`${settingsPath}\` cannot be used`, lines),
+    );
+    return;
+  }
+  if (
+    status !== undefined &&
+    !isTerminal(status.state) &&
+    status.run !== run.runId &&
+    (await deps.queues.isLive(status.run))
+  ) {
+    // Another trigger's run works on the same branch: a label run covers a second label; a review waits for its turn.
+    if (run.subject.kind === "issue") return;
+  } else if (status?.run !== run.runId) {
+    const lines = [
+      `Asked for by ${inlineText(run.actor.login)}. I work on the text as it stands now; later edits do not reach the run.`,
+    ];
+    await forge.ensureComment(number, statusMark, renderStatus({ ...marker, state: "queued" }, "Queued", lines));
+  }
+  if (text !== undefined) await deps.inbox.send(run.runId, { kind: "task", ...text });
+  await setCurrentRun(deps.queues.redis, run);
+  await deps.queues.addRun(run);
+}
+
+/** The settings on the default branch; the built-in defaults when there is no file. */
+export async function readSettings(
+  forge: Forge,
+): Promise<{ ok: true; settings: Settings } | { ok: false; problems: string[] }> {
+  const { defaultBranch } = await forge.repository();
+  return parseSettings((await forge.readFile(settingsPath, defaultBranch)) ?? "");
+}
+
+async function refuse(
+  forge: Forge,
+  { number, trigger, actor }: { number: number; trigger: string; actor: Actor },
+): Promise<void> {
+  const mark = `<!-- agent-fix:refused ${trigger} -->`;
+  const body = `${mark}\nOnly people with write access can start me, so I leave this as it is. Somebody with write access can set the label \`${triggerLabel}\`. (Asked by ${inlineText(actor.login)}.)`;
+  await forge.ensureComment(number, mark, body);
+}
+
+/** The job that a trigger asks for. */
+export function newRun(repo: RepoRef, subject: Subject, actor: Actor, trigger: string): RunJob {
+  return { runId: runIdOf(repo, subject, trigger), repo, subject, actor, trigger };
+}
+
+const currentKey = (repo: RepoRef, key: string) => `${redisPrefix}:current:${repo.id}:${key}`;
+
+async function setCurrentRun(redis: Redis, run: RunJob): Promise<void> {
+  await within(3000, redis.set(currentKey(run.repo, subjectKey(run.subject)), run.runId, "EX", 7 * 24 * 3600));
+}
+
+async function currentRun(redis: Redis, repo: RepoRef, key: string): Promise<string | undefined> {
+  return (await within(3000, redis.get(currentKey(repo, key)))) ?? undefined;
+}

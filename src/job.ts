@@ -1,0 +1,81 @@
+import { createHash } from "node:crypto";
+import { z } from "zod";
+
+/** A repository as an installation sees it; what every job names first. */
+const repoRef = z.object({ id: z.number(), owner: z.string(), name: z.string(), installationId: z.number() });
+export type RepoRef = z.infer<typeof repoRef>;
+
+const actor = z.object({ id: z.number(), login: z.string() });
+export type Actor = z.infer<typeof actor>;
+
+const text = z.object({ title: z.string(), body: z.string() });
+/** The task as it stood when it was asked for. */
+export type TaskText = z.infer<typeof text>;
+
+/** What waits in the intake queue: one accepted event, with the signed text, removed when done. */
+export const intakeJob = z.discriminatedUnion("kind", [
+  z.object({
+    kind: z.literal("label"),
+    delivery: z.string(),
+    repo: repoRef,
+    issue: z.number(),
+    actor: actor.optional(),
+    text: text.optional(),
+  }),
+  z.object({
+    kind: z.literal("review"),
+    delivery: z.string(),
+    repo: repoRef,
+    pull: z.number(),
+    review: z.number(),
+    actor,
+    branch: z.string(),
+  }),
+  z.object({
+    kind: z.literal("stop"),
+    delivery: z.string(),
+    repo: repoRef,
+    issue: z.number(),
+    actor,
+    reason: z.enum(["label removed", "issue closed"]),
+  }),
+  z.object({ kind: z.literal("sweep") }),
+]);
+export type IntakeJob = z.infer<typeof intakeJob>;
+
+/** What a run is about; its lock, and where its answer stands. */
+const subject = z.discriminatedUnion("kind", [
+  z.object({ kind: z.literal("issue"), number: z.number() }),
+  z.object({ kind: z.literal("review"), pull: z.number(), review: z.number(), branch: z.string() }),
+  z.object({ kind: z.literal("task"), key: z.string() }),
+]);
+export type Subject = z.infer<typeof subject>;
+
+/** What waits in the runs queue: ids and the actor, never text. */
+export const runJob = z.object({ runId: z.string(), repo: repoRef, subject, actor, trigger: z.string() });
+export type RunJob = z.infer<typeof runJob>;
+
+/** The same trigger gives the same run, however often and from whichever process it is asked for. */
+export function runIdOf(repo: RepoRef, subject: Subject, trigger: string): string {
+  const hash = createHash("sha256")
+    .update([repo.id, subjectKey(subject), trigger].join("\n"))
+    .digest();
+  return hash.subarray(0, 10).toString("hex");
+}
+
+/** One name per branch: two runs with the same key never work at once. */
+export function subjectKey(subject: Subject): string {
+  switch (subject.kind) {
+    case "issue":
+      return `issue-${subject.number}`;
+    case "review":
+      return subject.branch.replace(/^agent-fix\//, "").replaceAll("/", "-");
+    case "task":
+      return `task-${subject.key}`;
+  }
+}
+
+/** The hash of the text that a run works on; stands in the status comment's marker. */
+export function snapshotHash(task: TaskText): string {
+  return createHash("sha256").update(`${task.title}\n\n${task.body}`).digest("hex").slice(0, 16);
+}

@@ -1,0 +1,123 @@
+import { Queue } from "bullmq";
+import { Redis } from "ioredis";
+import { OutageError, messageOf } from "./errors.ts";
+import { intakeJob, runJob, subjectKey } from "./job.ts";
+import type { IntakeJob, RunJob } from "./job.ts";
+
+/** Every key lies under this hash tag, so that Redis Cluster keeps them on one node. */
+export const redisPrefix = "{agent-fix}";
+
+/**
+ * The two queues that carry the work. `addIntake` settles within 3 s, also when Redis hangs, and has stored the job
+ * durably when it resolves.
+ */
+export interface Queues {
+  addIntake(job: IntakeJob, id: string): Promise<void>;
+  /** False when a run with the same id or on the same subject already waits or works. */
+  addRun(job: RunJob): Promise<boolean>;
+  /** Takes a run out that has not started; false when it works already or is gone. */
+  removeWaiting(runId: string): Promise<boolean>;
+  isLive(runId: string): Promise<boolean>;
+  scheduleSweep(everyMs: number): Promise<void>;
+  ping(): Promise<void>;
+  redis: Redis;
+  close(): Promise<void>;
+}
+
+/** `unix:///path`, `/path` or `redis://...`. `producer` fails fast; `worker` waits for Redis to come back. */
+export function connectRedis(url: string, kind: "producer" | "worker"): Redis {
+  const address = url.startsWith("unix://") ? url.slice("unix://".length) : url;
+  const patient = { maxRetriesPerRequest: null, retryStrategy: (times: number) => Math.min(times * 200, 5000) };
+  // A hung Redis answers nothing and reports nothing: only a command time-out ends the wait.
+  const fast = { maxRetriesPerRequest: 1, enableOfflineQueue: false, commandTimeout: 2000, connectTimeout: 2000 };
+  const redis = new Redis(address, kind === "worker" ? patient : { ...fast, retryStrategy: patient.retryStrategy });
+  // Without a listener an outage would end the process; the outage itself is reported by whoever asked.
+  redis.on("error", () => {});
+  return redis;
+}
+
+export function createQueues(redis: Redis): Queues {
+  const options = { connection: redis, prefix: redisPrefix, streams: { events: { maxLen: 1000 } } };
+  const intake = new Queue<IntakeJob>("intake", options);
+  const runs = new Queue<RunJob>("runs", options);
+  intake.on("error", () => {});
+  runs.on("error", () => {});
+
+  return {
+    redis,
+    async addIntake(job, id) {
+      const parsed = intakeJob.parse(job);
+      await within(
+        3000,
+        intake.add(parsed.kind, parsed, { jobId: safeId(id), removeOnComplete: true, removeOnFail: 200, ...retries }),
+      );
+    },
+    async addRun(job) {
+      const parsed = runJob.parse(job);
+      const lock = `${parsed.repo.id}-${subjectKey(parsed.subject)}${parsed.subject.kind === "review" ? `-${parsed.subject.review}` : ""}`;
+      const before = await runs.getJob(parsed.runId);
+      if (before !== undefined) return false;
+      const added = await runs.add(parsed.subject.kind, parsed, {
+        jobId: parsed.runId,
+        deduplication: { id: lock },
+        priority: priorities[parsed.subject.kind],
+        removeOnComplete: { age: 3600 },
+        removeOnFail: { age: 24 * 3600 },
+        attempts: 1,
+      });
+      return added.id === parsed.runId;
+    },
+    async removeWaiting(runId) {
+      const job = await runs.getJob(runId);
+      if (job === undefined || (await job.isActive())) return false;
+      await job.remove();
+      return true;
+    },
+    async isLive(runId) {
+      const state = await runs.getJobState(runId);
+      return state !== "unknown" && state !== "completed" && state !== "failed";
+    },
+    async scheduleSweep(everyMs) {
+      await intake.upsertJobScheduler(
+        "sweep",
+        { every: everyMs },
+        { name: "sweep", data: { kind: "sweep" }, opts: { removeOnComplete: true, removeOnFail: 10 } },
+      );
+    },
+    async ping() {
+      await within(1000, redis.ping());
+    },
+    async close() {
+      await Promise.allSettled([within(2000, intake.close()), within(2000, runs.close())]);
+      redis.disconnect();
+    },
+  };
+}
+
+const retries = { attempts: 8, backoff: { type: "exponential", delay: 1000, jitter: 0.5 } } as const;
+const priorities = { issue: 1, review: 2, task: 3 } as const;
+
+/** Bounds a wait on Redis; throws OutageError. */
+export async function within<T>(ms: number, work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(
+      () =>
+        reject(new OutageError(`Redis did not answer within ${ms} ms. Look at REDIS_URL and at the server's load.`)),
+      ms,
+    );
+  });
+  try {
+    return await Promise.race([work, late]);
+  } catch (cause) {
+    if (cause instanceof OutageError) throw cause;
+    throw new OutageError(`Redis refused: ${messageOf(cause)}`, { cause });
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+// BullMQ refuses a job id with a colon and one of digits only.
+function safeId(id: string): string {
+  return `e-${id.replaceAll(/[^\w-]/g, "-")}`;
+}

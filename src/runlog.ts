@@ -1,0 +1,142 @@
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readdirSync,
+  truncateSync,
+  writeSync,
+} from "node:fs";
+import { join } from "node:path";
+import type { RunJob, TaskText } from "./job.ts";
+
+/** What a run tells about itself, in order; intent before an effect, result after it. */
+export type RunEvent =
+  | { type: "claimed"; epoch: number; job: RunJob }
+  | { type: "released" }
+  | ({ type: "snapshot"; hash: string } & TaskText)
+  | { type: "base"; branch: string; commit: string }
+  | { type: "environment"; image: string; digest: string; setup: string[]; checks: string[]; from: string }
+  | { type: "setup"; ok: boolean; ms: number; output: string }
+  | { type: "token.minted"; purpose: string; expires: string }
+  | { type: "token.revoked"; purpose: string }
+  | { type: "checks"; leg: "base" | "head"; results: CheckSummary[] }
+  | { type: "attempt"; round: number }
+  | { type: "model.intent"; step: number }
+  | { type: "model.result"; step: number; calls: number; text: string; usage: Usage; ms: number }
+  | { type: "tool.intent"; step: number; name: string; summary: string }
+  | { type: "tool.result"; step: number; name: string; ok: boolean; ms: number; bytes: number }
+  | { type: "plan"; items: string[] }
+  | { type: "agent.end"; end: string }
+  | ({ type: "gate" } & GateEvent)
+  | { type: "publish.intent"; step: PublishStep }
+  | { type: "publish.done"; step: PublishStep; value: string }
+  | ({ type: "finished" } & FinishedEvent);
+
+export type PublishStep = "commit" | "branch" | "pull" | "reply";
+export interface CheckSummary {
+  name: string;
+  run: string;
+  required: boolean;
+  end: string;
+  passed: boolean;
+  ms: number;
+  tail: string;
+}
+export interface Usage {
+  promptTokens: number;
+  completionTokens: number;
+  cachedTokens: number;
+}
+export interface Submission {
+  title: string;
+  cause: string;
+  change: string;
+}
+interface GateEvent {
+  round: number;
+  passed: boolean;
+  reason: string;
+  /** The commit in the run's own repository that the checks ran on, and its tree. */
+  commit: string;
+  tree: string;
+  submission: Submission;
+  checks: { base: CheckSummary[]; head: CheckSummary[] };
+}
+/** How a run ended, in the words of `Outcome`. */
+export interface FinishedEvent {
+  outcome: "published" | "no-change" | "needs-input" | "gave-up" | "cancelled";
+  cause: string | undefined;
+  detail: string;
+  pull: { number: number; url: string } | undefined;
+}
+
+export type Stamped = RunEvent & { n: number; at: string };
+
+/** Append-only events of one run, each on disk before `append` resolves. */
+export interface RunLog {
+  readonly dir: string;
+  readonly events: readonly Stamped[];
+  append(event: RunEvent): Promise<void>;
+  close(): void;
+}
+
+export function runsDir(dataDir: string): string {
+  return join(dataDir, "runs");
+}
+
+/** Opens or continues a run's log; a last line torn by a crash is dropped. */
+export function openRunLog(dataDir: string, runId: string): RunLog {
+  const dir = join(runsDir(dataDir), runId);
+  mkdirSync(dir, { recursive: true, mode: 0o700 });
+  const file = join(dir, "log.jsonl");
+  const { events, length } = readEvents(file);
+  if (existsSync(file)) truncateSync(file, length);
+  const fd = openSync(file, "a", 0o600);
+
+  return {
+    dir,
+    events,
+    async append(event) {
+      const stamped: Stamped = { n: events.length + 1, at: new Date().toISOString(), ...event };
+      writeSync(fd, `${JSON.stringify(stamped)}\n`);
+      fsyncSync(fd);
+      events.push(stamped);
+    },
+    close() {
+      closeSync(fd);
+    },
+  };
+}
+
+/** The events of a run that may still be written to, or undefined when there is no such run. */
+export function readRun(dataDir: string, runId: string): Stamped[] | undefined {
+  const file = join(runsDir(dataDir), runId, "log.jsonl");
+  return /^[\w-]+$/.test(runId) && existsSync(file) ? readEvents(file).events : undefined;
+}
+
+/** The ids of all runs on this machine. */
+export function listRuns(dataDir: string): string[] {
+  return existsSync(runsDir(dataDir)) ? readdirSync(runsDir(dataDir)) : [];
+}
+
+/** The last event of a type, if any. */
+export function lastEvent<T extends RunEvent["type"]>(
+  events: readonly Stamped[],
+  type: T,
+): Extract<Stamped, { type: T }> | undefined {
+  return events.findLast((event): event is Extract<Stamped, { type: T }> => event.type === type);
+}
+
+function readEvents(file: string): { events: Stamped[]; length: number } {
+  if (!existsSync(file)) return { events: [], length: 0 };
+  const text = readFileSync(file, "utf8");
+  const whole = text.slice(0, text.lastIndexOf("\n") + 1);
+  const events = whole
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((line) => JSON.parse(line) as Stamped);
+  return { events, length: Buffer.byteLength(whole) };
+}

@@ -1,0 +1,91 @@
+import { CronExpressionParser } from "cron-parser";
+import { messageOf } from "./errors.ts";
+import { newRun, readSettings } from "./intake.ts";
+import type { IntakeDeps } from "./intake.ts";
+import type { RepoRef } from "./job.ts";
+import { redisPrefix, within } from "./queue.ts";
+import type { Settings } from "./settings.ts";
+import { isTerminal, parseStatus, statusMark } from "./status.ts";
+import { triggerLabel } from "./triggers.ts";
+
+/** How often the sweep runs; what a lost webhook costs at most. */
+export const sweepEveryMs = 5 * 60_000;
+
+const lookBackMs = 24 * 3600_000;
+
+/** Finds what webhooks missed and what a schedule is due. One repository's trouble does not stop the others. */
+export async function sweep(deps: IntakeDeps, now: Date): Promise<void> {
+  const { host, log } = deps;
+  const redelivered = await host.redeliver(new Date(now.getTime() - lookBackMs)).catch((error: unknown) => {
+    log.warn({ error: messageOf(error) }, "failed deliveries could not be listed");
+    return 0;
+  });
+  if (redelivered > 0) log.info({ redelivered }, "failed deliveries were asked for again");
+  for (const repo of await host.repositories()) {
+    try {
+      await findLabelled(repo, deps);
+      await startDueTasks(repo, deps, now);
+    } catch (error) {
+      log.warn({ repo: `${repo.owner}/${repo.name}`, error: messageOf(error) }, "a repository could not be swept");
+    }
+  }
+}
+
+async function findLabelled(repo: RepoRef, { host, queues }: IntakeDeps): Promise<void> {
+  const forge = host.forge(repo, "report");
+  for (const issue of await forge.labelledIssues(triggerLabel)) {
+    const event = await forge.labelEvent(issue, triggerLabel);
+    const status = parseStatus((await forge.findComment(issue, statusMark))?.body ?? "");
+    const known = event !== undefined && status?.trigger === `label-${event.id}`;
+    if (known && (isTerminal(status.state) || (await queues.isLive(status.run)))) continue;
+    const delivery = `sweep-${repo.id}-${issue}-${event?.id ?? 0}`;
+    await queues.addIntake({ kind: "label", delivery, repo, issue }, delivery);
+  }
+}
+
+async function startDueTasks(repo: RepoRef, deps: IntakeDeps, now: Date): Promise<void> {
+  const { host, queues, log } = deps;
+  const settings = await readSettings(host.forge(repo, "report"));
+  if (!settings.ok) return;
+  for (const [key, task] of Object.entries(settings.settings.maintenance)) {
+    const slot = await dueSlot(deps, { repo, key, task, now });
+    if (slot === undefined) continue;
+    const { id, botLogin } = await host.app();
+    const run = newRun(repo, { kind: "task", key }, { id, login: botLogin }, `slot-${slot}`);
+    if (await queues.addRun(run))
+      log.info({ repo: `${repo.owner}/${repo.name}`, task: key, run: run.runId }, "a scheduled task is due");
+  }
+}
+
+interface Due {
+  repo: RepoRef;
+  key: string;
+  task: Settings["maintenance"][string];
+  now: Date;
+}
+
+/**
+ * The newest cron time that has passed since we first saw this schedule, claimed for us; undefined when there is none or
+ * another process claimed it. A changed schedule counts as a new one, so that nothing from before starts at once.
+ */
+async function dueSlot(
+  { queues: { redis }, log }: IntakeDeps,
+  { repo, key, task, now }: Due,
+): Promise<string | undefined> {
+  const seenKey = `${redisPrefix}:seen:${repo.id}:${key}:${task.schedule}:${task.timezone}`;
+  await within(3000, redis.set(seenKey, now.getTime(), "EX", 400 * 24 * 3600, "NX"));
+  const seen = Number(await within(3000, redis.get(seenKey)));
+  try {
+    const slot = CronExpressionParser.parse(task.schedule, { currentDate: now, tz: task.timezone }).prev().toDate();
+    if (slot.getTime() <= seen) return undefined;
+    const claim = `${redisPrefix}:slot:${repo.id}:${key}:${slot.getTime()}`;
+    const claimed = await within(3000, redis.set(claim, "1", "EX", 40 * 24 * 3600, "NX"));
+    return claimed === null ? undefined : slot.toISOString();
+  } catch (error) {
+    log.warn(
+      { repo: `${repo.owner}/${repo.name}`, task: key, error: messageOf(error) },
+      "a schedule could not be read",
+    );
+    return undefined;
+  }
+}
