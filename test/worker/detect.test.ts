@@ -1,0 +1,95 @@
+import { describe, expect, it } from "vitest";
+import { defaultSettings, parseSettings } from "../../src/settings.ts";
+import type { CommitFiles } from "../../worker/checkout.ts";
+import { detectEnvironment } from "../../worker/detect.ts";
+
+function filesOf(files: Record<string, string>): CommitFiles {
+  const top = [...new Set(Object.keys(files).map((path) => (path.includes("/") ? `${path.split("/")[0]}/` : path)))];
+  return { top, read: async (path) => files[path], has: async (path) => path in files };
+}
+const manifest = (change: object) => JSON.stringify({ scripts: { test: "node --test" }, ...change });
+
+describe("detectEnvironment", () => {
+  it.each([
+    [
+      "npm with a lock",
+      { "package.json": manifest({ dependencies: { a: "1" } }), "package-lock.json": "" },
+      ["npm ci --no-audit --no-fund"],
+      ["npm test"],
+    ],
+    ["npm without dependencies", { "package.json": manifest({}) }, [], ["npm test"]],
+    [
+      "npm without a lock",
+      { "package.json": manifest({ devDependencies: { a: "1" } }) },
+      ["npm install --no-package-lock --no-audit --no-fund"],
+      ["npm test"],
+    ],
+    [
+      "pnpm",
+      { "package.json": manifest({ dependencies: { a: "1" } }), "pnpm-lock.yaml": "" },
+      ["npx --yes pnpm install --frozen-lockfile"],
+      ["npx pnpm test"],
+    ],
+    [
+      "yarn",
+      { "package.json": manifest({ dependencies: { a: "1" } }), "yarn.lock": "" },
+      ["npx --yes yarn install --frozen-lockfile"],
+      ["npx yarn test"],
+    ],
+    ["pytest", { "pyproject.toml": "[tool.pytest.ini_options]" }, [], ["python3 -m pytest -q"]],
+    ["go", { "go.mod": "module x" }, [], ["go test ./..."]],
+    ["cargo", { "Cargo.toml": "" }, ["cargo fetch"], ["cargo test --offline"]],
+    ["maven", { "pom.xml": "" }, ["mvn -q -B dependency:go-offline"], ["mvn -q -B -o test"]],
+    [
+      "gradle with its wrapper",
+      { "build.gradle.kts": "", gradlew: "" },
+      ["sh ./gradlew -q testClasses"],
+      ["sh ./gradlew -q --offline test"],
+    ],
+    ["make", { Makefile: "all:\n\ttrue\ntest: all\n\ttrue\n" }, [], ["make test"]],
+  ])("finds set-up and checks of %s", async (_name, files, setup, checks) => {
+    const environment = await detectEnvironment(filesOf(files), defaultSettings);
+
+    expect(environment.setup).toEqual(setup);
+    expect(environment.checks.map((check) => check.run)).toEqual(checks);
+  });
+
+  it("finds no check in a repository without tests", async () => {
+    const files = filesOf({
+      "package.json": JSON.stringify({ scripts: { test: 'echo "Error: no test specified" && exit 1' } }),
+      "README.md": "",
+    });
+
+    expect((await detectEnvironment(files, defaultSettings)).checks).toEqual([]);
+  });
+
+  it("lets the settings win over what is detected", async () => {
+    const parsed = parseSettings(
+      "image: python:3.12\nsetup: [make deps]\nchecks:\n  - {name: unit, run: make unit}\n  - {name: slow, run: make slow, required: false}\n",
+    );
+    const settings = parsed.ok ? parsed.settings : defaultSettings;
+
+    const environment = await detectEnvironment(filesOf({ "package.json": manifest({}) }), settings);
+
+    expect(environment).toMatchObject({
+      image: "python:3.12",
+      setup: ["make deps"],
+      from: "settings",
+      checks: [
+        { name: "unit", run: "make unit", required: true },
+        { name: "slow", run: "make slow", required: false },
+      ],
+    });
+  });
+
+  it("takes only the image of a devcontainer, comments and all", async () => {
+    const text = '{\n\t// the image\n\t"image": "node:22", // used\n\t"initializeCommand": "touch /pwn",\n}';
+
+    const environment = await detectEnvironment(
+      filesOf({ ".devcontainer/devcontainer.json": text, "go.mod": "" }),
+      defaultSettings,
+    );
+
+    expect(environment).toMatchObject({ image: "node:22", setup: [], prepare: [] });
+  });
+});

@@ -1,0 +1,155 @@
+import { parse } from "yaml";
+import type { Settings } from "../src/settings.ts";
+import type { CommitFiles } from "./checkout.ts";
+
+/** One command whose exit status says whether the repository is whole. */
+export interface Check {
+  name: string;
+  run: string;
+  required: boolean;
+}
+/** What a run works in, and where each part of it was found. */
+export interface Environment {
+  image: string | undefined;
+  setup: string[];
+  prepare: string[];
+  checks: Check[];
+  /** One word per part for the run log and the pull request: "settings" or what was detected. */
+  from: string;
+}
+
+/** Settings first, else what the manifests of the base commit show. No checks means that none was found. */
+export async function detectEnvironment(files: CommitFiles, settings: Settings): Promise<Environment> {
+  const detected = await detectTools(files);
+  const checks = settings.checks?.map(toCheck) ?? detected.flatMap((tool) => tool.checks.map(toCheck));
+  const setup = settings.setup ?? detected.flatMap((tool) => tool.setup);
+  const names = detected.map((tool) => tool.name).join(", ");
+  return {
+    image: settings.image ?? (await devcontainerImage(files)),
+    setup,
+    prepare: settings.prepare,
+    checks,
+    from: settings.checks === undefined ? (names === "" ? "nothing" : names) : "settings",
+  };
+}
+
+interface Tool {
+  name: string;
+  setup: string[];
+  checks: string[];
+}
+
+async function detectTools(files: CommitFiles): Promise<Tool[]> {
+  const found = await Promise.all([
+    detectNode(files),
+    detectPython(files),
+    detectGo(files),
+    detectCargo(files),
+    detectJvm(files),
+  ]);
+  const tools = found.filter((tool) => tool !== undefined);
+  const make = tools.some((tool) => tool.checks.length > 0) ? undefined : await detectMake(files);
+  return make === undefined ? tools : [...tools, make];
+}
+
+async function detectNode(files: CommitFiles): Promise<Tool | undefined> {
+  const text = await files.read("package.json");
+  if (text === undefined) return undefined;
+  const manifest = parseObject(text);
+  const test = objectOf(manifest["scripts"])["test"];
+  const hasTest = typeof test === "string" && !test.includes("no test specified");
+  const dependencies = [manifest["dependencies"], manifest["devDependencies"]].some(
+    (group) => Object.keys(objectOf(group)).length > 0,
+  );
+  const { top } = files;
+  if (top.includes("pnpm-lock.yaml"))
+    return node("pnpm", "npx --yes pnpm install --frozen-lockfile", "npx pnpm test", { hasTest, dependencies });
+  if (top.includes("yarn.lock"))
+    return node("yarn", "npx --yes yarn install --frozen-lockfile", "npx yarn test", { hasTest, dependencies });
+  const locked = top.includes("package-lock.json") || top.includes("npm-shrinkwrap.json");
+  const install = locked ? "npm ci --no-audit --no-fund" : "npm install --no-package-lock --no-audit --no-fund";
+  return node("npm", install, "npm test", { hasTest, dependencies });
+}
+
+function node(
+  name: string,
+  install: string,
+  test: string,
+  { hasTest, dependencies }: { hasTest: boolean; dependencies: boolean },
+): Tool {
+  return { name, setup: dependencies ? [install] : [], checks: hasTest ? [test] : [] };
+}
+
+async function detectPython(files: CommitFiles): Promise<Tool | undefined> {
+  const { top } = files;
+  const project = (await files.read("pyproject.toml")) ?? "";
+  const config = `${project}${(await files.read("setup.cfg")) ?? ""}${(await files.read("tox.ini")) ?? ""}`;
+  const marked = top.includes("pytest.ini") || top.includes("conftest.py") || config.includes("pytest");
+  const tested = marked || top.some((name) => /^test_.*\.py$/.test(name)) || (top.includes("tests/") && isPython(top));
+  if (!isPython(top) && !tested) return undefined;
+  const pip = "python3 -m pip install --quiet --user --break-system-packages";
+  const setup = top.includes("requirements.txt")
+    ? [`${pip} -r requirements.txt`]
+    : project.includes("[project]")
+      ? [`${pip} -e .`]
+      : [];
+  return { name: "pytest", setup, checks: tested ? ["python3 -m pytest -q"] : [] };
+}
+
+function isPython(top: readonly string[]): boolean {
+  return ["pyproject.toml", "setup.py", "setup.cfg", "requirements.txt", "tox.ini"].some((name) => top.includes(name));
+}
+
+async function detectGo({ top }: CommitFiles): Promise<Tool | undefined> {
+  return top.includes("go.mod")
+    ? { name: "go", setup: top.includes("go.sum") ? ["go mod download"] : [], checks: ["go test ./..."] }
+    : undefined;
+}
+
+async function detectCargo({ top }: CommitFiles): Promise<Tool | undefined> {
+  return top.includes("Cargo.toml")
+    ? { name: "cargo", setup: ["cargo fetch"], checks: ["cargo test --offline"] }
+    : undefined;
+}
+
+async function detectJvm({ top }: CommitFiles): Promise<Tool | undefined> {
+  if (top.includes("pom.xml")) {
+    const mvn = top.includes("mvnw") ? "sh ./mvnw" : "mvn";
+    return { name: "maven", setup: [`${mvn} -q -B dependency:go-offline`], checks: [`${mvn} -q -B -o test`] };
+  }
+  if (!top.includes("build.gradle") && !top.includes("build.gradle.kts")) return undefined;
+  const gradle = top.includes("gradlew") ? "sh ./gradlew" : "gradle";
+  return { name: "gradle", setup: [`${gradle} -q testClasses`], checks: [`${gradle} -q --offline test`] };
+}
+
+async function detectMake(files: CommitFiles): Promise<Tool | undefined> {
+  const text = (await files.read("Makefile")) ?? (await files.read("makefile")) ?? (await files.read("GNUmakefile"));
+  const target = ["test", "check"].find((name) => new RegExp(`^${name}\\s*:(?!=)`, "m").test(text ?? ""));
+  return target === undefined ? undefined : { name: "make", setup: [], checks: [`make ${target}`] };
+}
+
+/** Only the image's name is read: what else stands there would act on the host. */
+async function devcontainerImage(files: CommitFiles): Promise<string | undefined> {
+  const text = (await files.read(".devcontainer/devcontainer.json")) ?? (await files.read(".devcontainer.json"));
+  const image = text === undefined ? undefined : parseObject(text)["image"];
+  return typeof image === "string" && image !== "" ? image : undefined;
+}
+
+function toCheck(check: NonNullable<Settings["checks"]>[number]): Check {
+  return typeof check === "string"
+    ? { name: check, run: check, required: true }
+    : { name: check.name, run: check.run, required: check.required };
+}
+
+// JSON with comments is YAML, but for tabs, which only indent.
+function parseObject(text: string): Record<string, unknown> {
+  try {
+    return objectOf(parse(text.replaceAll("\t", "  ").replaceAll(/^\s*\/\/.*$/gm, "")));
+  } catch {
+    return {};
+  }
+}
+
+function objectOf(value: unknown): Record<string, unknown> {
+  return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
+}

@@ -1,0 +1,72 @@
+import { spawn } from "node:child_process";
+import { OutageError } from "../src/errors.ts";
+
+export interface GitOptions {
+  /** A bare repository of our own. git never runs where a work tree could hold somebody else's `.git`. */
+  gitDir: string;
+  stdin?: string | Uint8Array;
+  env?: Record<string, string>;
+  /** Milliseconds; default one minute. */
+  timeoutMs?: number;
+  signal?: AbortSignal;
+}
+
+const clean = {
+  PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+  HOME: "/nonexistent",
+  GIT_CONFIG_NOSYSTEM: "1",
+  GIT_CONFIG_GLOBAL: "/dev/null",
+  GIT_ATTR_NOSYSTEM: "1",
+  GIT_TERMINAL_PROMPT: "0",
+  GIT_ALLOW_PROTOCOL: "http:https:file",
+};
+const overrides = [
+  "core.hooksPath=/dev/null",
+  "core.fsmonitor=false",
+  "core.protectHFS=true",
+  "core.protectNTFS=true",
+  "core.symlinks=false",
+  "transfer.bundleURI=false",
+  "gc.auto=0",
+].flatMap((setting) => ["-c", setting]);
+const mostOutput = 256 * 1024 * 1024;
+
+/** Runs git on a bare repository of ours, with nobody's configuration. Throws OutageError with git's own last words. */
+export async function git(args: readonly string[], options: GitOptions): Promise<Buffer> {
+  const { gitDir, stdin, env, timeoutMs = 60_000, signal } = options;
+  const limit = AbortSignal.timeout(timeoutMs);
+  const child = spawn("git", [...overrides, `--git-dir=${gitDir}`, ...args], {
+    env: { ...clean, ...env },
+    stdio: ["pipe", "pipe", "pipe"],
+    signal: signal === undefined ? limit : AbortSignal.any([signal, limit]),
+  });
+  const out: Buffer[] = [];
+  let size = 0;
+  let words = "";
+  child.stdout.on("data", (chunk: Buffer) => {
+    size += chunk.byteLength;
+    if (size > mostOutput) child.kill("SIGKILL");
+    else out.push(chunk);
+  });
+  child.stderr.setEncoding("utf8").on("data", (text: string) => (words = (words + text).slice(-4000)));
+  child.stdin.on("error", () => {});
+  child.stdin.end(stdin);
+  const code = await new Promise<number | string>((resolve) => {
+    child.on("error", (error) => resolve(limit.aborted ? `no answer in ${timeoutMs} ms` : error.message));
+    child.on("close", (exit, killed) => resolve(exit ?? killed ?? "ended"));
+  });
+  signal?.throwIfAborted();
+  if (code !== 0)
+    throw new OutageError(`git ${args[0] ?? ""} failed (${code}): ${words.trim().split("\n").slice(-3).join(" / ")}`);
+  return Buffer.concat(out);
+}
+
+/** Environment that carries a token to git without argv, URL or configuration file. */
+export function gitToken(url: string, token: string): Record<string, string> {
+  const basic = Buffer.from(`x-access-token:${token}`).toString("base64");
+  return {
+    GIT_CONFIG_COUNT: "1",
+    GIT_CONFIG_KEY_0: `http.${new URL(url).origin}/.extraHeader`,
+    GIT_CONFIG_VALUE_0: `Authorization: Basic ${basic}`,
+  };
+}

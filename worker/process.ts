@@ -1,0 +1,167 @@
+import { DelayedError, Worker } from "bullmq";
+import { OutageError, messageOf } from "../src/errors.ts";
+import { runJob, subjectKey } from "../src/job.ts";
+import type { RunJob } from "../src/job.ts";
+import { tryLock } from "../src/lock.ts";
+import { connectRedis, redisPrefix } from "../src/queue.ts";
+import { lastEvent } from "../src/runlog.ts";
+import { reap } from "../sandbox/reap.ts";
+import { gaveUp } from "./attempt.ts";
+import { elapsed } from "./report.ts";
+import { openRun } from "./run.ts";
+import type { Outcome, Run, WorkerDeps, Workflow } from "./run.ts";
+import { tidy } from "./tidy.ts";
+import { issueWorkflow } from "./workflows/issue.ts";
+import { maintenanceWorkflow } from "./workflows/maintenance.ts";
+import { reviewWorkflow } from "./workflows/review.ts";
+
+export interface WorkerOptions {
+  redisUrl: string;
+  concurrency: number;
+  /** BullMQ's lock and its check for dead workers, in milliseconds: what a crash costs at most. */
+  lockMs: number;
+  stalledMs: number;
+  tidyEveryMs: number;
+}
+export interface RunningWorker extends AsyncDisposable {
+  /** Ids of the runs that this process works on. */
+  active: ReadonlySet<string>;
+}
+
+/** How long a graceful stop waits for runs to end before it gives them back. */
+const stopLimitMs = 20_000;
+const busyRetryMs = 5000;
+/** How often a run is taken before it is given up: outages and crashes count, graceful stops do not. */
+const mostClaims = 6;
+
+/** Takes runs from the queue until disposed; a run in work is then aborted and goes back to the queue. */
+export async function startWorker(options: WorkerOptions, deps: WorkerDeps): Promise<RunningWorker> {
+  const active = new Set<string>();
+  const connection = connectRedis(options.redisUrl, "worker");
+  const stopping = new AbortController();
+  const worker = new Worker<RunJob>(
+    "runs",
+    // BullMQ hands the signal over only to a processor that declares three parameters.
+    async (job, token, signal) => {
+      const data = runJob.parse(job.data);
+      await using lock = await tryLock(deps.redis, `run-${data.repo.id}-${subjectKey(data.subject)}`, options.lockMs);
+      if (lock === undefined) {
+        await job.moveToDelayed(Date.now() + busyRetryMs, token);
+        throw new DelayedError();
+      }
+      active.add(data.runId);
+      try {
+        const signals = [stopping.signal, ...(signal === undefined ? [] : [signal])];
+        const ended = await processJob(data, AbortSignal.any(signals), deps);
+        if (ended.outcome !== undefined) return ended.outcome;
+        await job.moveToDelayed(Date.now() + ended.retryAfterMs, token);
+        throw new DelayedError();
+      } finally {
+        active.delete(data.runId);
+      }
+    },
+    {
+      connection,
+      prefix: redisPrefix,
+      concurrency: options.concurrency,
+      lockDuration: options.lockMs,
+      stalledInterval: options.stalledMs,
+      // The second crash must not lose the run: how often a run may crash is our own count.
+      maxStalledCount: 20,
+    },
+  );
+  worker.on("error", (error) => deps.log.warn({ error: messageOf(error) }, "the queue reported an error"));
+  // BullMQ cancels nobody when a lock is lost: the loser would go on beside its successor.
+  worker.on("lockRenewalFailed", (ids) => ids.forEach((id) => worker.cancelJob(id, "the lock was lost")));
+
+  const tidying = startTidying(options.tidyEveryMs, () => tidy(deps));
+  await worker.waitUntilReady();
+  return {
+    active,
+    async [Symbol.asyncDispose]() {
+      await tidying[Symbol.asyncDispose]();
+      stopping.abort(new Error("the worker stops"));
+      const late = Promise.withResolvers<void>();
+      const timer = setTimeout(late.resolve, stopLimitMs);
+      await Promise.race([worker.close().catch(() => {}), late.promise]);
+      clearTimeout(timer);
+      connection.disconnect();
+    },
+  };
+}
+
+export type Ended = { outcome: Outcome } | { outcome: undefined; retryAfterMs: number };
+
+/**
+ * One run from claim to its last status edit. The one place that catches: whatever is thrown becomes an ending, but for
+ * an outage with tries left and a worker that stops; then the run is to be taken again.
+ */
+export async function processJob(job: RunJob, signal: AbortSignal, deps: WorkerDeps): Promise<Ended> {
+  // What this run left behind when its worker died would hold memory and files of the new try.
+  await reap(deps.engine, (runId) => runId !== job.runId);
+  await using run = await openRun(job, signal, deps);
+  const claims = countOf(run, "claimed") - countOf(run, "released");
+  const again = { outcome: undefined, retryAfterMs: busyRetryMs * 2 ** Math.min(claims, 6) };
+
+  const outcome = lastEvent(run.log.events, "finished") ?? (await runWorkflow(run, deps, claims));
+  if (outcome === undefined) {
+    if (!signal.aborted) return again;
+    await run.log.append({ type: "released" });
+    return { outcome: undefined, retryAfterMs: 0 };
+  }
+  if (lastEvent(run.log.events, "finished") === undefined) await run.log.append({ type: "finished", ...outcome });
+  try {
+    await workflows[job.subject.kind].report(run, outcome, deps);
+  } catch (error) {
+    deps.log.error({ run: job.runId, error: messageOf(error) }, "the outcome could not be reported");
+    if (claims < mostClaims) return again;
+  }
+  await deps.inbox.delete(job.runId);
+  deps.log.info(
+    { run: job.runId, outcome: outcome.outcome, cause: outcome.cause, took: elapsed(run.log.events) },
+    "run finished",
+  );
+  return { outcome };
+}
+
+function countOf(run: Run, type: "claimed" | "released"): number {
+  return run.log.events.filter((event) => event.type === type).length;
+}
+
+const workflows: Record<RunJob["subject"]["kind"], Workflow> = {
+  issue: issueWorkflow,
+  review: reviewWorkflow,
+  task: maintenanceWorkflow,
+};
+
+async function runWorkflow(run: Run, deps: WorkerDeps, claims: number): Promise<Outcome | undefined> {
+  if (claims > mostClaims) return gaveUp("crashed", `The worker died ${claims - 1} times on this run.`);
+  try {
+    return await workflows[run.job.subject.kind].work(run, deps);
+  } catch (error) {
+    const stop = run.stopped();
+    if (stop !== undefined) return { outcome: "cancelled", cause: stop.reason, detail: "", pull: undefined };
+    if (run.signal.aborted) return undefined;
+    deps.log.error(
+      { run: run.job.runId, error: messageOf(error), stack: error instanceof Error ? error.stack : undefined },
+      "run failed",
+    );
+    if (claims < mostClaims) return undefined;
+    const cause = error instanceof OutageError ? "outage" : "internal error";
+    return gaveUp(
+      cause,
+      `${messageOf(error)}\n\nThe operator finds the details with \`agent-fix runs show ${run.job.runId}\`.`,
+    );
+  }
+}
+
+function startTidying(everyMs: number, work: () => Promise<void>): AsyncDisposable {
+  let running = work();
+  const timer = setInterval(() => (running = running.then(work)), everyMs);
+  return {
+    async [Symbol.asyncDispose]() {
+      clearInterval(timer);
+      await running;
+    },
+  };
+}

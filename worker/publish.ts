@@ -1,0 +1,109 @@
+import { join } from "node:path";
+import { OutageError } from "../src/errors.ts";
+import type { Forge, Pull } from "../src/forge.ts";
+import type { PublishStep } from "../src/runlog.ts";
+import { plainText } from "../src/text.ts";
+import type { Passed } from "./attempt.ts";
+import { readCommitChange } from "./rebuild.ts";
+import type { Run } from "./run.ts";
+
+export interface Target {
+  /** The commit that the change stands on. */
+  base: string;
+  branch: string;
+  /** Where the branch must stand before: undefined when it must not exist yet. */
+  expected: string | undefined;
+  message: string;
+  /** The pull request to open; undefined when the branch has one. */
+  pull: { base: string; title: string; body: string } | undefined;
+}
+/** The part of a run that publishing needs; `resolve` has one without a queue. */
+export type Publisher = Pick<Run, "job" | "log" | "signal" | "guard">;
+export type Published = { ok: true; commit: string; pull: Pull | undefined } | { ok: false; reason: string };
+
+/** Commit, branch, pull request: each step looks first, so that it may run again after a crash. */
+export async function publish(run: Publisher, forge: Forge, passed: Passed, target: Target): Promise<Published> {
+  const repository = join(run.log.dir, "repo.git");
+  const adopted = await ownHead(forge, target.branch, run.job.runId);
+  const commit =
+    adopted ??
+    (await step(run, "commit", async () => {
+      const change = await readCommitChange(repository, target.base, passed.commit);
+      const made = await forge.createCommit({ base: target.base, message: target.message, ...change });
+      if (made.tree !== passed.tree)
+        throw new OutageError(
+          `the code host built tree ${made.tree}, but the checks ran on ${passed.tree}: nothing was published`,
+        );
+      return made.commit;
+    }));
+
+  if (adopted === undefined) {
+    const moved = await step(run, "branch", () => forge.ensureBranch(target.branch, commit, target.expected));
+    if (moved === "conflict") return { ok: false, reason: `the branch \`${target.branch}\` moved while I worked` };
+  }
+  const wanted = target.pull;
+  if (wanted === undefined) return { ok: true, commit, pull: undefined };
+  let pull: Pull | undefined;
+  await step(run, "pull", async () => {
+    pull = await forge.ensurePull({ branch: target.branch, ...wanted });
+    return String(pull.number);
+  });
+  pull ??= await forge.ensurePull({ branch: target.branch, ...wanted });
+  return { ok: true, commit, pull };
+}
+
+/** A branch name for a new pull request: the plain one, or the next that nobody used. */
+export async function freeBranch(forge: Forge, name: string, runId: string): Promise<string> {
+  for (let i = 1; i <= 100; i++) {
+    const branch = i === 1 ? name : `${name}-${i}`;
+    const [head, pulls] = await Promise.all([forge.branchHead(branch), forge.pullsFrom(branch)]);
+    if (head === undefined && pulls.length === 0) return branch;
+    if (head !== undefined && (await isOwn(forge, head, runId))) return branch;
+  }
+  throw new OutageError(`a hundred branches named ${name}-N exist; delete the merged ones`);
+}
+
+/** The trailer by which a commit of a run is known again. */
+export function trailer(runId: string): string {
+  return `Agent-Fix-Run: ${runId}`;
+}
+
+export function commitMessage({
+  title,
+  why,
+  runId,
+  held,
+}: {
+  title: string;
+  why: string;
+  runId: string;
+  held: boolean;
+}): string {
+  const subject = `${plainText(title, 72)}${held ? " [skip ci]" : ""}`;
+  return `${subject}\n\n${plainText(why)}\n\n${trailer(runId)}\n`;
+}
+
+/** The branch's head when this run made it, for example before a crash or on another machine. */
+async function ownHead(forge: Forge, branch: string, runId: string): Promise<string | undefined> {
+  const head = await forge.branchHead(branch);
+  return head !== undefined && (await isOwn(forge, head, runId)) ? head : undefined;
+}
+
+async function isOwn(forge: Forge, commit: string, runId: string): Promise<boolean> {
+  return (await forge.commitMessage(commit)).split("\n").includes(trailer(runId));
+}
+
+async function step<T extends string>(
+  run: Publisher,
+  name: PublishStep,
+  effect: () => Promise<T>,
+): Promise<T | string> {
+  const before = run.log.events.findLast((event) => event.type === "publish.done" && event.step === name);
+  if (before?.type === "publish.done") return before.value;
+  await run.guard();
+  run.signal.throwIfAborted();
+  await run.log.append({ type: "publish.intent", step: name });
+  const value = await effect();
+  await run.log.append({ type: "publish.done", step: name, value });
+  return value;
+}

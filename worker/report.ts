@@ -1,0 +1,184 @@
+import type { Forge } from "../src/forge.ts";
+import type { FinishedEvent, Stamped } from "../src/runlog.ts";
+import { lastEvent } from "../src/runlog.ts";
+import { renderStatus, statusMark } from "../src/status.ts";
+import type { StatusMarker } from "../src/status.ts";
+import { boundedBody, fencedText, inlineText, plainText } from "../src/text.ts";
+import type { Passed } from "./attempt.ts";
+import { judge } from "./gate.ts";
+import type { Run, WorkerDeps } from "./run.ts";
+
+/** Edits one status comment: at most one edit under way, the newest text wins, the final one is always written. */
+export interface Reporter {
+  say(header: string, lines?: string[]): void;
+  finish(state: StatusMarker["state"], header: string, lines: string[], head?: string): Promise<void>;
+}
+
+export interface ReportTarget {
+  forge: Forge;
+  number: number;
+  marker: StatusMarker;
+  everyMs: number;
+  /** Passed before every edit: a run that was taken over edits nothing. */
+  guard: () => Promise<void>;
+}
+
+export function createReporter({ forge, number, marker, everyMs, guard }: ReportTarget): Reporter {
+  let pending: string | undefined;
+  let editing: Promise<void> = Promise.resolve();
+  let busy = false;
+  let closed = false;
+  let last = Number.NEGATIVE_INFINITY;
+
+  const write = async (body: string) => {
+    await guard();
+    await forge.ensureComment(number, statusMark, body);
+  };
+  const drain = async () => {
+    busy = true;
+    while (pending !== undefined && !closed && performance.now() - last >= everyMs) {
+      const body = pending;
+      pending = undefined;
+      last = performance.now();
+      // Progress that cannot be written is not worth a run; the final edit reports its own failure.
+      await write(body).catch(() => {});
+    }
+    busy = false;
+  };
+  return {
+    say(header, lines = []) {
+      pending = renderStatus({ ...marker, state: "working" }, header, lines);
+      if (!busy && !closed) editing = drain();
+    },
+    async finish(state, header, lines, head) {
+      closed = true;
+      await editing;
+      await write(renderStatus({ ...marker, state, ...(head === undefined ? {} : { head }) }, header, lines));
+    },
+  };
+}
+
+/** The reporter of a run's status comment on an issue or pull request. */
+export function reporterFor(run: Run, deps: WorkerDeps, number: number): Reporter {
+  const snapshot = lastEvent(run.log.events, "snapshot")?.hash;
+  const { runId, trigger, repo } = run.job;
+  return createReporter({
+    forge: deps.host.forge(repo, "report"),
+    number,
+    marker: { run: runId, state: "working", trigger, ...(snapshot === undefined ? {} : { snapshot }) },
+    everyMs: deps.reportEveryMs,
+    guard: () => run.guard(),
+  });
+}
+
+/** The one reply to a review: what was done about it and in which commit. */
+export function renderReviewReply(passed: Passed, commit: string, reviewer: string): string {
+  const { submission, checks } = passed;
+  const rows = checks.head.map((check) => `- \`${check.run.replaceAll(/[`\n]/g, " ")}\`: ${check.end}`);
+  return [
+    `Addressed the review by ${inlineText(reviewer)} in ${commit}: ${inlineText(submission.title)}`,
+    bullets(submission.change),
+    `Checked outside the model's reach:\n${rows.join("\n")}`,
+  ].join("\n\n");
+}
+
+/** The status comment's last form for each outcome: header, then the cause and the next move. */
+export function renderOutcome(
+  outcome: FinishedEvent,
+  { took, stoppedBy }: { took: string; stoppedBy: string | undefined },
+): { header: string; lines: string[] } {
+  const again = "Set the label again to start over.";
+  switch (outcome.outcome) {
+    case "published":
+      return {
+        header: outcome.pull === undefined ? `Done in ${took}` : `Opened #${outcome.pull.number} in ${took}`,
+        lines: outcome.detail === "" ? [] : [outcome.detail],
+      };
+    case "no-change":
+      return { header: "Nothing to change", lines: [inlineText(outcome.detail), again] };
+    case "needs-input":
+      return {
+        header: `Needs input: ${outcome.cause ?? ""}`,
+        lines: [
+          outcome.detail,
+          outcome.cause === "question" ? "Answer in the issue's text and set the label again." : again,
+        ],
+      };
+    case "gave-up":
+      return { header: `Stopped: ${outcome.cause ?? ""}`, lines: [outcome.detail, again] };
+    case "cancelled":
+      return {
+        header: `Stopped${stoppedBy === undefined ? "" : ` by ${inlineText(stoppedBy)}`}`,
+        lines: ["Nothing was published.", again],
+      };
+  }
+}
+
+export interface PullFacts {
+  closes: number | undefined;
+  passed: Passed;
+  events: readonly Stamped[];
+  base: string;
+  model: string;
+  held: boolean;
+  footer: string;
+}
+
+/** The pull request's body: about 25 lines to decide by, everything else folded. */
+export function renderPullBody({ closes, passed, events, base, model, held, footer }: PullFacts): string {
+  const { submission, checks } = passed;
+  const verdict = judge(checks.base, checks.head);
+  const rows = verdict.rows.map(({ check, base: before, verdict: word }) => {
+    const name = `\`${check.run.replaceAll(/[`|\n]/g, " ")}\`${check.required ? "" : " (optional)"}`;
+    return `| ${name} | ${before?.end ?? "not run"} | ${check.end}${word === "red-before" ? " (red before this change)" : ""} |`;
+  });
+  const logs = checks.head.map((check) => `$ ${check.run}\n${check.tail}`).join("\n\n");
+  return boundedBody(
+    [
+      ...(closes === undefined ? [] : [`Fixes #${closes}`]),
+      `**What was wrong**: ${inlineText(submission.cause)}`,
+      `**What changed**:\n\n${bullets(submission.change)}`,
+      "**How it was checked** (run by the harness outside the model's reach, each in a new container without network)",
+      [`| | base \`${base.slice(0, 7)}\` | this change |`, "|---|---|---|", ...rows].join("\n"),
+      ...(held ? ["The head commit says `[skip ci]`: this repository's own workflows have not run on it."] : []),
+      `<details><summary>Commands and log tails</summary>\n\n${fencedText(logs)}\n\n</details>`,
+      `<details><summary>Run</summary>\n\n${runFacts(events, model)}\n\n</details>`,
+      footer,
+    ].join("\n\n"),
+  );
+}
+
+/** Elapsed time from the run's first event, for people. */
+export function elapsed(events: readonly Stamped[], now = new Date()): string {
+  const started = new Date(events[0]?.at ?? now);
+  const seconds = Math.max(1, Math.round((now.getTime() - started.getTime()) / 1000));
+  return seconds < 90 ? `${seconds} s` : `${Math.round(seconds / 60)} min`;
+}
+
+function bullets(change: string): string {
+  const lines = change
+    .split("\n")
+    .map((line) => line.replace(/^\s*[-*]\s*/, "").trim())
+    .filter(Boolean);
+  return lines
+    .slice(0, 4)
+    .map((line) => `- ${inlineText(line)}`)
+    .join("\n");
+}
+
+function runFacts(events: readonly Stamped[], model: string): string {
+  const results = events.filter((event) => event.type === "model.result");
+  const sum = (pick: (usage: { promptTokens: number; completionTokens: number; cachedTokens: number }) => number) =>
+    results.reduce((total, event) => total + pick(event.usage), 0);
+  const environment = lastEvent(events, "environment");
+  const rows = [
+    `model: \`${plainText(model)}\``,
+    `run: \`${lastEvent(events, "claimed")?.job.runId ?? ""}\``,
+    `time: ${elapsed(events)}, ${results.length} model calls`,
+    `tokens: ${sum((u) => u.promptTokens)} in (${sum((u) => u.cachedTokens)} cached), ${sum((u) => u.completionTokens)} out`,
+    `base commit: \`${lastEvent(events, "base")?.commit ?? ""}\``,
+    `image: \`${plainText(environment?.image ?? "")}\` (\`${(environment?.digest ?? "").slice(0, 19)}\`), commands from ${environment?.from ?? ""}`,
+    `set-up: ${environment?.setup.length === 0 ? "none" : (environment?.setup.map((line) => `\`${line.replaceAll("`", " ")}\``).join(", ") ?? "")}`,
+  ];
+  return rows.map((row) => `- ${row}`).join("\n");
+}

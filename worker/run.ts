@@ -1,0 +1,147 @@
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Redis } from "ioredis";
+import { OutageError, messageOf } from "../src/errors.ts";
+import type { Access, CodeHost, Forge } from "../src/forge.ts";
+import { watchInbox } from "../src/inbox.ts";
+import type { Inbox, InboxMessage } from "../src/inbox.ts";
+import type { RunJob } from "../src/job.ts";
+import type { Log } from "../src/log.ts";
+import { redisPrefix, within } from "../src/queue.ts";
+import type { FinishedEvent, RunLog } from "../src/runlog.ts";
+import type { Engine } from "../sandbox/engine.ts";
+import type { EgressPolicy } from "../sandbox/network.ts";
+import type { ModelClient } from "./agent/model.ts";
+import type { Mirrors } from "./checkout.ts";
+
+/** How a run ended. Expected endings are values; what is thrown is a bug or an outage. */
+export type Outcome = FinishedEvent;
+
+/** What a run works with that does not depend on the code host: the same in the service and in `resolve`. */
+export interface Tools {
+  engine: Engine;
+  model: ModelClient;
+  mirrors: Mirrors;
+  dataDir: string;
+  /** Used where neither the settings nor a devcontainer name an image; also the image of our own helpers. */
+  image: string;
+  egress: Omit<EgressPolicy, "hosts">;
+  /** What git needs to reach the code host: certificates and proxy. */
+  gitEnv: Record<string, string>;
+}
+
+export interface WorkerDeps extends Tools {
+  host: CodeHost;
+  redis: Redis;
+  inbox: Inbox;
+  log: Log;
+  openLog(runId: string): RunLog;
+  /** Whether the queue still holds the run, waiting or at work. */
+  isLive(runId: string): Promise<boolean>;
+  /** The least time between two edits of a status comment, in milliseconds. */
+  reportEveryMs: number;
+  /** How often the inbox and the queue are looked at, in milliseconds. */
+  pollMs: number;
+}
+
+/** One job in work: its log, its signal, and the guard that every outside effect passes first. */
+export interface Run extends AsyncDisposable {
+  job: RunJob;
+  log: RunLog;
+  signal: AbortSignal;
+  /** Why the signal aborted, when a person asked for it. */
+  stopped(): Extract<InboxMessage, { kind: "stop" }> | undefined;
+  /** Throws when another worker has taken the run over: nothing may be written then. */
+  guard(): Promise<void>;
+  /** A forge whose token dies with `dispose`; the token is on disk until then, so that a sweep can revoke it. */
+  withToken<T>(access: Access, work: (forge: Forge, token: string) => Promise<T>): Promise<T>;
+  inboxMessages(): Promise<InboxMessage[]>;
+}
+
+/** Claims the job: a new epoch, so that a worker which lost it writes nothing more. */
+export async function openRun(job: RunJob, signal: AbortSignal, deps: WorkerDeps): Promise<Run> {
+  const epochKey = `${redisPrefix}:epoch:${job.runId}`;
+  const epoch = await within(5000, deps.redis.incr(epochKey));
+  await within(5000, deps.redis.expire(epochKey, 30 * 24 * 3600));
+  const log = deps.openLog(job.runId);
+  await revokeLeftTokens(log.dir, deps.host);
+  await log.append({ type: "claimed", epoch, job });
+
+  const abort = new AbortController();
+  const closed = new AbortController();
+  let stop: Extract<InboxMessage, { kind: "stop" }> | undefined;
+  const watching = watchInbox(deps.inbox, job.runId, {
+    everyMs: deps.pollMs,
+    signal: closed.signal,
+    onMessage: (message) => {
+      if (message.kind !== "stop") return;
+      stop = message;
+      abort.abort(new Error(`stopped: ${message.reason}`));
+    },
+  });
+
+  return {
+    job,
+    log,
+    signal: AbortSignal.any([signal, abort.signal]),
+    stopped: () => stop,
+    inboxMessages: () => deps.inbox.read(job.runId),
+    async guard() {
+      const current = Number(await within(5000, deps.redis.get(epochKey)));
+      // An empty Redis knows no epoch: the sweep may have begun the run anew, and then its own INCR stands there.
+      if (current > epoch) throw new OutageError(`run ${job.runId} was taken over by another worker`);
+    },
+    async withToken(access, work) {
+      const token = await deps.host.mint(job.repo, access);
+      keepToken(log.dir, token.value);
+      await log.append({ type: "token.minted", purpose: access, expires: token.expires });
+      try {
+        return await work(deps.host.forgeWith(job.repo, token.value), token.value);
+      } finally {
+        await deps.host.revoke(token.value).then(
+          () => forgetToken(log.dir, token.value),
+          (error: unknown) =>
+            deps.log.warn({ run: job.runId, error: messageOf(error) }, "a token could not be revoked"),
+        );
+        await log.append({ type: "token.revoked", purpose: access });
+      }
+    },
+    async [Symbol.asyncDispose]() {
+      closed.abort();
+      await watching;
+      log.close();
+    },
+  };
+}
+
+/** What each kind of subject does: the work, and where its outcome is told. */
+export interface Workflow {
+  work(run: Run, deps: WorkerDeps): Promise<Outcome>;
+  report(run: Run, outcome: Outcome, deps: WorkerDeps): Promise<void>;
+}
+
+const tokensFile = (dir: string) => join(dir, "tokens");
+
+/** Revokes what a dead worker left behind. */
+export async function revokeLeftTokens(runDir: string, host: Pick<CodeHost, "revoke">): Promise<number> {
+  const left = readTokens(runDir);
+  for (const token of left) {
+    await host.revoke(token);
+    forgetToken(runDir, token);
+  }
+  return left.length;
+}
+
+function readTokens(dir: string): string[] {
+  return existsSync(tokensFile(dir)) ? readFileSync(tokensFile(dir), "utf8").split("\n").filter(Boolean) : [];
+}
+
+function keepToken(dir: string, token: string): void {
+  writeFileSync(tokensFile(dir), `${token}\n`, { mode: 0o600, flag: "a" });
+}
+
+function forgetToken(dir: string, token: string): void {
+  const left = readTokens(dir).filter((one) => one !== token);
+  if (left.length === 0) rmSync(tokensFile(dir), { force: true });
+  else writeFileSync(tokensFile(dir), left.map((one) => `${one}\n`).join(""), { mode: 0o600 });
+}

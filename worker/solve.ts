@@ -1,0 +1,82 @@
+import type { RunLog } from "../src/runlog.ts";
+import { defaultSettings, parseSettings, settingsPath } from "../src/settings.ts";
+import type { Settings } from "../src/settings.ts";
+import type { Message } from "./agent/model.ts";
+import { repoDir } from "../sandbox/workspace.ts";
+import { attempt, createNonce } from "./attempt.ts";
+import type { AttemptResult } from "./attempt.ts";
+import { createRunRepository, readCommit } from "./checkout.ts";
+import type { CommitFiles } from "./checkout.ts";
+import { needsInput, prepareEnvironment } from "./environment.ts";
+import { runLeg } from "./gate.ts";
+import type { RepositoryContext } from "./prompts/messages.ts";
+import type { Tools } from "./run.ts";
+import type { TaskKind } from "./tools/tools.ts";
+
+export interface SolveTask {
+  runId: string;
+  kind: TaskKind;
+  log: RunLog;
+  signal: AbortSignal;
+  mirror: string;
+  /** The commit that settings, instructions and checks are read from. */
+  trusted: string;
+  /** The commit to work on: the trusted one, or the head of our own pull request. */
+  base: string;
+  branch: string;
+  /** The repository's name for the prompt. */
+  repo: string;
+  messages(context: RepositoryContext): Message[];
+  progress: (line: string) => void;
+}
+
+/** From a commit to a change that passed the gate, or to the reason why not. Knows no code host. */
+export async function solve(task: SolveTask, tools: Tools): Promise<AttemptResult> {
+  const { runId, log, signal, mirror, base, progress } = task;
+  await log.append({ type: "base", branch: task.branch, commit: base });
+  const trusted = await readCommit(mirror, task.trusted);
+  const settings = parseSettings((await trusted.read(settingsPath)) ?? "");
+  if (!settings.ok) return { ok: false, outcome: needsInput("settings", settings.problems.join("\n")) };
+
+  progress("preparing the sandbox");
+  const sources = { mirror };
+  const prepareTask = { runId, log, signal, settings: settings.settings, files: trusted, sources, base };
+  const environment = await prepareEnvironment(prepareTask, tools);
+  if (!environment.ok) return { ok: false, outcome: environment.outcome };
+  await using prepared = environment.prepared;
+
+  progress("running the checks before changing anything");
+  const { prepare, checks } = prepared.environment;
+  const leg = {
+    runId,
+    leg: "base" as const,
+    commit: base,
+    prepared: prepared.workspace,
+    sources,
+    image: prepared.image,
+    prepare,
+    checks,
+    signal,
+  };
+  const baseline = await runLeg(tools.engine, leg);
+  await log.append({ type: "checks", leg: "base", results: baseline });
+
+  progress("working");
+  const repository = await createRunRepository(log.dir, mirror);
+  const told = baseline.map((check) => `${check.run}: ${check.end}`).join("\n");
+  const instructions = await readInstructions(trusted);
+  const nonce = createNonce();
+  const messages = task.messages({ repo: task.repo, root: repoDir, checks, baseline: told, instructions, nonce });
+  return attempt({ ...task, settings: settings.settings, sources, repository, prepared, baseline, messages }, tools);
+}
+
+/** The repository's settings at a commit; the defaults where it has none or unusable ones. */
+export async function settingsAt(mirror: string, commit: string): Promise<Settings> {
+  const parsed = parseSettings((await (await readCommit(mirror, commit)).read(settingsPath)) ?? "");
+  return parsed.ok ? parsed.settings : defaultSettings;
+}
+
+async function readInstructions(files: CommitFiles): Promise<string | undefined> {
+  const text = await files.read("AGENTS.md");
+  return text?.slice(0, 32_000);
+}

@@ -1,0 +1,142 @@
+import { OutageError } from "../../src/errors.ts";
+import { mayWrite } from "../../src/forge.ts";
+import type { Forge, Pull } from "../../src/forge.ts";
+import { snapshotHash } from "../../src/job.ts";
+import type { TaskText } from "../../src/job.ts";
+import { lastEvent } from "../../src/runlog.ts";
+import type { Passed } from "../attempt.ts";
+import { commitOf } from "../checkout.ts";
+import { ciHeld } from "../ci.ts";
+import { needsInput } from "../environment.ts";
+import { issueMessages } from "../prompts/messages.ts";
+import { commitMessage, freeBranch, publish } from "../publish.ts";
+import type { Target } from "../publish.ts";
+import { elapsed, renderOutcome, renderPullBody, reporterFor } from "../report.ts";
+import type { Outcome, Run, WorkerDeps, Workflow } from "../run.ts";
+import { solve } from "../solve.ts";
+import { openSource } from "../source.ts";
+import type { Source } from "../source.ts";
+
+/** An issue with our label becomes a pull request, or a follow-up commit on the one that is open. */
+export const issueWorkflow: Workflow = { work, report };
+
+async function work(run: Run, deps: WorkerDeps): Promise<Outcome> {
+  const { job, log, signal } = run;
+  const number = issueNumber(run);
+  const forge = deps.host.forge(job.repo, "report");
+  const task = await takeSnapshot(run, forge, number);
+  const opened = await openSource(run, forge, deps);
+  if (!opened.ok) return opened.outcome;
+  const { source } = opened;
+  const branch = source.settings.base ?? source.facts.defaultBranch;
+  const open = await openPull(forge, `agent-fix/issue-${number}`);
+  const base = source.passed?.base ?? open?.head.commit ?? (await commitOf(source.mirror, branch));
+  if (base === undefined)
+    return needsInput("base branch", `The branch \`${branch}\` that the settings name as \`base\` does not exist.`);
+
+  const reporter = reporterFor(run, deps, number);
+  const result =
+    source.passed !== undefined
+      ? { ok: true as const, passed: source.passed.change }
+      : await solve(
+          {
+            runId: job.runId,
+            kind: "issue",
+            log,
+            signal,
+            mirror: source.mirror,
+            trusted: source.trusted,
+            base,
+            branch,
+            progress: reporter.say,
+            repo: `${job.repo.owner}/${job.repo.name}`,
+            messages: (context) => issueMessages({ ...task, ...context }),
+          },
+          deps,
+        );
+  if (!result.ok) return result.outcome;
+  reporter.say("publishing");
+  if (!mayWrite(await forge.permission(job.actor.login))) {
+    return {
+      outcome: "cancelled",
+      cause: `${job.actor.login} no longer has write access`,
+      detail: "",
+      pull: undefined,
+    };
+  }
+  return publishIssue(run, deps, { source, open, base, branch, passed: result.passed });
+}
+
+interface Publishing {
+  source: Source;
+  open: Pull | undefined;
+  base: string;
+  branch: string;
+  passed: Passed;
+}
+
+async function publishIssue(run: Run, deps: WorkerDeps, publishing: Publishing): Promise<Outcome> {
+  const { source, open, passed } = publishing;
+  const held = await ciHeld(source.mirror, source.trusted, { ci: source.settings.ci, isPrivate: source.facts.private });
+  const model = (await deps.model.describe(run.signal)).name;
+  return run.withToken("publish", async (writer) => {
+    const target = await targetFor(run, writer, { ...publishing, held, model });
+    const published = await publish(run, writer, passed, target);
+    if (!published.ok)
+      return needsInput(
+        "branch moved",
+        `${published.reason}. Set the label again and I start from where it stands now.`,
+      );
+    const pull = published.pull ?? open;
+    if (pull === undefined) throw new OutageError("the pull request could not be found after it was opened");
+    return { outcome: "published", cause: undefined, detail: pull.url, pull: { number: pull.number, url: pull.url } };
+  });
+}
+
+async function targetFor(
+  run: Run,
+  writer: Forge,
+  { open, base, branch, passed, held, model }: Publishing & { held: boolean; model: string },
+): Promise<Target> {
+  const { runId, actor } = run.job;
+  const { title, cause } = passed.submission;
+  const message = commitMessage({ title, why: cause, runId, held });
+  if (open !== undefined) return { base, branch: open.head.branch, expected: base, message, pull: undefined };
+  const number = issueNumber(run);
+  const footer = `Asked for by ${actor.login} in #${number}. Review it as you would a colleague's: a submitted review brings a follow-up commit.`;
+  const body = renderPullBody({ closes: number, passed, events: run.log.events, base, model, held, footer });
+  const name = await freeBranch(writer, `agent-fix/issue-${number}`, runId);
+  return { base, branch: name, expected: undefined, message, pull: { base: branch, title, body } };
+}
+
+async function report(run: Run, outcome: Outcome, deps: WorkerDeps): Promise<void> {
+  const facts = { took: elapsed(run.log.events), stoppedBy: run.stopped()?.by };
+  const { header, lines } = renderOutcome(outcome, facts);
+  const state = outcome.outcome === "published" ? "opened" : outcome.outcome;
+  await reporterFor(run, deps, issueNumber(run)).finish(state, header, lines);
+}
+
+/** Our open pull request for a subject's branch, whichever of the numbered names it has. */
+async function openPull(forge: Forge, name: string): Promise<Pull | undefined> {
+  for (let i = 1; i <= 100; i++) {
+    const pulls = await forge.pullsFrom(i === 1 ? name : `${name}-${i}`);
+    const open = pulls.find((pull) => pull.ours && pull.state === "open");
+    if (open !== undefined || pulls.length === 0) return open;
+  }
+  return undefined;
+}
+
+/** The text as it was signed at label time: from the log, else from the inbox, else (after Redis lost it) as it is now. */
+async function takeSnapshot(run: Run, forge: Forge, number: number): Promise<TaskText> {
+  const logged = lastEvent(run.log.events, "snapshot");
+  if (logged !== undefined) return { title: logged.title, body: logged.body };
+  const message = (await run.inboxMessages()).find((one) => one.kind === "task");
+  const { title, body } = message ?? (await forge.issue(number));
+  await run.log.append({ type: "snapshot", hash: snapshotHash({ title, body }), title, body });
+  return { title, body };
+}
+
+function issueNumber(run: Run): number {
+  if (run.job.subject.kind !== "issue") throw new Error(`run ${run.job.runId} is not about an issue`);
+  return run.job.subject.number;
+}
