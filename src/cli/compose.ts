@@ -1,0 +1,185 @@
+import { execFile } from "node:child_process";
+import { randomUUID } from "node:crypto";
+import { existsSync } from "node:fs";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { createEngine } from "../../sandbox/engine.ts";
+import { createModelClient } from "../../worker/agent/openai.ts";
+import { createMirrors } from "../../worker/checkout.ts";
+import { startWorker } from "../../worker/process.ts";
+import type { RunningWorker } from "../../worker/process.ts";
+import type { Tools, WorkerDeps } from "../../worker/run.ts";
+import type { AppCredentials, Config } from "../config.ts";
+import type { CodeHost } from "../forge.ts";
+import { createGitHub } from "../github/client.ts";
+import { createInbox } from "../inbox.ts";
+import { startIntake } from "../intake-worker.ts";
+import { createLog } from "../log.ts";
+import type { Log } from "../log.ts";
+import { connectRedis, createQueues } from "../queue.ts";
+import type { Queues } from "../queue.ts";
+import { createRedact } from "../redact.ts";
+import { openRunLog } from "../runlog.ts";
+import { sweep } from "../sweep.ts";
+import { createWebApp, listen } from "../web.ts";
+import type { WebServer } from "../web.ts";
+
+/** The image that `setup.sh` builds; also what our own helper containers run on. */
+export const ownImage = "agent-fix-sandbox:latest";
+
+/** Timings that only the demo and the tests change. */
+export interface Pace {
+  lockMs: number;
+  stalledMs: number;
+  tidyEveryMs: number;
+  pollMs: number;
+  reportEveryMs: number;
+  throttle: boolean;
+}
+export const productionPace: Pace = {
+  lockMs: 10_000,
+  stalledMs: 5000,
+  tidyEveryMs: 300_000,
+  pollMs: 1000,
+  reportEveryMs: 20_000,
+  throttle: true,
+};
+
+export interface Parts {
+  config: Config;
+  credentials: AppCredentials;
+  redisUrl: string;
+  log: Log;
+  pace: Pace;
+}
+
+/** The log of a process, on stderr, without a secret of the configuration. */
+export function composeLog(config: Config): Log {
+  return createLog(config.logLevel, createRedact(config.secrets.filter((secret) => secret !== "EMPTY")));
+}
+
+/** What a run works with, also without a code host. */
+export async function composeTools(config: Config): Promise<Tools> {
+  await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
+  const image = config.sandbox.image ?? ownImage;
+  const { runtime, dockerHost, caBundle } = config.sandbox;
+  const { baseUrl, name, apiKey, contextTokens } = config.model;
+  return {
+    engine: createEngine({
+      instance: await instanceId(config.dataDir),
+      image: ownImage,
+      ...(runtime === undefined ? {} : { runtime }),
+      ...(dockerHost === undefined ? {} : { host: dockerHost }),
+    }),
+    model: createModelClient({
+      baseUrl,
+      apiKey,
+      ...(name === undefined ? {} : { name }),
+      ...(contextTokens === undefined ? {} : { contextTokens }),
+    }),
+    mirrors: createMirrors(config.dataDir),
+    dataDir: config.dataDir,
+    image,
+    egress: {
+      trustedHosts: [...config.sandbox.trustedHosts, ...(await operatorRegistries())],
+      ...(caBundle === undefined ? {} : { caBundle }),
+      ...(config.proxy.https === undefined ? {} : { upstreamProxy: config.proxy.https }),
+      ...(config.proxy.no === undefined ? {} : { noProxy: config.proxy.no }),
+    },
+    gitEnv: {
+      ...(caBundle === undefined ? {} : { GIT_SSL_CAINFO: caBundle }),
+      ...(config.proxy.https === undefined ? {} : { https_proxy: config.proxy.https }),
+      ...(config.proxy.no === undefined ? {} : { no_proxy: config.proxy.no }),
+    },
+  };
+}
+
+export interface WebRole extends WebServer {
+  /** One sweep as of `now`, beside those on the schedule. */
+  sweep(now: Date): Promise<void>;
+}
+
+/** The web role: webhooks, intake queue, sweep. */
+export async function startWebRole({ config, credentials, redisUrl, log, pace }: Parts): Promise<WebRole> {
+  const stack = new AsyncDisposableStack();
+  const { queues, host, inbox } = composeShared({ config, credentials, redisUrl, pace });
+  stack.defer(() => queues.close());
+  try {
+    await queues.ping();
+    const app = await createWebApp({ credentials, apiUrl: config.github.apiUrl, queues, log });
+    const server = stack.use(await listen(config.http, app));
+    stack.use(await startIntake(redisUrl, { host, queues, inbox, log }));
+    log.info({ url: server.url }, "web is up");
+    return {
+      url: server.url,
+      sweep: (now) => sweep({ host, queues, inbox, log }, now),
+      [Symbol.asyncDispose]: () => stack.disposeAsync(),
+    };
+  } catch (error) {
+    await stack.disposeAsync();
+    throw error;
+  }
+}
+
+/** The worker role: takes runs until disposed. */
+export async function startWorkerRole(parts: Parts, openLog?: WorkerDeps["openLog"]): Promise<RunningWorker> {
+  const { config, redisUrl, log, pace } = parts;
+  const stack = new AsyncDisposableStack();
+  const { queues, host, inbox } = composeShared(parts);
+  stack.defer(() => queues.close());
+  try {
+    await queues.ping();
+    const tools = await composeTools(config);
+    await tools.engine.ping();
+    const deps: WorkerDeps = {
+      ...tools,
+      host,
+      inbox,
+      log,
+      redis: queues.redis,
+      openLog: openLog ?? ((runId) => openRunLog(config.dataDir, runId)),
+      isLive: queues.isLive,
+      pollMs: pace.pollMs,
+      reportEveryMs: pace.reportEveryMs,
+    };
+    const { lockMs, stalledMs, tidyEveryMs } = pace;
+    const worker = stack.use(
+      await startWorker({ redisUrl, concurrency: config.concurrency, lockMs, stalledMs, tidyEveryMs }, deps),
+    );
+    log.info({ concurrency: config.concurrency }, "worker is up");
+    return { active: worker.active, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+  } catch (error) {
+    await stack.disposeAsync();
+    throw error;
+  }
+}
+
+function composeShared({ config, credentials, redisUrl, pace }: Omit<Parts, "log">): {
+  queues: Queues;
+  host: CodeHost;
+  inbox: ReturnType<typeof createInbox>;
+} {
+  const queues = createQueues(connectRedis(redisUrl, "producer"));
+  const host = createGitHub({ apiUrl: config.github.apiUrl, throttle: pace.throttle }, credentials);
+  return { queues, host, inbox: createInbox(queues.redis) };
+}
+
+/** Tells this installation's containers from those of another on the same engine; kept in DATA_DIR. */
+async function instanceId(dataDir: string): Promise<string> {
+  const file = join(dataDir, "instance");
+  if (existsSync(file)) return (await readFile(file, "utf8")).trim();
+  const id = randomUUID();
+  await writeFile(file, `${id}\n`, { mode: 0o600, flag: "wx" }).catch(() => {});
+  return (await readFile(file, "utf8")).trim();
+}
+
+/** Hosts that the operator's own package managers are configured with: those may be private addresses. */
+async function operatorRegistries(): Promise<string[]> {
+  try {
+    const { stdout } = await promisify(execFile)("npm", ["config", "get", "registry"], { cwd: "/", timeout: 10_000 });
+    return URL.canParse(stdout.trim()) ? [new URL(stdout.trim()).hostname] : [];
+  } catch {
+    return [];
+  }
+}

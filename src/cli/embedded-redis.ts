@@ -1,0 +1,124 @@
+import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
+import { mkdir } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Redis } from "ioredis";
+import { lock } from "proper-lockfile";
+import { ConfigError, OutageError } from "../errors.ts";
+
+export interface EmbeddedRedis extends AsyncDisposable {
+  url: string;
+}
+
+const startLimitMs = 15_000;
+/** The kernel's limit for the path of a unix socket. */
+const longestSocket = 100;
+
+/**
+ * A redis-server of our own in DATA_DIR, on a unix socket, with an append-only file. One that outlived a crash is adopted.
+ * A second owner of the same DATA_DIR is refused.
+ */
+export async function startEmbeddedRedis(dataDir: string): Promise<EmbeddedRedis> {
+  const dir = join(dataDir, "redis");
+  await mkdir(dir, { recursive: true, mode: 0o700 });
+  const release = await own(dir);
+  const url = `unix://${socketPath(dir)}`;
+  try {
+    if (!(await answers(url))) await start(dir, url);
+  } catch (error) {
+    await release();
+    throw error;
+  }
+  return {
+    url,
+    async [Symbol.asyncDispose]() {
+      const redis = client(url);
+      // The server closes the connection in place of an answer.
+      await redis.shutdown("SAVE").catch(() => {});
+      redis.disconnect();
+      await release();
+    },
+  };
+}
+
+async function own(dir: string): Promise<() => Promise<void>> {
+  try {
+    return await lock(dir, {
+      stale: 10_000,
+      update: 2000,
+      retries: { retries: 12, minTimeout: 1000, maxTimeout: 1000 },
+    });
+  } catch (cause) {
+    throw new ConfigError(`Another agent-fix works in ${dir}. Stop it, or set DATA_DIR to a folder of its own.`, {
+      cause,
+    });
+  }
+}
+
+async function start(dir: string, url: string): Promise<void> {
+  const options = ["--port", "0", "--unixsocket", url.slice("unix://".length), "--unixsocketperm", "700", "--dir", dir];
+  const keep = [
+    "--appendonly",
+    "yes",
+    "--appendfsync",
+    "everysec",
+    "--save",
+    "",
+    "--maxmemory-policy",
+    "noeviction",
+    "--logfile",
+    join(dir, "redis.log"),
+  ];
+  const child = spawn("redis-server", [...options, ...keep], { stdio: "ignore", detached: true });
+  const failed = new Promise<never>((_resolve, reject) => {
+    child.on("error", () =>
+      reject(
+        new ConfigError(
+          "redis-server was not found. Install it (apt-get install redis-server), or set REDIS_URL to a server of yours.",
+        ),
+      ),
+    );
+    child.on("exit", (code) =>
+      reject(new OutageError(`redis-server ended with ${code}. Its log is ${join(dir, "redis.log")}.`)),
+    );
+  });
+  failed.catch(() => {});
+  child.unref();
+  const deadline = Date.now() + startLimitMs;
+  while (!(await Promise.race([answers(url), failed]))) {
+    if (Date.now() > deadline)
+      throw new OutageError(
+        `redis-server did not answer within ${startLimitMs} ms. Its log is ${join(dir, "redis.log")}.`,
+      );
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+async function answers(url: string): Promise<boolean> {
+  const redis = client(url);
+  try {
+    return (await redis.ping()) === "PONG";
+  } catch {
+    return false;
+  } finally {
+    redis.disconnect();
+  }
+}
+
+function client(url: string): Redis {
+  const redis = new Redis(url.slice("unix://".length), {
+    maxRetriesPerRequest: 0,
+    retryStrategy: () => null,
+    connectTimeout: 1000,
+    commandTimeout: 5000,
+  });
+  redis.on("error", () => {});
+  return redis;
+}
+
+function socketPath(dir: string): string {
+  const path = join(dir, "redis.sock");
+  if (path.length <= longestSocket) return path;
+  return join(tmpdir(), `agent-fix-${createHash("sha256").update(dir).digest("hex").slice(0, 16)}.sock`);
+}

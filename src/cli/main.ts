@@ -1,0 +1,30 @@
+import { Command } from "commander";
+import { ConfigError, messageOf } from "../errors.ts";
+import { demoCommand } from "./demo.ts";
+import { doctorCommand } from "./doctor.ts";
+import { resolveCommand } from "./resolve.ts";
+import { runsCommand } from "./runs.ts";
+import { upCommand } from "./up.ts";
+import { webCommand, workerCommand } from "./roles.ts";
+
+const program = new Command("agent-fix")
+  .description("Turns a labelled GitHub issue into a tested pull request, with an open-weights model on your own GPU")
+  .showHelpAfterError()
+  .exitOverride();
+for (const command of [upCommand, webCommand, workerCommand, resolveCommand, doctorCommand, demoCommand, runsCommand]) {
+  program.addCommand(command().exitOverride());
+}
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  process.exitCode = explain(error);
+}
+
+/** Says what went wrong, and gives the exit code: 0 for help, 2 for wrong usage or configuration, else 1. */
+function explain(error: unknown): number {
+  if (error instanceof Error && "exitCode" in error && typeof error.exitCode === "number")
+    return error.exitCode === 0 ? 0 : 2;
+  console.error(`agent-fix: ${messageOf(error)}`);
+  return error instanceof ConfigError ? 2 : 1;
+}

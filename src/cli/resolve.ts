@@ -1,0 +1,261 @@
+import { createHash, randomBytes } from "node:crypto";
+import { readFile, writeFile } from "node:fs/promises";
+import { join, resolve as absolute } from "node:path";
+import { Command } from "commander";
+import type { Passed } from "../../worker/attempt.ts";
+import { commitOf } from "../../worker/checkout.ts";
+import { ciHeld } from "../../worker/ci.ts";
+import { git } from "../../worker/git.ts";
+import { issueMessages } from "../../worker/prompts/messages.ts";
+import { commitMessage, freeBranch, publish } from "../../worker/publish.ts";
+import { readPatch } from "../../worker/rebuild.ts";
+import { renderPullBody } from "../../worker/report.ts";
+import type { Outcome, Tools } from "../../worker/run.ts";
+import { settingsAt, solve } from "../../worker/solve.ts";
+import { githubAddresses, readConfig } from "../config.ts";
+import type { Config } from "../config.ts";
+import { ConfigError } from "../errors.ts";
+import type { Forge } from "../forge.ts";
+import { forgeWithToken } from "../github/client.ts";
+import type { TaskText } from "../job.ts";
+import { snapshotHash } from "../job.ts";
+import { openRunLog } from "../runlog.ts";
+import type { RunLog } from "../runlog.ts";
+import { composeTools } from "./compose.ts";
+import { createProgress, teeRunLog } from "./progress.ts";
+
+interface Options {
+  repo?: string;
+  issue?: string;
+  out?: string;
+  branch?: string;
+  publish?: boolean;
+  json?: boolean;
+}
+
+export function resolveCommand(): Command {
+  return new Command("resolve")
+    .argument("[issue-url]", "an issue on the code host; needs GITHUB_TOKEN")
+    .description("One run in the terminal, without app, webhook or Redis")
+    .option("--repo <dir>", "a local repository; its committed HEAD is what is worked on")
+    .option("--issue <file>", "the issue as a Markdown file: the first line is the title")
+    .option("--out <file>", "write the patch to this file")
+    .option("--branch <name>", "create this branch in the local repository")
+    .option("--publish", "open the pull request (issue URL only)")
+    .option("--json", "one JSON object per event")
+    .action(async (url: string | undefined, options: Options) => {
+      const config = readConfig();
+      const subject = await findSubject(url, options, config);
+      const tools = await composeTools(config);
+      const runId = randomBytes(10).toString("hex");
+      const log = teeRunLog(openRunLog(config.dataDir, runId), createProgress(options.json === true));
+      const interrupt = new AbortController();
+      process.once("SIGINT", () => interrupt.abort(new Error("interrupted")));
+      try {
+        const outcome = await runSubject({ subject, tools, log, runId, signal: interrupt.signal, options });
+        await log.append({ type: "finished", ...outcome });
+        if (options.json !== true && outcome.detail !== "") console.log(`\n${outcome.detail}`);
+        process.exitCode = outcome.outcome === "published" ? 0 : 1;
+      } finally {
+        log.close();
+      }
+    });
+}
+
+interface Subject {
+  text: TaskText;
+  name: string;
+  number: number | undefined;
+  source: { key: string; url: string; token?: string };
+  forge: Forge | undefined;
+  localDir: string | undefined;
+}
+
+async function findSubject(url: string | undefined, options: Options, config: Config): Promise<Subject> {
+  if (url !== undefined) return remoteSubject(url, options, config);
+  const { repo, issue } = options;
+  if (repo === undefined || issue === undefined)
+    throw new ConfigError("Give an issue's URL, or both --repo DIR and --issue FILE.md.");
+  if (options.publish === true)
+    throw new ConfigError(
+      "--publish needs an issue's URL: a local repository has no pull requests. Use --out or --branch.",
+    );
+  const dir = absolute(repo);
+  const content = await readFile(issue, "utf8").catch((cause: unknown) => {
+    throw new ConfigError(`--issue is ${JSON.stringify(issue)}, which cannot be read. Name a Markdown file.`, {
+      cause,
+    });
+  });
+  const [first = "", ...rest] = content.split("\n");
+  const text = { title: first.replace(/^#+\s*/, "").trim(), body: rest.join("\n").trim() };
+  if (text.title === "")
+    throw new ConfigError(`${issue} is empty. Its first line is the title, the rest describes the problem.`);
+  const key = `local-${createHash("sha256").update(dir).digest("hex").slice(0, 16)}`;
+  return { text, name: dir, number: undefined, source: { key, url: dir }, forge: undefined, localDir: dir };
+}
+
+async function remoteSubject(url: string, options: Options, config: Config): Promise<Subject> {
+  const match = URL.canParse(url) ? /^\/([\w.-]+)\/([\w.-]+)\/issues\/(\d+)\/?$/.exec(new URL(url).pathname) : null;
+  if (match === null)
+    throw new ConfigError(
+      `${JSON.stringify(url)} is not an issue's address, such as https://github.com/owner/repository/issues/12.`,
+    );
+  if (config.githubToken === undefined)
+    throw new ConfigError(
+      "GITHUB_TOKEN is not set. `resolve` reads the issue with it, and with --publish writes the branch and the pull request.",
+    );
+  if (options.branch !== undefined)
+    throw new ConfigError(
+      "--branch needs --repo: it creates the branch in a local repository. Use --publish or --out.",
+    );
+  const [, owner = "", repo = "", number = ""] = match;
+  const { host, protocol } = new URL(url);
+  const { apiUrl } = githubAddresses(host, protocol === "http:" ? "http" : "https");
+  const forge = await forgeWithToken({ apiUrl, throttle: true }, config.githubToken, { owner, repo });
+  const [issue, facts] = await Promise.all([forge.issue(Number(number)), forge.repository()]);
+  const source = { key: String(forge.repo.id), url: facts.cloneUrl, token: config.githubToken };
+  return { text: issue, name: `${owner}/${repo}`, number: issue.number, source, forge, localDir: undefined };
+}
+
+interface Task {
+  subject: Subject;
+  tools: Tools;
+  log: RunLog;
+  runId: string;
+  signal: AbortSignal;
+  options: Options;
+}
+
+async function runSubject({ subject, tools, log, runId, signal, options }: Task): Promise<Outcome> {
+  const { text, forge } = subject;
+  const repo = forge?.repo ?? { id: 0, owner: "local", name: subject.name, installationId: 0 };
+  const job = {
+    runId,
+    repo,
+    subject: { kind: "issue" as const, number: subject.number ?? 0 },
+    actor: { id: 0, login: "you" },
+    trigger: "resolve",
+  };
+  await log.append({ type: "claimed", epoch: 1, job });
+  await log.append({ type: "snapshot", hash: snapshotHash(text), title: text.title, body: text.body });
+  const mirror = await tools.mirrors.fetch({ ...subject.source, env: tools.gitEnv }, signal);
+  const branch = (await forge?.repository())?.defaultBranch ?? (await localBranch(subject.localDir ?? ""));
+  const trusted = await commitOf(mirror, branch);
+  if (trusted === undefined)
+    throw new ConfigError(`${subject.name} has no commit on \`${branch}\` yet, so there is nothing to work on.`);
+  const settings = await settingsAt(mirror, trusted);
+  const base = settings.base === undefined ? trusted : ((await commitOf(mirror, settings.base)) ?? trusted);
+  const result = await solve(
+    {
+      runId,
+      kind: "issue",
+      log,
+      signal,
+      mirror,
+      trusted,
+      base,
+      branch,
+      progress: () => {},
+      repo: subject.name,
+      messages: (context) => issueMessages({ ...text, ...context }),
+    },
+    tools,
+  );
+  if (!result.ok) return result.outcome;
+  return deliver(
+    { subject, tools, log, runId, signal, options },
+    { base, branch: settings.base ?? branch, trusted, mirror, job, passed: result.passed, ci: settings.ci },
+  );
+}
+
+interface Delivery {
+  base: string;
+  branch: string;
+  trusted: string;
+  mirror: string;
+  job: Parameters<typeof publish>[0]["job"];
+  passed: Passed;
+  ci: "hold" | "run" | undefined;
+}
+
+async function deliver({ subject, tools, log, runId, signal, options }: Task, done: Delivery): Promise<Outcome> {
+  const { base, branch, job, passed } = done;
+  const repository = join(log.dir, "repo.git");
+  const patch = await readPatch(repository, base, passed.commit);
+  if (options.out !== undefined) await writeFile(options.out, patch);
+  if (options.branch !== undefined && subject.localDir !== undefined)
+    await createLocalBranch(subject.localDir, repository, { name: options.branch, passed, runId });
+  const { forge } = subject;
+  if (options.publish !== true || forge === undefined) {
+    const where = [options.out, options.branch].filter((one) => one !== undefined).join(", ");
+    return {
+      outcome: "published",
+      cause: undefined,
+      detail: where === "" ? patch : `The change is in ${where}.`,
+      pull: undefined,
+    };
+  }
+  const held = await ciHeld(done.mirror, done.trusted, { ci: done.ci, isPrivate: (await forge.repository()).private });
+  const model = (await tools.model.describe(signal)).name;
+  const body = renderPullBody({
+    closes: subject.number,
+    passed,
+    events: log.events,
+    base,
+    model,
+    held,
+    footer: "Made with `agent-fix resolve`.",
+  });
+  const name = await freeBranch(forge, `agent-fix/issue-${subject.number ?? 0}`, runId);
+  const message = commitMessage({ title: passed.submission.title, why: passed.submission.cause, runId, held });
+  const target = {
+    base,
+    branch: name,
+    expected: undefined,
+    message,
+    pull: { base: branch, title: passed.submission.title, body },
+  };
+  const published = await publish({ job, log, signal, guard: async () => {} }, forge, passed, target);
+  if (!published.ok || published.pull === undefined)
+    return { outcome: "gave-up", cause: "branch moved", detail: published.ok ? "" : published.reason, pull: undefined };
+  return {
+    outcome: "published",
+    cause: undefined,
+    detail: published.pull.url,
+    pull: { number: published.pull.number, url: published.pull.url },
+  };
+}
+
+async function localBranch(dir: string): Promise<string> {
+  const gitDir = join(dir, ".git");
+  const name = await git(["symbolic-ref", "--short", "HEAD"], { gitDir }).catch((cause: unknown) => {
+    throw new ConfigError(
+      `${dir} is not a repository on a branch. Name the folder that holds .git, with a branch checked out.`,
+      { cause },
+    );
+  });
+  return name.toString().trim();
+}
+
+// The person's own repository receives objects and one ref; its work tree is not touched.
+async function createLocalBranch(
+  dir: string,
+  repository: string,
+  { name, passed, runId }: { name: string; passed: Passed; runId: string },
+): Promise<void> {
+  const message = commitMessage({ title: passed.submission.title, why: passed.submission.cause, runId, held: false });
+  const parent = (await git(["rev-parse", `${passed.commit}^`], { gitDir: repository })).toString().trim();
+  const env = {
+    GIT_AUTHOR_NAME: "agent-fix",
+    GIT_AUTHOR_EMAIL: "agent-fix@localhost",
+    GIT_COMMITTER_NAME: "agent-fix",
+    GIT_COMMITTER_EMAIL: "agent-fix@localhost",
+  };
+  const commit = (await git(["commit-tree", passed.tree, "-p", parent, "-m", message], { gitDir: repository, env }))
+    .toString()
+    .trim();
+  await git(["update-ref", `refs/heads/${name}`, commit], { gitDir: repository });
+  await git(["fetch", "--quiet", "--no-tags", repository, `refs/heads/${name}:refs/heads/${name}`], {
+    gitDir: join(dir, ".git"),
+  });
+}

@@ -1,0 +1,169 @@
+import { readFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import { Octokit } from "@octokit/rest";
+import { cases } from "../demo/cases/cases.ts";
+import { fetchPackage } from "../demo/cases/fetch-package.ts";
+import { OutageError } from "../errors.ts";
+import { isTerminal, parseStatus } from "../status.ts";
+import { triggerLabel } from "../triggers.ts";
+import type { Laptop } from "./laptop.ts";
+
+export interface StoryContext {
+  laptop: Laptop;
+  say: (line: string) => void;
+  caseName?: string | undefined;
+}
+export interface StoryResult {
+  outcome: string;
+  pullRequest: string | undefined;
+  /** For people: the pull request with its evidence and diff. */
+  text: string;
+  page: string;
+}
+export type StoryName = keyof typeof stories;
+
+/** What the demo can show; each acts as a person does, through GitHub's API alone. */
+export const stories = { issue: issueStory, review: reviewStory, maintenance: maintenanceStory };
+
+const storyLimitMs = 10 * 60_000;
+const name = { owner: "ann", repo: "slugify-title" };
+const storyFile = (path: string) => new URL(`../demo/stories/${path}`, import.meta.url);
+
+async function issueStory({ laptop, say, caseName }: StoryContext): Promise<StoryResult> {
+  const { octokit, repository } =
+    caseName === undefined ? await openRepository(laptop) : await openCase(laptop, caseName, say);
+  const text = (caseName === undefined ? undefined : cases[caseName]?.issue) ?? (await readIssue());
+  const { data: filed } = await octokit.rest.issues.create({ ...repository, ...text });
+  say(`ann filed #${filed.number}: ${filed.title}`);
+  await octokit.rest.issues.addLabels({ ...repository, issue_number: filed.number, labels: [triggerLabel] });
+  say(`ann set the label "${triggerLabel}"\n`);
+  const body = await answerOn(octokit, { ...repository, number: filed.number }, () => true);
+  return describePull(
+    octokit,
+    { ...repository, branch: `agent-fix/issue-${filed.number}` },
+    { body, page: filed.html_url },
+  );
+}
+
+async function reviewStory(context: StoryContext): Promise<StoryResult> {
+  const first = await issueStory(context);
+  if (first.pullRequest === undefined) return first;
+  const { laptop, say } = context;
+  const octokit = ann(laptop);
+  const pull = Number(first.pullRequest.split("/").at(-1));
+  await octokit.rest.pulls.createReview({
+    ...name,
+    pull_number: pull,
+    event: "REQUEST_CHANGES",
+    body: 'Good. Please also trim leading and trailing dashes, with a test: `slugify("  Hello!  ")` should be `hello`.',
+  });
+  say(`\nann submitted a review on #${pull}\n`);
+  const body = await answerOn(octokit, { ...name, number: pull }, () => true);
+  return describePull(octokit, { ...name, branch: "agent-fix/issue-1" }, { body, page: first.pullRequest });
+}
+
+async function maintenanceStory({ laptop, say }: StoryContext): Promise<StoryResult> {
+  const { octokit } = await openRepository(laptop);
+  const now = new Date();
+  await laptop.web.sweep(now);
+  say("the sweep has seen the repository's schedule; now a week passes\n");
+  await laptop.web.sweep(new Date(now.getTime() + 8 * 24 * 3600_000));
+  await poll(
+    "the scheduled task's pull request",
+    async () => (await octokit.rest.pulls.list({ ...name, state: "open" })).data[0],
+  );
+  return describePull(octokit, { ...name, branch: "agent-fix/task/unused" }, { body: "", page: laptop.github.url });
+}
+
+async function readIssue(): Promise<{ title: string; body: string }> {
+  const [first = "", ...rest] = (await readFile(storyFile("issue.md"), "utf8")).split("\n");
+  return { title: first.replace(/^# /, ""), body: rest.join("\n").trim() };
+}
+
+async function openRepository(laptop: Laptop) {
+  await laptop.github.addRepository({
+    owner: name.owner,
+    name: name.repo,
+    fromDir: fileURLToPath(storyFile("repository")),
+  });
+  laptop.github.install({ repositories: [`${name.owner}/${name.repo}`] });
+  return { octokit: ann(laptop), repository: name };
+}
+
+async function openCase(laptop: Laptop, caseName: string, say: (line: string) => void) {
+  const chosen = cases[caseName];
+  if (chosen === undefined) throw new Error(`there is no case ${caseName}`);
+  say(`fetching ${chosen.package}@${chosen.version} from the registry`);
+  const repository = { owner: name.owner, repo: chosen.package };
+  await laptop.github.addRepository({
+    owner: repository.owner,
+    name: repository.repo,
+    files: await fetchPackage(chosen.package, chosen.version),
+  });
+  laptop.github.install({ repositories: [`${repository.owner}/${repository.repo}`] });
+  return { octokit: ann(laptop), repository };
+}
+
+function ann(laptop: Laptop): Octokit {
+  return new Octokit({ auth: laptop.github.addUser("ann"), baseUrl: laptop.github.apiUrl });
+}
+
+/** Our status comment once it is final. */
+async function answerOn(
+  octokit: Octokit,
+  where: typeof name & { number: number },
+  wanted: (body: string) => boolean,
+): Promise<string> {
+  const { number, ...repository } = where;
+  return poll(`the answer on #${number}`, async () => {
+    const { data } = await octokit.rest.issues.listComments({ ...repository, issue_number: number });
+    return data
+      .map((comment) => comment.body ?? "")
+      .find((body) => isTerminal(parseStatus(body)?.state ?? "working") && wanted(body));
+  });
+}
+
+async function describePull(
+  octokit: Octokit,
+  where: typeof name & { branch: string },
+  { body, page }: { body: string; page: string },
+): Promise<StoryResult> {
+  const { branch, ...repository } = where;
+  const { data } = await octokit.rest.pulls.list({
+    ...repository,
+    head: `${repository.owner}:${branch}`,
+    state: "open",
+  });
+  const pull = data[0];
+  if (pull === undefined)
+    return { outcome: parseStatus(body)?.state ?? "no answer", pullRequest: undefined, text: body, page };
+  const diff = await octokit.request("GET /repos/{owner}/{repo}/pulls/{pull_number}", {
+    ...repository,
+    pull_number: pull.number,
+    mediaType: { format: "diff" },
+  });
+  const answer = body === "" ? [] : ["--- the answer ---", visible(body), ""];
+  const text = [
+    ...answer,
+    `--- #${pull.number} ${pull.title} ---`,
+    visible(pull.body ?? ""),
+    "",
+    "--- the diff ---",
+    String(diff.data).trimEnd(),
+  ].join("\n");
+  return { outcome: "published", pullRequest: pull.html_url, text, page: pull.html_url };
+}
+
+function visible(body: string): string {
+  return body.replaceAll(/<!--[\s\S]*?-->\s*/g, "").trim();
+}
+
+async function poll<T>(what: string, look: () => Promise<T | undefined>): Promise<T> {
+  const deadline = Date.now() + storyLimitMs;
+  for (;;) {
+    const found = await look();
+    if (found !== undefined) return found;
+    if (Date.now() > deadline) throw new OutageError(`${what} did not come within ${storyLimitMs / 60_000} minutes`);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+}
