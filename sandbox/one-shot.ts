@@ -1,0 +1,125 @@
+import type { Duplex } from "node:stream";
+import { createDemux } from "./demux.ts";
+import { attach, EngineAway, createContainer, newName, removeContainer, statusOf } from "./docker.ts";
+import type { ExecEnd, OneShotResult, OneShotSpec } from "./engine.ts";
+import { firstOf, late } from "./limits.ts";
+import { type Egress, egressEnvironment, startForwarder } from "./network.ts";
+import { createCollector } from "./output.ts";
+import type { Installation } from "./sandbox.ts";
+import { containerSpec } from "./spec.ts";
+
+const defaultOutputBytes = 60_000;
+const drainMs = 10_000;
+
+/** Runs the command as the main process of a new container and removes it, however it ends. */
+export async function runContained(
+  { client, labels, image, runtime }: Installation,
+  spec: OneShotSpec,
+  signal?: AbortSignal,
+  joins?: string,
+): Promise<OneShotResult> {
+  const { command, mounts, cwd, limits, env = {} } = spec;
+  const parts = { command, labels, mounts, cwd, env, limits, runtime };
+  const name = newName();
+  const shape = containerSpec({
+    image: image.id,
+    ...parts,
+    network: joins === undefined ? "none" : { joins },
+    stdin: "once",
+  });
+  try {
+    const id = await createContainer(client, name, shape, signal);
+    const stream = await attach(client, id, signal);
+    const output = collect(stream, spec);
+    const started = performance.now();
+    try {
+      await client.call("start a container", { signal }, (docker) => docker.getContainer(id).start());
+      stream.end(spec.stdin ?? Buffer.alloc(0));
+      const end = await ending(client, { id, timeoutMs: spec.timeoutMs, signal });
+      const durationMs = performance.now() - started;
+      await firstOf(output.finished, { ms: drainMs });
+      return { ...end, ...output.result(), durationMs };
+    } finally {
+      stream.destroy();
+    }
+  } finally {
+    await removeContainer(client, name);
+  }
+}
+
+/** The same in the network namespace of a forwarder, whose one way out is the egress proxy. */
+export async function runWithEgress(
+  parts: { main: Installation; helper: Installation; egress: Egress },
+  spec: OneShotSpec,
+  signal?: AbortSignal,
+): Promise<OneShotResult> {
+  const { main, helper, egress } = parts;
+  await using forwarder = await startForwarder(helper, egress, signal);
+  const { env, mounts } = egressEnvironment(egress);
+  const withNetwork = { ...spec, env: { ...spec.env, ...env }, mounts: [...spec.mounts, ...mounts] };
+  return await runContained(main, withNetwork, signal, forwarder.id);
+}
+
+async function ending(
+  client: Installation["client"],
+  { id, timeoutMs, signal }: { id: string; timeoutMs: number; signal: AbortSignal | undefined },
+): Promise<ExecEnd> {
+  const stop = new AbortController();
+  try {
+    const wait = client.call(
+      "wait for a container",
+      { limitMs: timeoutMs + 60_000, signal: stop.signal },
+      (docker, abortSignal) => docker.getContainer(id).wait({ abortSignal }),
+    );
+    const status: { StatusCode: number } | typeof late = await firstOf(wait, { ms: timeoutMs, signal });
+    if (status === late) {
+      await kill(client, id);
+      return signal?.aborted ? { end: "aborted" } : { end: "timed-out" };
+    }
+    return await named(client, id, status.StatusCode);
+  } catch (error) {
+    // The container was removed, or the engine went away, while the command ran.
+    if (error instanceof EngineAway || statusOf(error) === 404) return { end: "sandbox-lost" };
+    throw error;
+  } finally {
+    stop.abort();
+  }
+}
+
+async function named(client: Installation["client"], id: string, code: number): Promise<ExecEnd> {
+  if (code === 0) return { end: "exited", code };
+  const { State } = await client.call("inspect a container", {}, (docker) => docker.getContainer(id).inspect());
+  if (State.OOMKilled) return { end: "out-of-memory" };
+  return code === 137 ? { end: "killed" } : { end: "exited", code };
+}
+
+async function kill(client: Installation["client"], id: string): Promise<void> {
+  try {
+    await client.call("kill a container", {}, (docker) => docker.getContainer(id).kill());
+  } catch (error) {
+    // 409: it ended by itself at this moment.
+    if (statusOf(error) !== 409 && statusOf(error) !== 404) throw error;
+  }
+}
+
+function collect(stream: Duplex, { maxStdoutBytes, maxOutputBytes = defaultOutputBytes }: OneShotSpec) {
+  const both = createCollector(maxOutputBytes);
+  const stdout: Buffer[] = [];
+  let kept = 0;
+  let seen = 0;
+  const { promise: finished, resolve } = Promise.withResolvers<void>();
+  const demux = createDemux((source, chunk) => {
+    both.add(chunk);
+    if (source === "stderr") return;
+    seen += chunk.length;
+    const wanted = chunk.subarray(0, maxStdoutBytes - kept);
+    kept += wanted.length;
+    if (wanted.length > 0) stdout.push(Buffer.from(wanted));
+  });
+  stream.on("data", demux);
+  stream.on("end", resolve);
+  stream.on("close", resolve);
+  stream.on("error", () => stream.destroy());
+  const result = () => ({ stdout: Buffer.concat(stdout), stdoutTruncated: seen > kept, output: both.output() });
+  return { finished, result };
+}

@@ -1,0 +1,186 @@
+import { existsSync } from "node:fs";
+import { expect, test } from "vitest";
+import { type Change, diffText, readChanges } from "../../sandbox/changes.ts";
+import type { Engine } from "../../sandbox/engine.ts";
+import { createWorkspace, repoDir, type Workspace } from "../../sandbox/workspace.ts";
+import { shell, specOf, testEngine, testRepository } from "./support.ts";
+
+const bounds = { maxFiles: 50, maxBytes: 1_000_000 };
+const base = {
+  "edited.txt": "one\ntwo\n",
+  "deleted.txt": "bye\n",
+  "mode.sh": "#!/bin/sh\n",
+  "old/name.txt": "the same text\n",
+  ".gitignore": "node_modules\n*.log\n",
+};
+
+interface Edited extends AsyncDisposable {
+  engine: Engine;
+  workspace: Workspace;
+}
+
+/** A workspace in which a sandbox ran these commands as the agent. */
+async function edited(commands: string, files: Record<string, string> = base): Promise<Edited> {
+  const engine = testEngine();
+  const repository = testRepository(files);
+  const commit = repository.commits[0] ?? "";
+  const workspace = await createWorkspace(engine, { run: "r", sources: repository, commit });
+  {
+    await using sandbox = await engine.startSandbox(specOf({ mounts: workspace.mounts, cwd: repoDir }));
+    await shell(sandbox, commands);
+  }
+  return {
+    engine,
+    workspace,
+    async [Symbol.asyncDispose]() {
+      await workspace[Symbol.asyncDispose]();
+      repository[Symbol.dispose]();
+    },
+  };
+}
+
+async function changesAfter(commands: string, files?: Record<string, string>) {
+  await using it = await edited(commands, files);
+  return await readChanges(it.engine, it.workspace, bounds);
+}
+
+test("edits, deletions, modes, binary files, renames and links come out exact; ignored files stay", async () => {
+  const result = await changesAfter(`
+    printf 'one\\nthree\\n' >edited.txt; rm deleted.txt; chmod +x mode.sh; mkdir -p new/deep
+    git mv old/name.txt new/name.txt; ln -s ../edited.txt new/link
+    printf '\\000\\001\\377\\r\\n' >new/deep/binary; : >new/empty; printf x >"new/sp ace ü'\\""
+    mkdir -p node_modules/x; echo 1 >node_modules/x/y; echo 1 >a.log; git add -A; git -c user.name=a -c user.email=b commit -qm all`);
+
+  const byPath = (left: Change, right: Change) => (left.path < right.path ? -1 : 1);
+  expect(result.kind === "changes" ? result.changes.toSorted(byPath) : result).toEqual([
+    { path: "deleted.txt", mode: "deleted" },
+    { path: "edited.txt", mode: "100644", bytes: Buffer.from("one\nthree\n") },
+    { path: "mode.sh", mode: "100755", bytes: Buffer.from("#!/bin/sh\n") },
+    { path: "new/deep/binary", mode: "100644", bytes: Buffer.from([0, 1, 255, 13, 10]) },
+    { path: "new/empty", mode: "100644", bytes: Buffer.alloc(0) },
+    { path: "new/link", mode: "120000", bytes: Buffer.from("../edited.txt") },
+    { path: "new/name.txt", mode: "100644", bytes: Buffer.from("the same text\n") },
+    { path: "new/sp ace ü'\"", mode: "100644", bytes: Buffer.from("x") },
+    { path: "old/name.txt", mode: "deleted" },
+  ]);
+});
+
+test("a file that became a folder, and a folder that became a file, come out as both sides", async () => {
+  const result = await changesAfter(
+    "rm edited.txt; mkdir edited.txt; echo in >edited.txt/in; rm -r old; echo file >old",
+  );
+
+  expect(result.kind === "changes" && result.changes.map(({ path, mode }) => `${mode} ${path}`).toSorted()).toEqual([
+    "100644 edited.txt/in",
+    "100644 old",
+    "deleted edited.txt",
+    "deleted old/name.txt",
+  ]);
+});
+
+test("line endings that attributes ask for do not make a change of untouched files", async () => {
+  const files = { "a.bat": "one\ntwo\n", ".gitattributes": "*.bat text eol=crlf\n" };
+
+  const untouched = await changesAfter("cat a.bat | od -c | grep -q '\\\\r'; touch a.bat", files);
+  const touched = await changesAfter("printf 'three\\r\\n' >>a.bat", files);
+
+  expect(untouched).toEqual({ kind: "changes", changes: [] });
+  expect(touched).toEqual({
+    kind: "changes",
+    changes: [{ path: "a.bat", mode: "100644", bytes: Buffer.from("one\ntwo\nthree\n") }],
+  });
+});
+
+test("poisoned git configuration, hooks, filters and a poisoned repository inside run nothing anywhere and change nothing", async () => {
+  const fire = "touch /workspace/fired; touch /tmp/agent-fix-fired";
+  await using it = await edited(`
+    git config core.fsmonitor '${fire}'; git config filter.x.clean '${fire}; cat'; git config filter.x.required true
+    git config core.hooksPath .git/hooks; mkdir -p .git/hooks .git/info
+    for h in pre-commit post-index-change reference-transaction; do printf '#!/bin/sh\\n${fire}\\n' >.git/hooks/$h; chmod +x .git/hooks/$h; done
+    git config diff.x.textconv '${fire}'; git config diff.external '${fire}'; git config core.excludesFile /workspace/all; echo '*' >/workspace/all
+    echo '*' >.git/info/exclude; echo '* filter=x diff=x' >.gitattributes; printf '[core]\\n fsmonitor = ${fire}\\n' >$HOME/.gitconfig
+    echo new >new.txt`);
+
+  const result = await readChanges(it.engine, it.workspace, bounds);
+  const diff = await diffText(it.engine, it.workspace, 20_000);
+
+  expect(result.kind === "changes" && result.changes.map(({ path }) => path)).toEqual([".gitattributes", "new.txt"]);
+  expect(diff.text).toContain("+new\n");
+  await using sandbox = await it.engine.startSandbox(specOf({ mounts: it.workspace.mounts }));
+  expect(await shell(sandbox, "ls /workspace", "/tmp")).toBe("all\nhome\nrepo\n");
+  expect(existsSync("/tmp/agent-fix-fired")).toBe(false);
+});
+
+test("a repository inside the tree is refused by name, with or without commits", async () => {
+  const committed = await changesAfter(`
+    git init -q nested; cd nested; git -c user.name=a -c user.email=b commit -q --allow-empty -m x; git config core.fsmonitor 'touch /workspace/fired'`);
+  const empty = await changesAfter("git init -q nested; echo x >nested/file");
+
+  expect(committed).toEqual({
+    kind: "refused",
+    reasons: ["nested: it is a repository of its own inside the tree. Remove its .git, or the whole folder."],
+  });
+  expect(empty.kind === "refused" && empty.reasons[0]).toContain("nested/");
+});
+
+test("names that other systems take for .git, odd names and links out of the tree are refused, each with its reason", async () => {
+  const result = await changesAfter(`
+    mkdir .GIT 'git~1'; echo x >.GIT/config; echo x >'git~1/config'; mkdir "$(printf '.g\\342\\200\\214it')"; echo x >"$(printf '.g\\342\\200\\214it')/config"
+    ln -s /etc/passwd absolute; ln -s ../../etc/passwd climbing; ln -s old/../../x twisting; ln -s edited.txt .gitattributes
+    echo x >'back\\slash'; echo x >'c:d'; echo x >"$(printf 'bad\\377')"; echo x >"$(printf 'line\\nbreak')"; echo x >AUX.txt
+    echo x >Case; echo x >case`);
+
+  expect(result.kind === "refused" && result.reasons.toSorted()).toEqual([
+    ".GIT/config: a component of its path is .git, or is taken for it by a file system. Remove it.",
+    ".gitattributes: git reads this file, and it may not be a link. Write the file itself.",
+    ".g\\u{200c}it/config: a component of its path is .git, or is taken for it by a file system. Remove it.",
+    'AUX.txt: "AUX.txt" is a reserved name on Windows. Rename it.',
+    "absolute: it points out of the repository. Use a relative target.",
+    'back\\slash: its name has a "\\" or ":", which is no file name on Windows. Rename it.',
+    "badÿ: its name is not UTF-8. Rename it.",
+    'c:d: its name has a "\\" or ":", which is no file name on Windows. Rename it.',
+    "case and Case are one name where case does not count. Rename one.",
+    "climbing: it points out of the repository. Use a target inside, with .. only at its start.",
+    "git~1/config: a component of its path is .git, or is taken for it by a file system. Remove it.",
+    "line\\u{a}break: its name has control characters. Rename it.",
+    "twisting: it points out of the repository. Use a target inside, with .. only at its start.",
+  ]);
+});
+
+test("a folder of the host is not read through a link, and a tree that was replaced by a link is refused", async () => {
+  const throughLink = await changesAfter("rm -r old; ln -s /etc old");
+  const replaced = await changesAfter("cd /workspace; mv repo moved; ln -s /etc repo");
+
+  expect(throughLink).toEqual({
+    kind: "refused",
+    reasons: ["old: it points out of the repository. Use a relative target."],
+  });
+  expect(replaced.kind === "refused" && replaced.reasons[0]).toContain("the repository's folder itself must stay");
+});
+
+test("too many files, too many bytes and unreadable files are refused and not read", async () => {
+  const many = await changesAfter("for i in $(seq 1 60); do echo $i >f$i; done");
+  const large = await changesAfter("truncate -s 20G sparse");
+  const unreadable = await changesAfter("echo x >locked; chmod 0 locked");
+
+  expect(many.kind === "refused" && many.reasons[0]).toContain("at most 50 files");
+  expect(large.kind === "refused" && large.reasons[0]).toContain("at most 50 files and 1000000 bytes");
+  expect(unreadable.kind === "refused" && unreadable.reasons[0]).toContain("locked");
+});
+
+test("pipes and sockets in the tree are no files, and do not hold the reading up", async () => {
+  const result = await changesAfter("mkfifo pipe; rm edited.txt; mkfifo edited.txt");
+
+  expect(result).toEqual({ kind: "changes", changes: [{ path: "edited.txt", mode: "deleted" }] });
+});
+
+test("the diff is a unified one, cut in the middle when it is long", async () => {
+  await using it = await edited("printf 'one\\nthree\\n' >edited.txt; seq 1 5000 >long.txt");
+
+  const whole = await diffText(it.engine, it.workspace, 200_000);
+  const cut = await diffText(it.engine, it.workspace, 400);
+
+  expect(whole.text).toContain("--- a/edited.txt\n+++ b/edited.txt\n@@ -1,2 +1,2 @@\n one\n-two\n+three\n");
+  expect(whole.truncated).toBe(false);
+  expect(cut.text).toMatch(/^diff --git a\/edited.txt[^]*\n\[\.\.\. \d+ bytes left out \.\.\.\]\n[^]*\+5000\n$/);
+});

@@ -1,0 +1,159 @@
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { networkInterfaces, tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import type { OneShotResult } from "../../sandbox/engine.ts";
+import { type Egress, type EgressPolicy, openEgress } from "../../sandbox/network.ts";
+import { createWorkspace, repoDir } from "../../sandbox/workspace.ts";
+import { specOf, testEngine, testRepository } from "./support.ts";
+
+const engine = testEngine();
+const registry = new URL(execFileSync("npm", ["config", "get", "registry"], { encoding: "utf8" }).trim()).hostname;
+const caBundle = "/etc/ssl/certs/ca-certificates.crt";
+const folder = mkdtempSync(join(tmpdir(), "agent-fix-egress-"));
+let service: Server;
+let hits = 0;
+let port = 0;
+
+beforeAll(async () => {
+  service = createServer((_request, response) => {
+    hits++;
+    response.end("from the host");
+  });
+  await new Promise<void>((resolve) => service.listen(0, "::", resolve));
+  port = (service.address() as AddressInfo).port;
+});
+
+afterAll(() => {
+  service.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+async function withEgress<T>(policy: Partial<EgressPolicy>, use: (egress: Egress) => Promise<T>): Promise<T> {
+  await using egress = await openEgress({ hosts: [], trustedHosts: [], ...policy }, folder);
+  return await use(egress);
+}
+
+async function run(egress: Egress, command: string): Promise<OneShotResult> {
+  return await engine.runOnce({
+    ...specOf(),
+    command: ["sh", "-c", command],
+    timeoutMs: 60_000,
+    maxStdoutBytes: 100_000,
+    network: { egress },
+  });
+}
+
+const fetched = (result: OneShotResult) => result.stdout.toString().trim();
+const curl = "curl -s -m 20 -o /dev/null -w '%{http_code}/%{http_connect} '";
+
+test("npm installs a package from the registry through the egress, and its process is the main one", async () => {
+  using repository = testRepository({ "package.json": '{"dependencies":{"is-number":"7.0.0"}}\n' });
+  const commit = repository.commits[0] ?? "";
+  await using workspace = await createWorkspace(engine, { run: "r", sources: repository, commit });
+
+  const result = await withEgress({ hosts: [registry], trustedHosts: [registry], caBundle }, async (egress) => {
+    const installed = await engine.runOnce({
+      ...specOf({ mounts: workspace.mounts, cwd: repoDir }),
+      command: ["sh", "-c", "npm install --no-audit --no-fund && node -p 'require(\"is-number\")(7)' && exit 9"],
+      timeoutMs: 120_000,
+      maxStdoutBytes: 100_000,
+      network: { egress },
+    });
+    expect(egress.decisions.every(({ host, allowed }) => host === registry && allowed)).toBe(true);
+    return installed;
+  });
+
+  expect(result).toMatchObject({ end: "exited", code: 9 });
+  expect(fetched(result)).toContain("true");
+});
+
+test("hosts that are not listed, other ports, addresses in any spelling and tricks with names are refused", async () => {
+  const asked = [
+    "https://example.com/",
+    `https://${registry}.example.com/`,
+    `https://${registry}:22/`,
+    "https://127.0.0.1/",
+    "https://2130706433/",
+    "https://[::1]/",
+    "https://localhost/",
+    "http://169.254.169.254/latest/meta-data/",
+    `http://127.0.0.1:${port}/`,
+  ];
+
+  await withEgress({ hosts: [registry, "localhost"], trustedHosts: [registry], caBundle }, async (egress) => {
+    const result = await run(egress, asked.map((url) => `${curl} '${url}'`).join(";"));
+
+    expect(fetched(result).split(" ")).toEqual([...Array(7).fill("000/403"), "403/000", "403/000"]);
+    expect(egress.decisions.filter(({ allowed }) => allowed)).toEqual([]);
+    expect(egress.decisions.find(({ host }) => host === "localhost")?.reason).toContain("private or reserved");
+  });
+
+  expect(hits).toBe(0);
+});
+
+test("past the proxy there is no way out: no route, no resolver, no service of the host", async () => {
+  const addresses = Object.values(networkInterfaces()).flatMap((list) => (list ?? []).map(({ address }) => address));
+  const own = addresses.map((address) => (address.includes(":") ? `[${address}]` : address));
+  const direct = [...own, "172.17.0.1", "8.8.8.8"].map((host) => `http://${host}:${port}/`);
+
+  await withEgress({ hosts: [registry], trustedHosts: [registry], caBundle }, async (egress) => {
+    const result = await run(
+      egress,
+      `for u in ${direct.join(" ")}; do curl --noproxy '*' -s -m 3 $u >/dev/null && echo reached $u; done
+       getent hosts ${registry} example.com && echo resolved; ls /sys/class/net; ls /run/egress 2>&1; exit 0`,
+    );
+
+    expect(fetched(result)).toBe("lo\nls: cannot access '/run/egress': No such file or directory");
+  });
+
+  expect(hits).toBe(0);
+});
+
+test("a trusted host may be a private address; plain HTTP passes for GET alone", async () => {
+  await withEgress({ hosts: [`localhost:${port}`], trustedHosts: ["localhost"] }, async (egress) => {
+    const url = `http://localhost:${port}/`;
+
+    const result = await run(egress, `curl -s -m 20 ${url}; echo; ${curl} -X POST ${url}; curl -s -m 20 -p ${url}`);
+
+    expect(fetched(result)).toBe("from the host\n403/000 from the host");
+    expect(hits).toBe(2);
+  });
+});
+
+test("an upstream proxy carries what is listed, and only that", async () => {
+  const asked: string[] = [];
+  const upstream = createServer();
+  upstream.on("connect", (request, socket) => {
+    asked.push(`${request.url} ${request.headers["proxy-authorization"]}`);
+    socket.end("HTTP/1.1 200 OK\r\n\r\nnot TLS");
+  });
+  await new Promise<void>((resolve) => upstream.listen(0, "127.0.0.1", resolve));
+  const { port: proxyPort } = upstream.address() as AddressInfo;
+
+  const upstreamProxy = `http://me:pass@127.0.0.1:${proxyPort}`;
+  await withEgress({ hosts: ["packages.test"], trustedHosts: [], upstreamProxy }, async (egress) => {
+    const result = await run(egress, `${curl} https://packages.test/; ${curl} https://other.test/`);
+    expect(fetched(result)).toBe("000/200 000/403");
+  });
+
+  upstream.close();
+  expect(asked).toEqual([`packages.test:443 Basic ${Buffer.from("me:pass").toString("base64")}`]);
+});
+
+test("when the proxy is gone there is no way out, and nothing stays behind", async () => {
+  const egress = await openEgress({ hosts: [registry], trustedHosts: [registry], caBundle }, folder);
+  const running = run(egress, `sleep 1; ${curl} https://${registry}/; exit 5`);
+  await expect.poll(async () => (await engine.list()).length, { timeout: 20_000 }).toBe(2);
+  await egress[Symbol.asyncDispose]();
+
+  const result = await running;
+
+  expect(result).toMatchObject({ end: "exited", code: 5 });
+  expect(fetched(result)).toBe("000/000");
+  expect(await engine.list()).toEqual([]);
+  expect(readdirSync(folder)).toEqual([]);
+});
