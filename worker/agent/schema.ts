@@ -1,0 +1,27 @@
+import { z } from "zod";
+import type { ToolSpec } from "./model.ts";
+
+/** A tool as it goes over the wire, byte-identical in every request of a run. */
+export interface WireTool {
+  type: "function";
+  function: { name: string; description: string; parameters: Record<string, unknown> };
+}
+
+const parameter = z.object({
+  type: z.enum(["string", "integer", "boolean"]),
+  description: z.string().optional(),
+  enum: z.array(z.string()).optional(),
+});
+const parameters = z.object({
+  type: z.literal("object"),
+  properties: z.record(z.string(), parameter),
+  required: z.array(z.string()).default([]),
+});
+
+/** Keeps the keys that help the model: every other one would be rendered into the prompt as a tag of its own. */
+export function wireTools(tools: readonly ToolSpec[]): WireTool[] {
+  return tools.map(({ name, description, parameters: schema }) => ({
+    type: "function",
+    function: { name, description, parameters: parameters.parse(z.toJSONSchema(schema, { io: "input" })) },
+  }));
+}

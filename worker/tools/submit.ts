@@ -1,0 +1,40 @@
+import { z } from "zod";
+import { createTool } from "../agent/tool.ts";
+import type { Tool } from "../agent/tool.ts";
+import { fencedText } from "../../src/text.ts";
+import { renderPrompt } from "../prompts/render.ts";
+import { cutOutput } from "./output.ts";
+
+const field = z.string().trim().min(1, "it is empty");
+
+/** The first call shows the change and a check list, the second ends the attempt; then it begins anew. */
+export function createSubmit({ diff }: { diff: (signal: AbortSignal) => Promise<string> }): Tool {
+  let reviewed = false;
+  return createTool({
+    name: "submit",
+    description:
+      "Hands in the change in the working tree. The first call shows it to you with a check list, the second one ends your work. What you write here becomes the pull request.",
+    parameters: z.object({
+      title: field
+        .max(120, "it is longer than 120 characters")
+        .regex(/^[^\n]*$/, "it has more than one line")
+        .describe("One line that says what the change does, such as: Replace every run of spaces in slugs."),
+      cause: field.describe("What was wrong and why, with the place in the code."),
+      change: field.describe("What you changed, how you tested it, and what you left open."),
+    }),
+    async call(submission, signal) {
+      if (reviewed) {
+        reviewed = false;
+        return { text: "Submitted.", end: { end: "submitted", submission } };
+      }
+      const change = (await diff(signal)).trim();
+      reviewed = true;
+      return {
+        text:
+          change === ""
+            ? renderPrompt("submit-empty", {})
+            : renderPrompt("submit-checklist", { diff: fencedText(cutOutput(change), "diff") }),
+      };
+    },
+  });
+}
