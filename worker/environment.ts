@@ -1,10 +1,9 @@
-import { join } from "node:path";
 import type { RunLog } from "../src/runlog.ts";
 import type { Settings } from "../src/settings.ts";
 import { settingsPath } from "../src/settings.ts";
 import { tailOf } from "../src/text.ts";
 import type { Engine } from "../sandbox/engine.ts";
-import { ImageMissing } from "../sandbox/engine.ts";
+import { ImageMissing } from "../sandbox/docker.ts";
 import { openEgress } from "../sandbox/network.ts";
 import { createWorkspace, repoDir, sealSetup } from "../sandbox/workspace.ts";
 import type { Sources, Workspace } from "../sandbox/workspace.ts";
@@ -76,7 +75,7 @@ async function runSetup(
   const { environment, image, workspace, log, signal, runId } = task;
   if (environment.setup.length === 0) return undefined;
   const hosts = await setupHosts(task, tools);
-  await using egress = await openEgress({ hosts, ...tools.egress }, join(log.dir, "egress"));
+  await using egress = await openEgress({ hosts, ...tools.egress }, log.dir);
   for (const command of environment.setup) {
     const started = performance.now();
     const result = await tools.engine.runOnce(

@@ -67,7 +67,10 @@ export async function solve(task: SolveTask, tools: Tools): Promise<AttemptResul
   const instructions = await readInstructions(trusted);
   const nonce = createNonce();
   const messages = task.messages({ repo: task.repo, root: repoDir, checks, baseline: told, instructions, nonce });
-  return attempt({ ...task, settings: settings.settings, sources, repository, prepared, baseline, messages }, tools);
+  return await attempt(
+    { ...task, settings: settings.settings, sources, repository, prepared, baseline, messages },
+    tools,
+  );
 }
 
 /** The repository's settings at a commit; the defaults where it has none or unusable ones. */

@@ -5,8 +5,9 @@ import type { WorkerDeps } from "../../worker/run.ts";
 import { readConfig } from "../config.ts";
 import { startGitHub } from "../demo/github/server.ts";
 import type { EmbeddedGitHub } from "../demo/github/server.ts";
-import { startModel } from "../demo/model/server.ts";
-import type { ScriptedModel } from "../demo/model/server.ts";
+import { startModel } from "../demo/model/model.ts";
+import type { ScriptedModel } from "../demo/model/model.ts";
+import { readScripts } from "../demo/model/script.ts";
 import { openRunLog } from "../runlog.ts";
 import { composeLog, productionPace, startWebRole, startWorkerRole } from "./compose.ts";
 import type { Pace, Parts, WebRole } from "./compose.ts";
@@ -52,7 +53,7 @@ export async function startLaptop(options: LaptopOptions): Promise<Laptop> {
     const model =
       wanted.model.given && options.settings?.["MODEL_BASE_URL"] === undefined
         ? undefined
-        : stack.use(await startModel({}));
+        : stack.use(await startModel({ scripts: readScripts() }));
     const redis = stack.use(await startEmbeddedRedis(options.dataDir));
     const config = readConfig({
       ...unsetApp,
