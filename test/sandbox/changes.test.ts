@@ -132,8 +132,8 @@ test("names that other systems take for .git, odd names and links out of the tre
 
   expect(result.kind === "refused" && result.reasons.toSorted()).toEqual([
     ".GIT/config: a component of its path is .git, or is taken for it by a file system. Remove it.",
-    ".gitattributes: git reads this file, and it may not be a link. Write the file itself.",
     ".g\\u{200c}it/config: a component of its path is .git, or is taken for it by a file system. Remove it.",
+    ".gitattributes: git reads this file, and it may not be a link. Write the file itself.",
     'AUX.txt: "AUX.txt" is a reserved name on Windows. Rename it.',
     "absolute: it points out of the repository. Use a relative target.",
     'back\\slash: its name has a "\\" or ":", which is no file name on Windows. Rename it.',
@@ -162,10 +162,14 @@ test("too many files, too many bytes and unreadable files are refused and not re
   const many = await changesAfter("for i in $(seq 1 60); do echo $i >f$i; done");
   const large = await changesAfter("truncate -s 20G sparse");
   const unreadable = await changesAfter("echo x >locked; chmod 0 locked");
+  const closed = await changesAfter("mkdir closed; echo x >closed/file; chmod 0 closed");
+  const closedBase = await changesAfter("echo x >old/name.txt; chmod 0 old");
 
   expect(many.kind === "refused" && many.reasons[0]).toContain("at most 50 files");
   expect(large.kind === "refused" && large.reasons[0]).toContain("at most 50 files and 1000000 bytes");
   expect(unreadable.kind === "refused" && unreadable.reasons[0]).toContain("locked");
+  expect(closed.kind === "refused" && closed.reasons[0]).toContain("closed/");
+  expect(closedBase.kind === "refused" && closedBase.reasons[0]).toContain("old/");
 });
 
 test("pipes and sockets in the tree are no files, and do not hold the reading up", async () => {
@@ -183,4 +187,71 @@ test("the diff is a unified one, cut in the middle when it is long", async () =>
   expect(whole.text).toContain("--- a/edited.txt\n+++ b/edited.txt\n@@ -1,2 +1,2 @@\n one\n-two\n+three\n");
   expect(whole.truncated).toBe(false);
   expect(cut.text).toMatch(/^diff --git a\/edited.txt[^]*\n\[\.\.\. \d+ bytes left out \.\.\.\]\n[^]*\+5000\n$/);
+});
+
+test("hooks and filters that are configured in every place git looks run nothing while changes are read and rendered", async () => {
+  const fire = "touch /workspace/fired";
+  await using it = await edited(`
+    git config hook.spy.command '${fire}'; git config hook.spy.event post-index-change
+    git config filter.x.process '${fire}'; git config filter.x.smudge '${fire}'; echo '* filter=x diff=x merge=x' >.git/info/attributes
+    git config merge.x.driver '${fire}'; git config core.pager '${fire}'; git config core.sshCommand '${fire}'
+    mkdir -p $HOME/.config/git sub; cp .git/config $HOME/.gitconfig; cp .git/config $HOME/.config/git/config; echo '* filter=x' >$HOME/.config/git/attributes
+    echo '* filter=x diff=x' >sub/.gitattributes; echo new >sub/new.txt; echo x >>edited.txt
+    mv .git /workspace/elsewhere; echo 'gitdir: /workspace/elsewhere' >.git`);
+
+  const result = await readChanges(it.engine, it.workspace, bounds);
+  const diff = await diffText(it.engine, it.workspace, 20_000);
+
+  expect(result.kind === "changes" && result.changes.map(({ path }) => path).toSorted()).toEqual([
+    "edited.txt",
+    "sub/.gitattributes",
+    "sub/new.txt",
+  ]);
+  expect(diff.text).toContain("+++ b/sub/new.txt\n@@ -0,0 +1 @@\n+new\n");
+  await using sandbox = await it.engine.startSandbox(specOf({ mounts: it.workspace.mounts }));
+  expect(await shell(sandbox, "ls /workspace", "/tmp")).toBe("elsewhere\nhome\nrepo\n");
+});
+
+test("a submodule that the agent adds is refused by name, with its .git inside or elsewhere", async () => {
+  const added = await changesAfter(`
+    git init -q vendor; git -C vendor -c user.name=a -c user.email=b commit -q --allow-empty -m x
+    printf '[submodule "v"]\n path = vendor\n url = ext::sh -c id\n' >.gitmodules; git add -A`);
+  const gitfile = await changesAfter(
+    `git init -q --separate-git-dir=/workspace/hidden vendor; git -C vendor -c user.name=a -c user.email=b commit -q --allow-empty -m x`,
+  );
+
+  const reasons = ["vendor: it is a repository of its own inside the tree. Remove its .git, or the whole folder."];
+  expect(added).toEqual({ kind: "refused", reasons });
+  expect(gitfile).toEqual({ kind: "refused", reasons });
+});
+
+test("links that git would follow for its own files, and names of .git as files or links, are refused by name", async () => {
+  const result = await changesAfter(
+    "ln -s edited.txt .gitmodules; mkdir a b c; echo x >a/.Git; ln -s ../old b/.giT; ln -s ../.git/config c/inside; mkfifo pipe; rm edited.txt; mkfifo edited.txt",
+  );
+
+  expect(result.kind === "refused" && result.reasons.toSorted()).toEqual([
+    ".gitmodules: git reads this file, and it may not be a link. Write the file itself.",
+    "a/.Git: a component of its path is .git, or is taken for it by a file system. Remove it.",
+    "b/.giT: a component of its path is .git, or is taken for it by a file system. Remove it.",
+    "c/inside: it points into .git. Remove the link.",
+  ]);
+});
+
+test("a file that changed by its mode, its link target or its kind alone is a change", async () => {
+  const files = { "run.sh": "#!/bin/sh\n", link: "link:run.sh", "plain.txt": "run.sh" };
+
+  const result = await changesAfter(
+    "chmod +x run.sh; ln -sf plain.txt link; rm plain.txt; ln -s run.sh plain.txt",
+    files,
+  );
+
+  expect(result).toEqual({
+    kind: "changes",
+    changes: [
+      { path: "link", mode: "120000", bytes: Buffer.from("plain.txt") },
+      { path: "plain.txt", mode: "120000", bytes: Buffer.from("run.sh") },
+      { path: "run.sh", mode: "100755", bytes: Buffer.from("#!/bin/sh\n") },
+    ],
+  });
 });
