@@ -171,6 +171,10 @@ async function ping(client: Client, signal?: AbortSignal) {
 }
 
 async function ensureImage(client: Client, ref: string, signal?: AbortSignal): Promise<{ id: string }> {
+  // The name becomes part of an address of the engine's API, and it may come from a repository's settings.
+  if (!/^[A-Za-z0-9][\w.:@/-]*$/.test(ref) || ref.split("/").includes("..")) {
+    throw imageMissing(ref, "that is no name of an image");
+  }
   const known = await findImage(client, ref, signal);
   if (known) return known;
   try {

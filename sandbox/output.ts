@@ -1,7 +1,7 @@
 /** What a command wrote, as text: head and tail, with a note of what is left out between. */
 export interface Output {
   text: string;
-  /** How much it wrote in all. */
+  /** How much it wrote in all; of many megabytes in a sandbox, about how much. */
   bytes: number;
   truncated: boolean;
 }

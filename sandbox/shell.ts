@@ -42,7 +42,7 @@ const noAnswer: Answer = { total: 0, head: Buffer.alloc(0), tail: Buffer.alloc(0
 const graceMs = 1_000;
 const killLimitMs = 20_000;
 const readyLimitMs = 20_000;
-const floodCheckMs = 200;
+const floodCheckMs = 100;
 // The kernel takes 128 KiB for one argument.
 const argumentLimit = 100_000;
 const chunkSize = 24_000;

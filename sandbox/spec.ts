@@ -16,8 +16,6 @@ export interface Shape {
   stdin: "once" | "kept";
 }
 
-const stateFolder = "rw,noexec,nosuid,nodev,size=64m,nr_inodes=40k,uid=1000,gid=1000,mode=0700";
-
 /**
  * The one description of every container that agent-fix creates. Nothing in `Shape` can ask for privileges, devices,
  * host namespaces or a writable folder of the host.
@@ -30,7 +28,7 @@ export function containerSpec(shape: Shape): Readonly<Docker.ContainerCreateOpti
     SecurityOpt: ["no-new-privileges"],
     Privileged: false,
     ReadonlyRootfs: true,
-    Tmpfs: { "/tmp": temporaryFolder(memoryBytes), "/run/af": stateFolder },
+    Tmpfs: { "/tmp": temporaryFolder(memoryBytes), "/run/af": stateFolder(memoryBytes) },
     Mounts: shape.mounts.map(toMount),
     Memory: memoryBytes,
     MemorySwap: memoryBytes,
@@ -71,6 +69,12 @@ export function containerSpec(shape: Shape): Readonly<Docker.ContainerCreateOpti
 function temporaryFolder(memoryBytes: number): string {
   const megabytes = Math.max(16, Math.min(4096, Math.floor(memoryBytes / 2 ** 21)));
   return `rw,exec,nosuid,nodev,size=${megabytes}m,uid=1000,gid=1000,mode=1777`;
+}
+
+// Outputs lie here until the supervisor cuts them; a flood must not fill it between two looks.
+function stateFolder(memoryBytes: number): string {
+  const megabytes = Math.max(64, Math.min(256, Math.floor(memoryBytes / 2 ** 22)));
+  return `rw,noexec,nosuid,nodev,size=${megabytes}m,nr_inodes=40k,uid=1000,gid=1000,mode=0700`;
 }
 
 function toMount(mount: Mount): Docker.MountSettings {

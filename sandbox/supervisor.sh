@@ -118,12 +118,17 @@ T() {
     [ -s "$f" ] || continue
     n=$(($(wc -c <"$f")))
     [ $n -gt $FLOOD ] || continue
-    b=${f%.out} c=0
+    b=${f%.out} c=0 p=
     [ -r "$b.cut" ] && read -r c <"$b.cut"
+    # Its writers stand still, or what they write between look and cut would be lost uncounted.
+    [ -r "$b.pid" ] && read -r p <"$b.pid"
+    [ -z "$p" ] || kill -STOP "-$p" 2>/dev/null
+    n=$(($(wc -c <"$f")))
     # A full /run/af has no room for the tail; the cut makes the room.
     tail -c $HEAD "$f" >"$b.tail" 2>/dev/null || printf '' >"$b.tail"
     dd if=/dev/null of="$f" bs=$HEAD seek=1 count=0 2>/dev/null
     echo $((c + n - HEAD)) >"$b.cut"
+    [ -z "$p" ] || kill -CONT "-$p" 2>/dev/null
   done
 }
 

@@ -1,0 +1,238 @@
+import { execFileSync } from "node:child_process";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import Docker from "dockerode";
+import type { Sandbox } from "../../sandbox/engine.ts";
+import { image, limits, say, specOf, testEngine } from "./support.ts";
+
+const engine = testEngine();
+let sandbox: Sandbox;
+
+beforeAll(async () => {
+  sandbox = await engine.startSandbox(specOf());
+});
+
+afterAll(() => sandbox[Symbol.asyncDispose]());
+
+/** Waits until a command in the sandbox succeeds. */
+async function until(where: Sandbox, command: string): Promise<void> {
+  await expect
+    .poll(async () => await say(where, command), { timeout: 20_000 })
+    .toMatchObject({ end: "exited", code: 0 });
+}
+
+test("the exit code is the command's own, a signal's included", async () => {
+  const codes = await Promise.all(
+    ["true", "exit 7", "false", "no-such-program", "kill -9 $$", "exit 255", "sh -c 'exit 3'", "echo x | grep -q y"].map(
+      async (command) => await say(sandbox, command),
+    ),
+  );
+
+  expect(codes.map((result) => result.end === "exited" && result.code)).toEqual([0, 7, 1, 127, 137, 255, 3, 1]);
+});
+
+test("stdout and stderr come out as one text in the order they were written, and stdin is empty", async () => {
+  const result = await say(sandbox, "echo one; echo two >&2; cat; echo three; printf 'no newline'");
+
+  expect(result).toMatchObject({
+    end: "exited",
+    code: 0,
+    output: { text: "one\ntwo\nthree\nno newline", bytes: 24, truncated: false },
+  });
+});
+
+test("every command has its own shell, in the folder it is given; its last folder is told", async () => {
+  const first = await say(sandbox, "X=1; export Y=2; mkdir -p /tmp/deep/er; cd deep/er; alias ls=false; exit 4");
+  const second = await say(sandbox, 'echo "$PWD/$X$Y/"; ls', { cwd: first.cwd ?? "" });
+  const lost = await say(sandbox, "echo never", { cwd: "/nowhere" });
+
+  expect(first).toMatchObject({ code: 4, cwd: "/tmp/deep/er" });
+  expect(second).toMatchObject({ code: 0, cwd: "/tmp/deep/er", output: { text: "/tmp/deep/er//\n" } });
+  expect(lost).toMatchObject({ end: "exited", code: 1 });
+  expect(lost.output.text).toContain("/nowhere");
+});
+
+test("environment, quotes, several lines and commands longer than one argument arrive as they are", async () => {
+  const text = "it's \"$HOME\" `id` \\ \n\tü % -n";
+  const long = `: ${"x".repeat(300_000)}\necho "$#" \${#V}; set -- a; exit 5`;
+
+  const quoted = await say(sandbox, 'printf %s "$V"', { env: { V: text } });
+  const large = await say(sandbox, long, { env: { V: "y".repeat(90_000) } });
+
+  expect(quoted.output.text).toBe(text);
+  expect(large).toMatchObject({ end: "exited", code: 5, output: { text: "0 90000\n" } });
+});
+
+test("a NUL byte and an odd name of a variable are refused before anything runs", async () => {
+  const nul = await say(sandbox, "echo a\0b");
+  const name = await say(sandbox, "echo ran", { env: { "A;B": "1" } });
+
+  expect(nul).toMatchObject({ end: "exited", code: 2 });
+  expect(name).toMatchObject({ end: "exited", code: 2 });
+  expect(name.output.text).toContain('"A;B" is no name');
+});
+
+test("the time limit gives what was written so far and ends the whole process group, deaf and detached ones too", async () => {
+  const result = await say(
+    sandbox,
+    `trap '' TERM; echo begun; sleep 611 & (sh -c "trap '' TERM HUP; sleep 612; sleep 612" &)
+     setsid sh -c 'sleep 613' & perl -e 'use POSIX; fork and exit; POSIX::setsid(); fork and exit; exec "sleep", "614"'
+     while :; do sleep 610; done`,
+    { timeoutMs: 1_500 },
+  );
+
+  expect(result).toMatchObject({ end: "timed-out", output: { text: "begun\n" } });
+  expect(result.durationMs).toBeGreaterThanOrEqual(1_500);
+  expect(result.durationMs).toBeLessThan(15_000);
+  expect(await say(sandbox, "pgrep -af 'sleep 61[0-4]' | grep -v pgrep")).toMatchObject({ code: 1 });
+});
+
+test("a time limit ends one command and leaves the others running", async () => {
+  const other = say(sandbox, "until [ -e /tmp/go ]; do sleep 0.05; done; echo went on");
+  const ended = await say(sandbox, "sleep 600", { timeoutMs: 200 });
+  await say(sandbox, "touch /tmp/go");
+
+  expect(ended.end).toBe("timed-out");
+  expect(await other).toMatchObject({ end: "exited", code: 0, output: { text: "went on\n" } });
+});
+
+test("what a command leaves running in the background does not hold its result up, and is ended with it", async () => {
+  const result = await say(sandbox, "sleep 620 & echo started");
+
+  expect(result).toMatchObject({ end: "exited", code: 0, output: { text: "started\n" } });
+  expect(result.durationMs).toBeLessThan(20_000);
+  await until(sandbox, "! pgrep -f '^sleep 620'");
+});
+
+test("a flood is kept by its head and tail, counted whole, and stays bounded while it runs", async () => {
+  const small = await say(sandbox, "seq 1 200000", { maxOutputBytes: 1_000 });
+  const large = await say(sandbox, "echo first; head -c 300000000 /dev/zero | tr '\\0' z; echo last", {
+    maxOutputBytes: 1_000,
+  });
+
+  expect(small.output).toMatchObject({ bytes: 1_288_895, truncated: true });
+  expect(small.output.text).toMatch(/^1\n2\n3\n[^]*\n\[\.\.\. 1287895 bytes left out \.\.\.\]\n[^]*\n200000\n$/);
+  expect(large).toMatchObject({ end: "exited", code: 0, output: { truncated: true } });
+  expect(Math.abs(large.output.bytes - 300_000_011)).toBeLessThan(1_000_000);
+  expect(large.output.text).toMatch(/^first\nz+\n\[\.\.\. \d+ bytes left out \.\.\.\]\nz+last\n$/);
+  expect(large.output.text.length).toBeLessThan(1_100);
+});
+
+test("an endless flood is ended at the time limit, and the sandbox goes on", async () => {
+  const result = await say(sandbox, "yes agent", { timeoutMs: 2_000, maxOutputBytes: 2_000 });
+
+  expect(result).toMatchObject({ end: "timed-out", output: { truncated: true } });
+  expect(result.output.text).toMatch(/^agent\nagent\n/);
+  expect(await say(sandbox, "echo on; df -m /run/af | awk 'END { exit $3 > 40 }'")).toMatchObject({ code: 0 });
+});
+
+test("characters stay whole where writes, reads and the cut go through them", async () => {
+  const split = await say(sandbox, "printf '\\303'; sleep 0.3; printf '\\274\\342\\202'; sleep 0.3; printf '\\254\\n'");
+  const cut = await say(sandbox, "i=0; while [ $i -lt 400 ]; do printf '€'; i=$((i+1)); done", {
+    maxOutputBytes: 100,
+  });
+
+  expect(split.output.text).toBe("ü€\n");
+  expect(cut.output).toMatchObject({ bytes: 1_200, truncated: true });
+  expect(cut.output.text).toBe(`${"€".repeat(16)}\n[... 1104 bytes left out ...]\n${"€".repeat(16)}`);
+});
+
+test("an abort ends the command, its children too, and gives what it had written", async () => {
+  const stop = new AbortController();
+  const running = say(sandbox, "echo begun; touch /tmp/begun; sleep 630 & sleep 630", { signal: stop.signal });
+  await until(sandbox, "[ -e /tmp/begun ]");
+
+  stop.abort();
+
+  expect(await running).toMatchObject({ end: "aborted", output: { text: "begun\n" } });
+  expect(await say(sandbox, "echo no", { signal: stop.signal })).toMatchObject({ end: "aborted", output: { text: "" } });
+  expect(await say(sandbox, "pgrep -f '^sleep 630'")).toMatchObject({ code: 1 });
+});
+
+test("a command that takes more memory than there is ends as out of memory, and the next one runs", async () => {
+  await using own = await engine.startSandbox(specOf({ limits: { ...limits, memoryBytes: 128 * 2 ** 20 } }));
+
+  const result = await say(own, "echo begun; python3 -c 'b = bytearray(1 << 30); print(len(b))'");
+
+  expect(result).toMatchObject({ end: "out-of-memory", output: { text: expect.stringMatching(/^begun\n/) } });
+  expect(await say(own, "echo on")).toMatchObject({ end: "exited", code: 0, output: { text: "on\n" } });
+});
+
+test("a container that another hand kills is a lost sandbox for every command that ran in it", async () => {
+  const docker = new Docker();
+  await using own = await engine.startSandbox(specOf());
+  const running = [say(own, "touch up; sleep 600"), say(own, "sleep 600"), say(own, "sleep 600")];
+  await until(own, "[ -e up ]");
+
+  await docker.getContainer(own.id).kill();
+
+  for (const result of await Promise.all(running)) expect(result).toMatchObject({ end: "sandbox-lost" });
+  expect(await say(own, "echo x")).toMatchObject({ end: "sandbox-lost" });
+});
+
+test("many commands at once each get their own answer", async () => {
+  const numbers = Array.from({ length: 60 }, (_, index) => index);
+
+  const results = await Promise.all(
+    numbers.map(async (n) => await say(sandbox, `echo ${n}; head -c ${n * 400} /dev/zero | tr '\\0' a; exit ${n}`)),
+  );
+
+  expect(results.map((result) => result.end === "exited" && result.code)).toEqual(numbers);
+  expect(results.map(({ output }) => output.text)).toEqual(numbers.map((n) => `${n}\n${"a".repeat(n * 400)}`));
+});
+
+test("a command that kills everything it can reach ends the sandbox or itself, and is never taken for a success", async () => {
+  await using own = await engine.startSandbox(specOf());
+
+  const result = await say(own, "kill -9 -1; kill -9 $PPID; for p in /proc/[0-9]*; do kill -9 ${p#/proc/}; done; exit 0");
+
+  expect(result).not.toMatchObject({ end: "exited", code: 0 });
+  expect((await say(own, "echo on", { timeoutMs: 5_000 })).end).toMatch(/^(?:exited|sandbox-lost)$/);
+});
+
+test("garbage and forged answers on the supervisor's streams are not taken for another command's result", async () => {
+  await using own = await engine.startSandbox(specOf());
+  await say(own, "ps -eo pid,args >all");
+  const forged = "printf 'D 1 0 1 0\\nD 2 0 0 0\\nD 9999 0 1 0\\nR up\\nK 3 KILL\\n\\001\\377 garbage \\000'";
+
+  const writer = await say(own, `for p in /proc/[0-9]*; do { ${forged} >$p/fd/1; ${forged} >$p/fd/2; } 2>/dev/null; done; exit 6`);
+  const after = await say(own, "echo true answer; exit 8");
+
+  expect(["exited", "sandbox-lost"]).toContain(writer.end);
+  if (after.end === "exited") expect(after).toMatchObject({ code: 8, output: { text: "true answer\n" } });
+  else expect(after.end).toBe("sandbox-lost");
+});
+
+test("a flood on the supervisor's own streams costs the sandbox its life and the host no memory", async () => {
+  await using own = await engine.startSandbox(specOf());
+  const before = process.memoryUsage().rss;
+
+  const result = await say(own, "for p in 1 $PPID; do cat /dev/zero >/proc/$p/fd/2 2>/dev/null & done; wait", {
+    timeoutMs: 20_000,
+  });
+
+  expect(["sandbox-lost", "timed-out", "exited"]).toContain(result.end);
+  expect(process.memoryUsage().rss - before).toBeLessThan(300_000_000);
+});
+
+test("a fork bomb is stopped by the process limit, and the sandbox answers afterwards or is lost, never hangs", async () => {
+  await using own = await engine.startSandbox(specOf({ limits: { ...limits, pids: 48 } }));
+
+  const result = await say(own, "bomb() { bomb | bomb & }; bomb; sleep 600", { timeoutMs: 3_000 });
+  const after = await say(own, "echo on", { timeoutMs: 20_000 });
+
+  expect(["timed-out", "killed", "exited", "sandbox-lost"]).toContain(result.end);
+  if (after.end === "exited") expect(after.output.text).toBe("on\n");
+  else expect(after.end).toBe("sandbox-lost");
+});
+
+test("an image with no setsid is refused by what it lacks, and leaves no container", async () => {
+  const mine = testEngine();
+  const tag = "agent-fix-test:no-setsid";
+  const dockerfile = `FROM ${image}\nUSER root\nRUN rm "$(command -v setsid)"\n`;
+  execFileSync("docker", ["build", "-q", "--network", "none", "-t", tag, "-"], { input: dockerfile, stdio: "pipe" });
+
+  await expect(mine.startSandbox(specOf({ image: tag }))).rejects.toThrow("no setsid");
+
+  expect(await mine.list()).toEqual([]);
+  execFileSync("docker", ["rmi", "-f", tag], { stdio: "pipe" });
+});
