@@ -33,7 +33,8 @@ export async function runContained(
     const output = collect(stream, spec);
     const started = performance.now();
     try {
-      await client.call("start a container", { signal }, (docker) => docker.getContainer(id).start());
+      // Not cut off by the signal: whatever has begun to run ends as "aborted", with what it wrote.
+      await client.call("start a container", {}, (docker) => docker.getContainer(id).start());
       stream.end(spec.stdin ?? Buffer.alloc(0));
       const end = await ending(client, { id, timeoutMs: spec.timeoutMs, signal });
       const durationMs = performance.now() - started;

@@ -16,6 +16,8 @@ export interface Shape {
   stdin: "once" | "kept";
 }
 
+const largestFile = 8 * 2 ** 30;
+
 /**
  * The one description of every container that agent-fix creates. Nothing in `Shape` can ask for privileges, devices,
  * host namespaces or a writable folder of the host.
@@ -37,6 +39,7 @@ export function containerSpec(shape: Shape): Readonly<Docker.ContainerCreateOpti
     Ulimits: [
       { Name: "core", Soft: 0, Hard: 0 },
       { Name: "nofile", Soft: 16_384, Hard: 16_384 },
+      { Name: "fsize", Soft: largestFile, Hard: largestFile },
     ],
     IpcMode: "private",
     CgroupnsMode: "private",

@@ -160,7 +160,7 @@ test("a folder of the host is not read through a link, and a tree that was repla
 
 test("too many files, too many bytes and unreadable files are refused and not read", async () => {
   const many = await changesAfter("for i in $(seq 1 60); do echo $i >f$i; done");
-  const large = await changesAfter("truncate -s 20G sparse");
+  const large = await changesAfter("truncate -s 7G sparse");
   const unreadable = await changesAfter("echo x >locked; chmod 0 locked");
   const closed = await changesAfter("mkdir closed; echo x >closed/file; chmod 0 closed");
   const closedBase = await changesAfter("echo x >old/name.txt; chmod 0 old");

@@ -22,9 +22,16 @@ async function until(where: Sandbox, command: string): Promise<void> {
 
 test("the exit code is the command's own, a signal's included", async () => {
   const codes = await Promise.all(
-    ["true", "exit 7", "false", "no-such-program", "kill -9 $$", "exit 255", "sh -c 'exit 3'", "echo x | grep -q y"].map(
-      async (command) => await say(sandbox, command),
-    ),
+    [
+      "true",
+      "exit 7",
+      "false",
+      "no-such-program",
+      "kill -9 $$",
+      "exit 255",
+      "sh -c 'exit 3'",
+      "echo x | grep -q y",
+    ].map(async (command) => await say(sandbox, command)),
   );
 
   expect(codes.map((result) => result.end === "exited" && result.code)).toEqual([0, 7, 1, 127, 137, 255, 3, 1]);
@@ -52,7 +59,7 @@ test("every command has its own shell, in the folder it is given; its last folde
 });
 
 test("environment, quotes, several lines and commands longer than one argument arrive as they are", async () => {
-  const text = "it's \"$HOME\" `id` \\ \n\tü % -n";
+  const text = 'it\'s "$HOME" `id` \\ \n\tü % -n';
   const long = `: ${"x".repeat(300_000)}\necho "$#" \${#V}; set -- a; exit 5`;
 
   const quoted = await say(sandbox, 'printf %s "$V"', { env: { V: text } });
@@ -144,7 +151,10 @@ test("an abort ends the command, its children too, and gives what it had written
   stop.abort();
 
   expect(await running).toMatchObject({ end: "aborted", output: { text: "begun\n" } });
-  expect(await say(sandbox, "echo no", { signal: stop.signal })).toMatchObject({ end: "aborted", output: { text: "" } });
+  expect(await say(sandbox, "echo no", { signal: stop.signal })).toMatchObject({
+    end: "aborted",
+    output: { text: "" },
+  });
   expect(await say(sandbox, "pgrep -f '^sleep 630'")).toMatchObject({ code: 1 });
 });
 
@@ -183,7 +193,10 @@ test("many commands at once each get their own answer", async () => {
 test("a command that kills everything it can reach ends the sandbox or itself, and is never taken for a success", async () => {
   await using own = await engine.startSandbox(specOf());
 
-  const result = await say(own, "kill -9 -1; kill -9 $PPID; for p in /proc/[0-9]*; do kill -9 ${p#/proc/}; done; exit 0");
+  const result = await say(
+    own,
+    "kill -9 -1; kill -9 $PPID; for p in /proc/[0-9]*; do kill -9 ${p#/proc/}; done; exit 0",
+  );
 
   expect(result).not.toMatchObject({ end: "exited", code: 0 });
   expect((await say(own, "echo on", { timeoutMs: 5_000 })).end).toMatch(/^(?:exited|sandbox-lost)$/);
@@ -194,7 +207,10 @@ test("garbage and forged answers on the supervisor's streams are not taken for a
   await say(own, "ps -eo pid,args >all");
   const forged = "printf 'D 1 0 1 0\\nD 2 0 0 0\\nD 9999 0 1 0\\nR up\\nK 3 KILL\\n\\001\\377 garbage \\000'";
 
-  const writer = await say(own, `for p in /proc/[0-9]*; do { ${forged} >$p/fd/1; ${forged} >$p/fd/2; } 2>/dev/null; done; exit 6`);
+  const writer = await say(
+    own,
+    `for p in /proc/[0-9]*; do { ${forged} >$p/fd/1; ${forged} >$p/fd/2; } 2>/dev/null; done; exit 6`,
+  );
   const after = await say(own, "echo true answer; exit 8");
 
   expect(["exited", "sandbox-lost"]).toContain(writer.end);
