@@ -93,7 +93,7 @@ async function runChanges(
   const [volume, ...objects] = workspace.mounts;
   if (!volume || !("volume" in volume)) throw new Error("A workspace's first mount is its volume");
   const args = [workspace.commit, String(limits.maxFiles), String(limits.maxBytes), ...objects.map(({ at }) => at)];
-  return await runHelper(
+  return runHelper(
     engine,
     {
       run: workspace.run,

@@ -115,7 +115,7 @@ export async function removeContainer(client: Client, id: string): Promise<void>
     } catch (error) {
       if (statusOf(error) === 404) return;
       // 409: someone else removes it at this moment. It must be gone before we say so.
-      if (statusOf(error) === 409) return await untilGone(client, id);
+      if (statusOf(error) === 409) return untilGone(client, id);
       if (attempt === 3 || error instanceof EngineAway) throw error;
     }
   }

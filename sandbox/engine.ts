@@ -147,14 +147,14 @@ export function createEngine(options: EngineOptions): Engine {
     ping: (signal) => ping(client, signal),
     ensureImage: (ref, signal) => ensureImage(client, ref, signal),
     startSandbox: async (spec, signal) =>
-      await startSupervised(await installation(spec.image, spec.labels, signal), spec, signal),
+      startSupervised(await installation(spec.image, spec.labels, signal), spec, signal),
     runOnce: async (spec, signal) => {
       const main = await installation(spec.image, spec.labels, signal);
-      if (spec.network === undefined || spec.network === "none") return await runContained(main, spec, signal);
+      if (spec.network === undefined || spec.network === "none") return runContained(main, spec, signal);
       const helper = await installation(helperImage, { ...spec.labels, role: "egress" }, signal);
-      return await runWithEgress({ main, helper, egress: spec.network.egress }, spec, signal);
+      return runWithEgress({ main, helper, egress: spec.network.egress }, spec, signal);
     },
-    createVolume: async (labels) => await createVolume(client, labelsOf(labels)),
+    createVolume: async (labels) => createVolume(client, labelsOf(labels)),
     removeVolume: (name) => removeVolume(client, name),
     list: () => list(client, instance),
     remove: (id) => removeContainer(client, id),

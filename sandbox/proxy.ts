@@ -111,7 +111,7 @@ async function forward({ policy, record, watch, count }: Shared, asked: Incoming
 }
 
 async function open(route: OpenRoute, target: Target): Promise<Duplex | undefined> {
-  if (route.way === "proxy") return await openThroughProxy(route.proxy, target);
+  if (route.way === "proxy") return openThroughProxy(route.proxy, target);
   for (const address of route.addresses) {
     const socket = connect({ host: address, port: target.port });
     if (await connects(socket)) return socket;

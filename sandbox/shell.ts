@@ -1,4 +1,4 @@
-import { randomBytes } from "node:crypto";
+import { randomBytes, randomInt } from "node:crypto";
 import { readFileSync } from "node:fs";
 import type { Duplex } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
@@ -66,7 +66,6 @@ class SupervisedShell implements Shell {
   readonly #open = new Map<number, Step>();
   readonly #waiting = new Map<string, (rest: string) => void>();
   readonly #floodCheck: NodeJS.Timeout;
-  #count = 0;
   #recoveries = 0;
   #lost = false;
   #ready: Promise<unknown> = Promise.resolve();
@@ -100,7 +99,8 @@ class SupervisedShell implements Shell {
   async #execute(command: Command): Promise<StepEnd & { id: number }> {
     const text = Buffer.byteLength(command.text) > argumentLimit ? await this.#sourced(command.text) : command.text;
     await this.#ready;
-    const id = ++this.#count;
+    // A process that stays behind can write events too, and must not know the ids to come.
+    const id = randomInt(2 ** 47);
     const step: Step = { id, ended: Promise.withResolvers(), swept: Promise.withResolvers() };
     if (this.#lost) return { end: { end: "sandbox-lost" }, more: false, note: "", id };
     if (command.signal?.aborted) return { end: { end: "aborted" }, more: false, note: "", id };
@@ -131,7 +131,7 @@ class SupervisedShell implements Shell {
 
   async stage(bytes: Uint8Array): Promise<string> {
     await this.#ready;
-    const name = `in${++this.#count}`;
+    const name = `in${randomInt(2 ** 47)}`;
     for (let start = 0; start < bytes.length || start === 0; start += chunkSize) {
       const format = quoteFormat(bytes.subarray(start, start + chunkSize));
       this.#channel.send(Buffer.concat([Buffer.from(`W ${name} `), format, Buffer.from(" E\n")]));

@@ -35,7 +35,7 @@ export async function createWorkspace(
   signal?: AbortSignal,
 ): Promise<Workspace> {
   const workspace = await newWorkspace(engine, { run, sources, commit });
-  return await filled(workspace, () => work(engine, workspace, { verb: "create", before: "" }, signal));
+  return filled(workspace, () => work(engine, workspace, { verb: "create", before: "" }, signal));
 }
 
 /**
@@ -52,9 +52,7 @@ export async function copyWorkspace(
   workspace.setupFiles = from.setupFiles;
   const verb = commit === undefined ? "copy" : "reset";
   const origin: Mount = { volume: from.volume, at: "/from", readOnly: true };
-  return await filled(workspace, () =>
-    work(engine, workspace, { verb, before: from.commit, mounts: [origin] }, signal),
-  );
+  return filled(workspace, () => work(engine, workspace, { verb, before: from.commit, mounts: [origin] }, signal));
 }
 
 /**

@@ -4,6 +4,7 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { networkInterfaces, tmpdir } from "node:os";
 import { join } from "node:path";
+import Docker from "dockerode";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { OneShotResult } from "../../sandbox/engine.ts";
 import { type Egress, type EgressPolicy, openEgress } from "../../sandbox/network.ts";
@@ -38,7 +39,7 @@ async function withEgress<T>(policy: Partial<EgressPolicy>, use: (egress: Egress
 }
 
 async function run(egress: Egress, command: string): Promise<OneShotResult> {
-  return await engine.runOnce({
+  return engine.runOnce({
     ...specOf(),
     command: ["sh", "-c", command],
     timeoutMs: 60_000,
@@ -156,4 +157,47 @@ test("when the proxy is gone there is no way out, and nothing stays behind", asy
   expect(fetched(result)).toBe("000/000");
   expect(await engine.list()).toEqual([]);
   expect(readdirSync(folder)).toEqual([]);
+});
+
+test("the forwarder and the container that joins it are as frozen as every other, and the forwarder ends with the run", async () => {
+  const mine = testEngine();
+  const docker = new Docker();
+  await withEgress({ hosts: [registry], trustedHosts: [registry], caBundle }, async (egress) => {
+    const stop = new AbortController();
+    const spec = { ...specOf(), command: ["sleep", "600"], timeoutMs: 60_000, maxStdoutBytes: 0, network: { egress } };
+    const running = mine.runOnce(spec, stop.signal);
+    await expect.poll(async () => (await mine.list()).length, { timeout: 20_000 }).toBe(2);
+    const inspected = await Promise.all((await mine.list()).map(async ({ id }) => docker.getContainer(id).inspect()));
+    stop.abort();
+
+    for (const { HostConfig: host, Config: config, Mounts: mounts } of inspected) {
+      expect(host).toMatchObject({ CapDrop: ["ALL"], Privileged: false, ReadonlyRootfs: true, IpcMode: "private" });
+      expect(host.SecurityOpt).toContain("no-new-privileges");
+      expect(config.User).toBe("1000:1000");
+      expect(mounts.filter(({ RW }) => RW)).toEqual([]);
+    }
+    const forwarder = inspected.find(({ Config }) => Config.Labels["agent-fix.role"] === "egress");
+    expect(new Set(inspected.map(({ HostConfig }) => HostConfig.NetworkMode))).toEqual(
+      new Set([`container:${forwarder?.Id}`, "none"]),
+    );
+    await Promise.allSettled([running]);
+  });
+
+  expect(await mine.list()).toEqual([]);
+});
+
+test("what is asked of the proxy is recorded with its reason, and the record does not grow without end", async () => {
+  await withEgress({ hosts: [registry], trustedHosts: [registry] }, async (egress) => {
+    await run(
+      egress,
+      'node -e \'const net = require("net"); let open = 1300; for (let i = 0; i < 1300; i++) { const s = net.connect(3128, "127.0.0.1"); s.on("error", () => {}); s.on("close", () => --open || process.exit()); s.write(`CONNECT h${i}.test:443 HTTP/1.1\\r\\n\\r\\n`); s.resume(); }\'',
+    );
+
+    expect(egress.decisions).toHaveLength(1_000);
+    expect(egress.decisions[0]).toMatchObject({
+      port: 443,
+      allowed: false,
+      reason: expect.stringContaining("not among"),
+    });
+  });
 });

@@ -97,7 +97,7 @@ test("a volume that a live run still holds does not keep the others from being r
   const { removed } = await reap(engine, (run) => run === "live");
 
   expect(removed).toHaveLength(3);
-  expect(ids(await engine.list())).toEqual([holder.id, volume?.id].toSorted());
+  expect(new Set(ids(await engine.list()))).toEqual(new Set([holder.id, volume?.id]));
   await holder[Symbol.asyncDispose]();
   await reap(engine, () => false);
   expect(await engine.list()).toEqual([]);

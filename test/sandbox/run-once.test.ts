@@ -12,7 +12,7 @@ function once(command: string, more: Partial<OneShotSpec> = {}): OneShotSpec {
 }
 
 async function run(command: string, more: Partial<OneShotSpec> = {}, signal?: AbortSignal): Promise<OneShotResult> {
-  return await engine.runOnce(once(command, more), signal);
+  return engine.runOnce(once(command, more), signal);
 }
 
 async function started(where: Engine): Promise<string> {

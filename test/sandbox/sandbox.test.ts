@@ -88,7 +88,7 @@ test("writing makes parent folders, keeps the mode of what is there, and follows
     await sandbox.writeFile("$(touch /tmp/ran)`touch /tmp/ran`", Buffer.from("plain\n")),
   ];
 
-  expect(written).toEqual(Array(4).fill({ ok: true }));
+  expect(written.filter(({ ok }) => !ok)).toEqual([]);
   expect(
     await shell(sandbox, "stat -c %a tool; cat tool ./-n \"/workspace/a b/'q'/ü\"; ls ran 2>&1 || :", "/tmp"),
   ).toBe("750\nnew\ndash\ndeep\nls: cannot access 'ran': No such file or directory\n");
@@ -143,7 +143,7 @@ test("a start that is aborted, or whose image has no shell, leaves no container"
   stop.abort(new Error("not needed any more"));
 
   await expect(mine.startSandbox(specOf(), stop.signal)).rejects.toThrow("not needed any more");
-  await expect(mine.startSandbox(specOf({ cwd: "/proc/1/nowhere" }))).rejects.toThrow();
+  await expect(mine.startSandbox(specOf({ cwd: "/proc/1/nowhere" }))).rejects.toThrow("/proc/1/nowhere");
 
   expect(await mine.list()).toEqual([]);
 });

@@ -15,9 +15,7 @@ afterAll(() => sandbox[Symbol.asyncDispose]());
 
 /** Waits until a command in the sandbox succeeds. */
 async function until(where: Sandbox, command: string): Promise<void> {
-  await expect
-    .poll(async () => await say(where, command), { timeout: 20_000 })
-    .toMatchObject({ end: "exited", code: 0 });
+  await expect.poll(async () => say(where, command), { timeout: 20_000 }).toMatchObject({ end: "exited", code: 0 });
 }
 
 test("the exit code is the command's own, a signal's included", async () => {
@@ -31,7 +29,7 @@ test("the exit code is the command's own, a signal's included", async () => {
       "exit 255",
       "sh -c 'exit 3'",
       "echo x | grep -q y",
-    ].map(async (command) => await say(sandbox, command)),
+    ].map(async (command) => say(sandbox, command)),
   );
 
   expect(codes.map((result) => result.end === "exited" && result.code)).toEqual([0, 7, 1, 127, 137, 255, 3, 1]);
@@ -183,7 +181,7 @@ test("many commands at once each get their own answer", async () => {
   const numbers = Array.from({ length: 60 }, (_, index) => index);
 
   const results = await Promise.all(
-    numbers.map(async (n) => await say(sandbox, `echo ${n}; head -c ${n * 400} /dev/zero | tr '\\0' a; exit ${n}`)),
+    numbers.map(async (n) => say(sandbox, `echo ${n}; head -c ${n * 400} /dev/zero | tr '\\0' a; exit ${n}`)),
   );
 
   expect(results.map((result) => result.end === "exited" && result.code)).toEqual(numbers);
@@ -202,20 +200,25 @@ test("a command that kills everything it can reach ends the sandbox or itself, a
   expect((await say(own, "echo on", { timeoutMs: 5_000 })).end).toMatch(/^(?:exited|sandbox-lost)$/);
 });
 
-test("garbage and forged answers on the supervisor's streams are not taken for another command's result", async () => {
+test("garbage and forged events on the supervisor's streams are not taken for the result of a later command", async () => {
   await using own = await engine.startSandbox(specOf());
-  await say(own, "ps -eo pid,args >all");
-  const forged = "printf 'D 1 0 1 0\\nD 2 0 0 0\\nD 9999 0 1 0\\nR up\\nK 3 KILL\\n\\001\\377 garbage \\000'";
-
-  const writer = await say(
+  const forge = `touch /tmp/forging; while :; do
+    for n in $(seq 1 40); do printf 'D %d 0 0 0\\nK %d KILL\\nR up\\nR\\n\\001\\377 garbage \\000' $n $n; done >/proc/1/fd/2
+    sleep 0.02
+  done`;
+  await own.writeFile("/tmp/forge", Buffer.from(forge));
+  await say(
     own,
-    `for p in /proc/[0-9]*; do { ${forged} >$p/fd/1; ${forged} >$p/fd/2; } 2>/dev/null; done; exit 6`,
+    "printf 'D 1 0 0 0 \\000\\377' >/proc/1/fd/1; setsid sh forge & until [ -e forging ]; do sleep 0.02; done",
   );
-  const after = await say(own, "echo true answer; exit 8");
+  await until(own, "pgrep -f 'forg[e]'");
+  const results = [];
+  for (let n = 0; n < 20; n++) results.push(await say(own, "sleep 0.02; echo true answer; exit 8"));
 
-  expect(["exited", "sandbox-lost"]).toContain(writer.end);
-  if (after.end === "exited") expect(after).toMatchObject({ code: 8, output: { text: "true answer\n" } });
-  else expect(after.end).toBe("sandbox-lost");
+  const wrong = results.filter(
+    ({ output, ...end }) => !(end.end === "exited" && end.code === 8) || output.text !== "true answer\n",
+  );
+  expect(wrong).toEqual([]);
 });
 
 test("a flood on the supervisor's own streams costs the sandbox its life and the host no memory", async () => {
@@ -237,8 +240,7 @@ test("a fork bomb is stopped by the process limit, and the sandbox answers after
   const after = await say(own, "echo on", { timeoutMs: 20_000 });
 
   expect(["timed-out", "killed", "exited", "sandbox-lost"]).toContain(result.end);
-  if (after.end === "exited") expect(after.output.text).toBe("on\n");
-  else expect(after.end).toBe("sandbox-lost");
+  expect(after.end === "exited" ? after.output.text : after.end).toMatch(/^(?:on\n|sandbox-lost)$/);
 });
 
 test("an image with no setsid is refused by what it lacks, and leaves no container", async () => {

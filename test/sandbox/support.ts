@@ -22,7 +22,7 @@ export async function say(
   command: string,
   more: Partial<Parameters<Sandbox["exec"]>[1]> = {},
 ): Promise<ExecResult> {
-  return await sandbox.exec(command, { cwd: "/tmp", timeoutMs: 60_000, ...more });
+  return sandbox.exec(command, { cwd: "/tmp", timeoutMs: 60_000, ...more });
 }
 
 /** Runs a command that has to succeed, and returns what it wrote. */

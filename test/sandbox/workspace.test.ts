@@ -7,7 +7,7 @@ import { git, shell, specOf, testEngine, testRepository } from "./support.ts";
 const bounds = { maxFiles: 100, maxBytes: 1_000_000 };
 
 async function sandboxOn(engine: Engine, workspace: Workspace): Promise<Sandbox> {
-  return await engine.startSandbox(specOf({ mounts: workspace.mounts, cwd: repoDir }));
+  return engine.startSandbox(specOf({ mounts: workspace.mounts, cwd: repoDir }));
 }
 
 test("a new workspace is the commit: clean, detached, without remotes and refs, and a repository to work in", async () => {
