@@ -1,0 +1,207 @@
+import { spawn } from "node:child_process";
+import { randomUUID } from "node:crypto";
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+
+export interface TreeEntry {
+  path: string;
+  mode: string;
+  /** Null takes the path out. */
+  sha: string | null;
+}
+export interface CommitInput {
+  message: string;
+  tree: string;
+  parents: readonly string[];
+  author: { name: string; email: string };
+}
+export interface CommitData {
+  sha: string;
+  tree: string;
+  parents: string[];
+  message: string;
+  author: { name: string; email: string; date: string };
+  committer: { name: string; email: string; date: string };
+}
+
+/** git refused: its exit code and its message. */
+export class GitError extends Error {
+  override name = "GitError";
+}
+
+export const zero = "0".repeat(40);
+const gitLimitMs = 60_000;
+const identity = {
+  GIT_AUTHOR_NAME: "GitHub",
+  GIT_AUTHOR_EMAIL: "noreply@github.com",
+  GIT_COMMITTER_NAME: "GitHub",
+  GIT_COMMITTER_EMAIL: "noreply@github.com",
+};
+
+/** Runs git, on a bare repository where one is given, apart from this machine's own configuration. */
+export async function git(
+  gitDir: string | undefined,
+  args: readonly string[],
+  { input = "", env = {} }: { input?: string | Uint8Array; env?: Record<string, string> } = {},
+): Promise<Buffer> {
+  const at = gitDir === undefined ? [] : ["--git-dir", gitDir];
+  const child = spawn("git", [...at, ...args], {
+    env: { ...gitEnvironment(), ...identity, ...env },
+    stdio: ["pipe", "pipe", "pipe"],
+    timeout: gitLimitMs,
+  });
+  const out: Buffer[] = [];
+  const complaints: Buffer[] = [];
+  child.stdout.on("data", (chunk: Buffer) => out.push(chunk));
+  child.stderr.on("data", (chunk: Buffer) => complaints.push(chunk));
+  child.stdin.on("error", () => {});
+  child.stdin.end(input);
+  const { promise, resolve, reject } = Promise.withResolvers<number | null>();
+  child.on("error", reject).on("close", resolve);
+  const code = await promise;
+  if (code !== 0)
+    throw new GitError(`git ${args[0]} ended with ${code}: ${Buffer.concat(complaints).toString().trim()}`);
+  return Buffer.concat(out);
+}
+
+/** No prompt, no hook of the machine, no user configuration. */
+export function gitEnvironment(): Record<string, string> {
+  return {
+    PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    HOME: "/nonexistent",
+    GIT_CONFIG_NOSYSTEM: "1",
+    GIT_TERMINAL_PROMPT: "0",
+  };
+}
+
+async function line(gitDir: string, args: readonly string[], input?: string | Uint8Array): Promise<string> {
+  return (await git(gitDir, args, input === undefined ? {} : { input })).toString().trim();
+}
+
+async function orNothing<T>(work: Promise<T>): Promise<T | undefined> {
+  try {
+    return await work;
+  } catch (error) {
+    if (error instanceof GitError) return undefined;
+    throw error;
+  }
+}
+
+/** The object that a name means, if there is one of that type. */
+export function resolve(gitDir: string, name: string, type = "commit"): Promise<string | undefined> {
+  return orNothing(line(gitDir, ["rev-parse", "--quiet", "--verify", "--end-of-options", `${name}^{${type}}`]));
+}
+
+export function branchCommit(gitDir: string, branch: string): Promise<string | undefined> {
+  return resolve(gitDir, `refs/heads/${branch}`);
+}
+
+export async function isEmpty(gitDir: string): Promise<boolean> {
+  return (await git(gitDir, ["for-each-ref", "--count=1"])).length === 0;
+}
+
+export function writeBlob(gitDir: string, bytes: Uint8Array | string): Promise<string> {
+  return line(gitDir, ["hash-object", "-w", "--stdin"], bytes);
+}
+
+/** Throws GitError when an entry is not possible. */
+export async function writeTree(gitDir: string, base: string | undefined, entries: readonly TreeEntry[]) {
+  const index = join(gitDir, `index-${randomUUID()}`);
+  const env = { GIT_INDEX_FILE: index };
+  try {
+    await git(gitDir, base === undefined ? ["read-tree", "--empty"] : ["read-tree", base], { env });
+    const lines = entries.map(({ path, mode, sha }) =>
+      sha === null ? `0 ${zero}\t${path}\0` : `${mode} ${sha}\t${path}\0`,
+    );
+    await git(gitDir, ["update-index", "-z", "--index-info"], { env, input: lines.join("") });
+    return (await git(gitDir, ["write-tree"], { env })).toString().trim();
+  } finally {
+    await rm(index, { force: true });
+  }
+}
+
+export async function writeCommit(gitDir: string, { message, tree, parents, author }: CommitInput): Promise<string> {
+  const env = { GIT_AUTHOR_NAME: author.name, GIT_AUTHOR_EMAIL: author.email };
+  const args = ["commit-tree", tree, ...parents.flatMap((parent) => ["-p", parent])];
+  return (await git(gitDir, args, { env, input: message })).toString().trim();
+}
+
+export async function readCommit(gitDir: string, sha: string): Promise<CommitData | undefined> {
+  const format = "%H%x00%T%x00%P%x00%an%x00%ae%x00%aI%x00%cn%x00%ce%x00%cI%x00%B";
+  const commit = await resolve(gitDir, sha);
+  if (commit === undefined) return undefined;
+  const fields = (await git(gitDir, ["show", "-s", `--format=${format}`, commit])).toString().split("\0");
+  const [hash = "", tree = "", parents = "", an = "", ae = "", ad = "", cn = "", ce = "", cd = "", message = ""] =
+    fields;
+  return {
+    sha: hash,
+    tree,
+    parents: parents.split(" ").filter((parent) => parent !== ""),
+    message: message.replace(/\n+$/, ""),
+    author: { name: an, email: ae, date: ad },
+    committer: { name: cn, email: ce, date: cd },
+  };
+}
+
+export interface TreeItem {
+  mode: string;
+  type: "blob" | "tree" | "commit";
+  sha: string;
+  size: number | undefined;
+  path: string;
+}
+
+export async function listTree(gitDir: string, tree: string, recursive = false): Promise<TreeItem[]> {
+  const out = await git(gitDir, ["ls-tree", "-z", "-l", ...(recursive ? ["-r", "-t"] : []), tree]);
+  const rows = out
+    .toString()
+    .split("\0")
+    .filter((row) => row !== "");
+  return rows.map((row) => {
+    const [meta = "", path = ""] = row.split("\t");
+    const [mode = "", type = "blob", sha = "", size = "-"] = meta.split(/ +/);
+    return { mode, type: type as TreeItem["type"], sha, size: size === "-" ? undefined : Number(size), path };
+  });
+}
+
+export function readBlob(gitDir: string, sha: string): Promise<Buffer> {
+  return git(gitDir, ["cat-file", "blob", sha]);
+}
+
+/** Moves or makes a reference; `old` is what it must be now. */
+export async function updateRef(gitDir: string, ref: string, commit: string, old: string): Promise<void> {
+  await git(gitDir, ["update-ref", ref, commit, old]);
+}
+
+export async function isAncestor(gitDir: string, older: string, newer: string): Promise<boolean> {
+  return (await orNothing(git(gitDir, ["merge-base", "--is-ancestor", older, newer]))) !== undefined;
+}
+
+/** What a pull request shows: the change since both sides parted. */
+export async function diffOf(
+  gitDir: string,
+  base: string,
+  head: string,
+  paths: readonly string[] = [],
+): Promise<string> {
+  return (await git(gitDir, ["diff", "--no-ext-diff", `${base}...${head}`, "--", ...paths])).toString();
+}
+
+export interface DiffStat {
+  additions: number;
+  deletions: number;
+  files: number;
+  commits: number;
+}
+
+export async function statOf(gitDir: string, base: string, head: string): Promise<DiffStat> {
+  const rows = (await git(gitDir, ["diff", "--numstat", `${base}...${head}`])).toString().split("\n").filter(Boolean);
+  const sum = (column: number) => rows.reduce((total, row) => total + (Number(row.split("\t")[column]) || 0), 0);
+  const commits = Number(await line(gitDir, ["rev-list", "--count", `${base}..${head}`]));
+  return { additions: sum(0), deletions: sum(1), files: rows.length, commits };
+}
+
+/** Makes a bare repository whose default branch is `branch`, without a commit. */
+export async function createBare(gitDir: string, branch: string): Promise<void> {
+  await git(undefined, ["init", "--quiet", "--bare", "-b", branch, gitDir]);
+}

@@ -1,0 +1,188 @@
+/** What the embedded GitHub knows beyond git. Times are ISO 8601 in UTC. */
+export interface State {
+  app: App | undefined;
+  accounts: Map<string, Account>;
+  /** By `owner/name`. */
+  repositories: Map<string, Repository>;
+  installations: Map<number, Installation>;
+  userTokens: Map<string, Account>;
+  installationTokens: Map<string, InstallationToken>;
+  deliveries: Delivery[];
+  /** Created apps that wait for their code to be exchanged. */
+  manifestCodes: Map<string, App>;
+  webhookUrl: string | undefined;
+  nextId(): number;
+  now(): string;
+}
+
+export interface App {
+  id: number;
+  slug: string;
+  name: string;
+  privateKey: string;
+  publicKey: string;
+  webhookSecret: string;
+  bot: Account;
+  permissions: Permissions;
+  events: readonly string[];
+  createdAt: string;
+}
+export type Level = "read" | "write";
+export type Permissions = Record<string, Level>;
+
+export interface Account {
+  id: number;
+  login: string;
+  type: "User" | "Bot";
+}
+export type Role = "admin" | "write" | "read";
+
+export interface Repository {
+  id: number;
+  owner: Account;
+  name: string;
+  private: boolean;
+  defaultBranch: string;
+  gitDir: string;
+  roles: Map<string, Role>;
+  labels: Map<string, Label>;
+  /** Issues and pull requests share the numbers. */
+  issues: Map<number, Issue>;
+  createdAt: string;
+}
+export interface Label {
+  id: number;
+  name: string;
+  color: string;
+}
+export interface Issue {
+  id: number;
+  number: number;
+  title: string;
+  body: string | null;
+  state: "open" | "closed";
+  author: Account;
+  labels: Label[];
+  comments: Comment[];
+  events: IssueEvent[];
+  createdAt: string;
+  updatedAt: string;
+  closedAt: string | null;
+  pull?: PullRequest;
+}
+export interface Comment {
+  id: number;
+  author: Account;
+  body: string;
+  createdAt: string;
+  updatedAt: string;
+}
+export interface IssueEvent {
+  id: number;
+  event: "labeled" | "unlabeled" | "closed" | "reopened";
+  actor: Account;
+  label?: Label;
+  createdAt: string;
+}
+export interface PullRequest {
+  base: string;
+  head: string;
+  /** The head's commit; follows the branch while the pull request is open. */
+  headCommit: string;
+  reviews: Review[];
+}
+export interface Review {
+  id: number;
+  author: Account;
+  state: "APPROVED" | "CHANGES_REQUESTED" | "COMMENTED";
+  body: string;
+  commit: string;
+  submittedAt: string;
+  comments: ReviewComment[];
+}
+export interface ReviewComment {
+  id: number;
+  author: Account;
+  path: string;
+  line: number;
+  side: "LEFT" | "RIGHT";
+  hunk: string;
+  commit: string;
+  body: string;
+  createdAt: string;
+}
+
+export interface Installation {
+  id: number;
+  account: Account;
+  /** `owner/name` of each. */
+  repositories: Set<string>;
+  permissions: Permissions;
+  createdAt: string;
+}
+export interface InstallationToken {
+  installation: Installation;
+  permissions: Permissions;
+  repositories: Set<string>;
+  expiresAt: Date;
+}
+
+export interface Delivery {
+  id: number;
+  guid: string;
+  event: string;
+  action: string | null;
+  deliveredAt: string;
+  redelivery: boolean;
+  /** Seconds. */
+  duration: number;
+  status: string;
+  statusCode: number;
+  installationId: number;
+  repositoryId: number;
+  headers: Record<string, string>;
+  payload: string;
+}
+
+export function createState(): State {
+  let last = 1000;
+  return {
+    app: undefined,
+    accounts: new Map(),
+    repositories: new Map(),
+    installations: new Map(),
+    userTokens: new Map(),
+    installationTokens: new Map(),
+    deliveries: [],
+    manifestCodes: new Map(),
+    webhookUrl: undefined,
+    nextId: () => ++last,
+    now: () => `${new Date().toISOString().slice(0, 19)}Z`,
+  };
+}
+
+export function accountOf(state: State, login: string, type: Account["type"] = "User"): Account {
+  const known = state.accounts.get(login);
+  if (known !== undefined) return known;
+  const account: Account = { id: state.nextId(), login, type };
+  state.accounts.set(login, account);
+  return account;
+}
+
+/** The installation that covers a repository. */
+export function installationOf(state: State, repository: Repository): Installation | undefined {
+  const name = fullName(repository);
+  return [...state.installations.values()].find((one) => one.repositories.has(name));
+}
+
+export function fullName(repository: Repository): string {
+  return `${repository.owner.login}/${repository.name}`;
+}
+
+export function labelIn(state: State, repository: Repository, name: string): Label {
+  const known = repository.labels.get(name.toLowerCase());
+  if (known !== undefined) return known;
+  const label = { id: state.nextId(), name, color: "ededed" };
+  repository.labels.set(name.toLowerCase(), label);
+  return label;
+}
