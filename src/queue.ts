@@ -29,7 +29,7 @@ export function connectRedis(url: string, kind: "producer" | "worker"): Redis {
   const address = url.startsWith("unix://") ? url.slice("unix://".length) : url;
   const patient = { maxRetriesPerRequest: null, retryStrategy: (times: number) => Math.min(times * 200, 5000) };
   // A hung Redis answers nothing and reports nothing: only a command time-out ends the wait.
-  const fast = { maxRetriesPerRequest: 1, enableOfflineQueue: false, commandTimeout: 2000, connectTimeout: 2000 };
+  const fast = { maxRetriesPerRequest: 1, commandTimeout: 2000, connectTimeout: 2000 };
   const redis = new Redis(address, kind === "worker" ? patient : { ...fast, retryStrategy: patient.retryStrategy });
   // Without a listener an outage would end the process; the outage itself is reported by whoever asked.
   redis.on("error", () => {});

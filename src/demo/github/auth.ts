@@ -78,6 +78,12 @@ function decode(part: string): Record<string, unknown> {
   }
 }
 
+/** The person or bot behind a call. Throws 401 where there is none. */
+export function accountOfCaller(caller: Caller): Account {
+  if (caller.kind === "user" || caller.kind === "installation") return caller.account;
+  throw new Failure(401, "Requires authentication");
+}
+
 export interface Need {
   /** The app permission, or several of which one is enough. */
   permission: string | readonly string[];

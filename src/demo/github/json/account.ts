@@ -29,5 +29,13 @@ export function accountJson(site: Site, { id, login, type }: Account) {
 export function userJson(site: Site, who: Account) {
   const texts = { name: who.login, bio: null, blog: "", company: null, email: null, location: null, hireable: null };
   const times = { created_at: "2024-01-01T00:00:00Z", updated_at: "2024-01-01T00:00:00Z" };
-  return { ...accountJson(site, who), ...texts, ...times, followers: 0, following: 0, public_gists: 0, public_repos: 0 };
+  return {
+    ...accountJson(site, who),
+    ...texts,
+    ...times,
+    followers: 0,
+    following: 0,
+    public_gists: 0,
+    public_repos: 0,
+  };
 }

@@ -1,0 +1,153 @@
+import { Hono } from "hono";
+import { html, raw } from "hono/html";
+import { marked } from "marked";
+import type { Context } from "./context.ts";
+import { Failure, notFound } from "./failure.ts";
+import { diffOf } from "./git.ts";
+import { createFromManifest, manifest } from "./manifest.ts";
+import { fullName } from "./state.ts";
+import type { Issue, Repository } from "./state.ts";
+import { style } from "./style.ts";
+
+type Html = ReturnType<typeof html>;
+
+// Bodies are foreign Markdown with HTML in it: no script of theirs runs, and nothing is loaded.
+const policy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'";
+
+/** Read-only pages of what the server holds, and the page on which GitHub creates an app from a manifest. */
+export function createPages({ state, site }: Context): Hono {
+  const pages = new Hono();
+  pages.use(async (http, next) => {
+    await next();
+    http.header("content-security-policy", policy);
+  });
+  pages.get("/", (http) =>
+    http.html(page("Repositories", html`${[...state.repositories.values()].map(repositoryRow)}`)),
+  );
+  pages.post("/settings/apps/new", async (http) => {
+    const text = field(await http.req.parseBody(), "manifest");
+    const wanted = manifest.safeParse(parseJson(text));
+    if (!wanted.success) throw new Failure(422, `The manifest is not valid: ${wanted.error.message}`);
+    const permissions = Object.entries(wanted.data.default_permissions).map(([name, level]) => `${name}: ${level}`);
+    return http.html(
+      page(
+        "Register new GitHub App",
+        html`<p><strong>${wanted.data.name}</strong> asks for ${permissions.join(", ")}.</p>
+          <p>Webhooks go to <code>${wanted.data.hook_attributes.url}</code>.</p>
+          <form action="${site.url}/settings/apps/create" method="post">
+            <input type="hidden" name="manifest" value="${text}" />
+            <input type="hidden" name="state" value="${http.req.query("state") ?? ""}" />
+            <button type="submit">Create GitHub App</button>
+          </form>`,
+      ),
+    );
+  });
+  pages.post("/settings/apps/create", async (http) => {
+    const form = await http.req.parseBody();
+    return http.redirect(createFromManifest(state, field(form, "manifest"), field(form, "state")));
+  });
+  pages.get("/:owner/:repo", (http) => {
+    const repository = find(http.req.param("owner"), http.req.param("repo"));
+    const rows = [...repository.issues.values()].toReversed().map((one) => issueRow(repository, one));
+    return http.html(page(fullName(repository), rows.length === 0 ? html`<p>Nothing yet.</p>` : html`${rows}`));
+  });
+  pages.get("/:owner/:repo/:kind{issues|pull}/:number", async (http) => {
+    const repository = find(http.req.param("owner"), http.req.param("repo"));
+    const issue = repository.issues.get(Number(http.req.param("number")));
+    if (issue === undefined) throw notFound();
+    return http.html(page(`${issue.title} #${issue.number}`, await issuePage(repository, issue)));
+  });
+  return pages;
+
+  function find(owner: string, name: string): Repository {
+    const repository = state.repositories.get(`${owner}/${name}`);
+    if (repository === undefined) throw notFound();
+    return repository;
+  }
+}
+
+function field(form: Record<string, unknown>, name: string): string {
+  const value = form[name];
+  return typeof value === "string" ? value : "";
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function page(title: string, body: Html | Promise<Html>) {
+  return html`<!doctype html>
+    <html lang="en">
+      <head>
+        <meta charset="utf-8" />
+        <meta name="viewport" content="width=device-width" />
+        <title>${title}</title>
+        <style>${raw(style)}</style>
+      </head>
+      <body>
+        <nav><a href="/">embedded GitHub</a></nav>
+        <main><h1>${title}</h1>${body}</main>
+      </body>
+    </html>`;
+}
+
+function repositoryRow(repository: Repository) {
+  const name = fullName(repository);
+  return html`<p class="row"><a href="/${name}">${name}</a></p>`;
+}
+
+function issueRow(repository: Repository, issue: Issue) {
+  const kind = issue.pull === undefined ? "issues" : "pull";
+  return html`<p class="row">
+    <span class="state ${issue.state}">${issue.pull === undefined ? "issue" : "pull request"} ${issue.state}</span>
+    <a href="/${fullName(repository)}/${kind}/${issue.number}">${issue.title}</a> #${issue.number}
+  </p>`;
+}
+
+async function issuePage(repository: Repository, issue: Issue): Promise<Html> {
+  const { pull } = issue;
+  const from =
+    pull === undefined ? undefined : html` wants to merge <code>${pull.head}</code> into <code>${pull.base}</code>`;
+  const reviews = (pull?.reviews ?? []).map((one) => ({
+    at: one.submittedAt,
+    id: one.id,
+    show: html`${entry(`${one.author.login} reviewed: ${one.state.toLowerCase().replace("_", " ")}`, one.body)}
+    ${one.comments.map((comment) => entry(`${comment.path}:${comment.line}`, comment.body))}`,
+  }));
+  const comments = issue.comments.map((one) => ({
+    at: one.createdAt,
+    id: one.id,
+    show: entry(one.author.login, one.body),
+  }));
+  const talk = [...reviews, ...comments].sort((a, b) => a.at.localeCompare(b.at) || a.id - b.id);
+  return html`<p>
+      <a href="/${fullName(repository)}">${fullName(repository)}</a>
+      <span class="state ${issue.state}">${issue.state}</span>
+      ${issue.labels.map((label) => html`<span class="label">${label.name}</span>`)} ${issue.author.login}${from}
+    </p>
+    ${entry(issue.author.login, issue.body ?? "")} ${talk.map(({ show }) => show)}
+    ${pull === undefined ? "" : html`<h2>Files changed</h2>${diff(await diffOf(repository.gitDir, `refs/heads/${pull.base}`, pull.headCommit))}`}`;
+}
+
+function entry(head: string, body: string) {
+  return html`<article><header>${head}</header><div>${raw(marked.parse(body, { async: false, gfm: true }))}</div></article>`;
+}
+
+function diff(text: string) {
+  const rows = text
+    .trimEnd()
+    .split("\n")
+    .map((line) => html`<span class="${lineClass(line)}">${line}</span>\n`);
+  return html`<pre class="diff">${rows}</pre>`;
+}
+
+function lineClass(line: string): string {
+  if (/^(diff|index|---|\+\+\+|new file|deleted file|old mode|new mode)/.test(line)) return "file";
+  if (line.startsWith("@@")) return "hunk";
+  if (line.startsWith("+")) return "added";
+  return line.startsWith("-") ? "removed" : "same";
+}

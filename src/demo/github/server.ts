@@ -1,0 +1,189 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { serve } from "@hono/node-server";
+import { Hono } from "hono";
+import { tokenFor } from "./auth.ts";
+import { createApi } from "./api.ts";
+import type { Context } from "./context.ts";
+import { followBranches } from "./context.ts";
+import type { Exchange } from "./exchange.ts";
+import { Failure, notFound } from "./failure.ts";
+import { createBare } from "./git.ts";
+import { registerApp } from "./manifest.ts";
+import { createPages } from "./pages.ts";
+import { commitFiles, commitFolder } from "./seed.ts";
+import type { Files, SeedCommit } from "./seed.ts";
+import { serveGit } from "./smart-http.ts";
+import { accountOf, createState, fullName } from "./state.ts";
+import type { App, Level, Repository, Role, State } from "./state.ts";
+import { createWebhooks } from "./webhooks.ts";
+
+export interface GitHubOptions {
+  /** A folder of the server's own, for the bare repositories. */
+  dataDir: string;
+  /** An app that exists from the start; without it one is created from a manifest, in the browser. */
+  app?: { id: number; slug: string; webhookSecret: string } & Partial<Pick<App, "permissions" | "events">>;
+  port?: number;
+  tokenTtlMs?: number;
+  /** Sees every REST call with its answer, and every payload that is sent. */
+  onExchange?: (exchange: Exchange) => void;
+  onDelivery?: (sent: { event: string; payload: unknown }) => void;
+}
+
+export interface NewRepository {
+  owner: string;
+  name: string;
+  private?: boolean;
+  defaultBranch?: string;
+  /** The first commit: files by path, or a folder's; neither: the repository is empty. */
+  files?: Files;
+  fromDir?: string;
+}
+
+/** A small real GitHub Enterprise Server over bare repositories, on loopback. */
+export interface EmbeddedGitHub extends AsyncDisposable {
+  url: string;
+  apiUrl: string;
+  state: State;
+  /** The app that exists now; throws before one was created. */
+  readonly app: App;
+  /** A person's token; the person is made where there is none. */
+  addUser(login: string): string;
+  /** Owned by a person, who is its admin. */
+  addRepository(wanted: NewRepository): Promise<Repository>;
+  setRole(repository: string, login: string, role: Role): void;
+  /** Puts the app on repositories (`owner/name`), with the app's permissions. */
+  install(on: { repositories: string[] }): void;
+  /** A commit on a branch, as a person's push makes it. Returns its SHA. */
+  push(repository: string, files: Files, commit: SeedCommit): Promise<string>;
+  setWebhookUrl(url: string): void;
+}
+
+const hour = 3_600_000;
+const defaultApp = {
+  permissions: { metadata: "read", contents: "write", issues: "write", pull_requests: "write" } satisfies Record<
+    string,
+    Level
+  >,
+  events: ["issues", "pull_request_review"],
+};
+
+export async function startGitHub(options: GitHubOptions): Promise<EmbeddedGitHub> {
+  const { dataDir, onExchange = () => {}, onDelivery = () => {}, tokenTtlMs = hour } = options;
+  await mkdir(dataDir, { recursive: true });
+  const state = createState();
+  const site = { url: "", api: "" };
+  const webhooks = createWebhooks(state, site, onDelivery);
+  const context: Context = { state, site, webhooks, tokenTtlMs };
+  if (options.app !== undefined) registerApp(state, { ...defaultApp, name: options.app.slug, ...options.app });
+  const server = await listen(createServer(context, onExchange), options.port ?? 0);
+  Object.assign(site, { url: server.url, api: `${server.url}/api/v3` });
+
+  return {
+    url: site.url,
+    apiUrl: site.api,
+    state,
+    get app() {
+      if (state.app === undefined) throw new Error("no GitHub App has been created yet");
+      return state.app;
+    },
+    addUser: (login) => tokenFor(state, accountOf(state, login)),
+    addRepository: (wanted) => addRepository(state, dataDir, wanted),
+    setRole: (name, login, role) => {
+      repositoryOf(state, name).roles.set(accountOf(state, login).login, role);
+    },
+    install: ({ repositories }) => install(state, repositories),
+    async push(name, files, commit) {
+      const repository = repositoryOf(state, name);
+      const sha = await commitFiles(repository.gitDir, files, commit);
+      await followBranches(repository, state.now());
+      return sha;
+    },
+    setWebhookUrl(url) {
+      state.webhookUrl = url;
+    },
+    async [Symbol.asyncDispose]() {
+      await webhooks[Symbol.asyncDispose]();
+      await server.close();
+    },
+  };
+}
+
+function createServer(context: Context, onExchange: (exchange: Exchange) => void): Hono {
+  const app = new Hono();
+  app.route("/api/v3", createApi(context, onExchange));
+  for (const service of ["info/refs", "git-upload-pack", "git-receive-pack"])
+    app.all(`/:owner/:file{.+\\.git}/${service}`, (http) => {
+      const { owner, file } = http.req.param();
+      return serveGit(http.req.raw, { owner, name: file.replace(/\.git$/, ""), service }, context);
+    });
+  app.route("/", createPages(context));
+  app.onError((error, http) => {
+    if (error instanceof Failure) return http.text(error.message, error.status);
+    throw error;
+  });
+  return app;
+}
+
+async function listen(app: Hono, port: number): Promise<{ url: string; close(): Promise<void> }> {
+  const { promise, resolve, reject } = Promise.withResolvers<number>();
+  const server = serve({ fetch: app.fetch, hostname: "127.0.0.1", port }, (info) => resolve(info.port));
+  server.on("error", reject);
+  return {
+    url: `http://127.0.0.1:${await promise}`,
+    close: () =>
+      new Promise((done) => {
+        server.close(() => done());
+        if ("closeAllConnections" in server) server.closeAllConnections();
+      }),
+  };
+}
+
+async function addRepository(state: State, dataDir: string, wanted: NewRepository): Promise<Repository> {
+  const owner = accountOf(state, wanted.owner);
+  const { name, defaultBranch = "main", private: isPrivate = false } = wanted;
+  const gitDir = join(dataDir, "repositories", owner.login, `${name}.git`);
+  await createBare(gitDir, defaultBranch);
+  const first = { branch: defaultBranch, message: "Add the project", author: owner.login };
+  if (wanted.fromDir !== undefined) await commitFolder(gitDir, wanted.fromDir, first);
+  if (wanted.files !== undefined) await commitFiles(gitDir, wanted.files, first);
+  const repository: Repository = {
+    id: state.nextId(),
+    owner,
+    name,
+    private: isPrivate,
+    defaultBranch,
+    gitDir,
+    roles: new Map([[owner.login, "admin"]]),
+    labels: new Map(),
+    issues: new Map(),
+    createdAt: state.now(),
+  };
+  state.repositories.set(fullName(repository), repository);
+  return repository;
+}
+
+function install(state: State, repositories: string[]): void {
+  const { app } = state;
+  if (app === undefined) throw new Error("no GitHub App has been created yet");
+  const account = repositoryOf(state, repositories[0] ?? "").owner;
+  const known = [...state.installations.values()].find((one) => one.account === account);
+  if (known !== undefined) for (const name of repositories) known.repositories.add(name);
+  else {
+    const id = state.nextId();
+    const { permissions } = app;
+    state.installations.set(id, {
+      id,
+      account,
+      repositories: new Set(repositories),
+      permissions,
+      createdAt: state.now(),
+    });
+  }
+}
+
+function repositoryOf(state: State, name: string): Repository {
+  const repository = state.repositories.get(name);
+  if (repository === undefined) throw notFound();
+  return repository;
+}
