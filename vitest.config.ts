@@ -6,7 +6,7 @@ export default defineConfig({
       {
         test: {
           name: "fast",
-          include: ["test/src/**/*.test.ts", "test/worker/**/*.test.ts", "test/demo/**/*.test.ts"],
+          include: ["test/{src,worker,demo,support}/**/*.test.ts"],
           testTimeout: 20_000,
         },
       },

@@ -71,7 +71,13 @@ export async function examine(config: Config): Promise<Finding[]> {
       return `${tools.image} is there (${id.slice(0, 19)})`;
     }),
     look("model", async () => {
-      const { name, contextTokens } = await tools.model.describe(signal);
+      const { name, contextTokens } = await tools.model.describe(signal).catch((error: unknown) => {
+        if (!signal.aborted) throw error;
+        throw new Error(
+          `${config.model.baseUrl} did not answer within ${limitMs / 1000} s. Start the model server, or set MODEL_BASE_URL to its address.`,
+          { cause: error },
+        );
+      });
       const hello = [{ role: "user" as const, text: "Answer with the word ready." }];
       const reply = await tools.model.reply({ messages: hello, tools: [], signal });
       return `${config.model.baseUrl} serves ${name} with ${contextTokens} tokens of context and answered with ${reply.usage.completionTokens} tokens`;

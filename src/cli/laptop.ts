@@ -7,6 +7,7 @@ import { startGitHub } from "../demo/github/server.ts";
 import type { EmbeddedGitHub } from "../demo/github/server.ts";
 import { startModel } from "../demo/model/model.ts";
 import type { ScriptedModel } from "../demo/model/model.ts";
+import type { Script } from "../demo/model/script.ts";
 import { readScripts } from "../demo/model/script.ts";
 import { openRunLog } from "../runlog.ts";
 import { composeLog, productionPace, startWebRole, startWorkerRole } from "./compose.ts";
@@ -22,6 +23,8 @@ export interface LaptopOptions {
   openLog?: WorkerDeps["openLog"];
   pace?: Partial<Pace>;
   github?: Partial<Parameters<typeof startGitHub>[0]>;
+  /** What the scripted model says beside the demo's conversations. */
+  scripts?: readonly Script[];
 }
 
 /** The whole system on one machine, against the embedded GitHub and the scripted model (or MODEL_BASE_URL's). */
@@ -53,7 +56,7 @@ export async function startLaptop(options: LaptopOptions): Promise<Laptop> {
     const model =
       wanted.model.given && options.settings?.["MODEL_BASE_URL"] === undefined
         ? undefined
-        : stack.use(await startModel({ scripts: readScripts() }));
+        : stack.use(await startModel({ scripts: [...(options.scripts ?? []), ...readScripts()] }));
     const redis = stack.use(await startEmbeddedRedis(options.dataDir));
     const config = readConfig({
       ...unsetApp,

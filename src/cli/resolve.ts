@@ -144,7 +144,9 @@ async function runSubject({ subject, tools, log, runId, signal, options }: Task)
   if (trusted === undefined)
     throw new ConfigError(`${subject.name} has no commit on \`${branch}\` yet, so there is nothing to work on.`);
   const settings = await settingsAt(mirror, trusted);
-  const base = settings.base === undefined ? trusted : ((await commitOf(mirror, settings.base)) ?? trusted);
+  const base = settings.base === undefined ? trusted : await commitOf(mirror, settings.base);
+  if (base === undefined)
+    throw new ConfigError(`${subject.name} has no branch \`${settings.base}\`, which its settings name as \`base\`.`);
   const result = await solve(
     {
       runId,

@@ -104,6 +104,17 @@ export function authorize(caller: Caller, repository: Repository, need: Need): v
   if (rank(wanted) > rank(role ?? "read")) throw new Failure(403, "Must have push access to repository");
 }
 
+/** The same as an answer. */
+export function mayDo(caller: Caller, repository: Repository, need: Need): boolean {
+  try {
+    authorize(caller, repository, need);
+    return true;
+  } catch (error) {
+    if (error instanceof Failure) return false;
+    throw error;
+  }
+}
+
 function authorizeInstallation(token: InstallationToken, repository: Repository, need: Need): void {
   const covered = token.repositories.has(fullName(repository));
   if (!covered && repository.private) throw notFound();
@@ -114,7 +125,7 @@ function authorizeInstallation(token: InstallationToken, repository: Repository,
 }
 
 function rank(level: Role | Level | undefined): number {
-  return ["read", "write", "admin"].indexOf(level ?? "") + 1;
+  return ["read", "triage", "write", "admin"].indexOf(level ?? "") + 1;
 }
 
 /** A person's token; the same for the same login. */

@@ -35,7 +35,7 @@ export interface Account {
   login: string;
   type: "User" | "Bot";
 }
-export type Role = "admin" | "write" | "read";
+export type Role = "admin" | "write" | "triage" | "read";
 
 export interface Repository {
   id: number;

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { accountOfCaller } from "../auth.ts";
+import { accountOfCaller, mayDo } from "../auth.ts";
 import { parseBody, text, title } from "../body.ts";
 import { created, newNumber, ok, paged } from "../context.ts";
 import type { Context, RepositoryCall, Route } from "../context.ts";
@@ -12,7 +12,8 @@ import type { Issue, IssueEvent, Label } from "../state.ts";
 // An issue may be a pull request, and then that permission is as good.
 const permission = ["issues", "pull_requests"];
 const read = { permission, level: "read" } as const;
-const write = { permission, level: "write" } as const;
+/** Labels and states are in the hands of those who triage. */
+const sort = { permission, level: "write", role: "triage" } as const;
 /** Everybody who sees a repository may file and comment. */
 const speak = { permission, level: "write", role: "read" } as const;
 
@@ -36,7 +37,7 @@ export const issueRoutes: Route[] = [
     need: read,
     handle: (call, { site }) => ok(issueJson(site, call.repository, issueOf(call))),
   },
-  { method: "PATCH", path: "/repos/:owner/:repo/issues/:number", on: "repository", need: write, handle: changeIssue },
+  { method: "PATCH", path: "/repos/:owner/:repo/issues/:number", on: "repository", need: sort, handle: changeIssue },
   {
     method: "GET",
     path: "/repos/:owner/:repo/issues/:number/events",
@@ -73,14 +74,14 @@ export const issueRoutes: Route[] = [
     method: "POST",
     path: "/repos/:owner/:repo/issues/:number/labels",
     on: "repository",
-    need: write,
+    need: sort,
     handle: addLabels,
   },
   {
     method: "DELETE",
     path: "/repos/:owner/:repo/issues/:number/labels/:name",
     on: "repository",
-    need: write,
+    need: sort,
     handle: removeLabel,
   },
 ];
@@ -131,7 +132,9 @@ function createIssue(call: RepositoryCall, context: Context) {
   const content = parseBody(newIssue, "Issue", call.body);
   const issue = newIssueOf(call, context, { title: content.title, body: content.body ?? null });
   emit(call, context, { issue, action: "opened" });
-  for (const name of content.labels) setLabel(call, context, issue, name);
+  // Of people who may not set labels, GitHub takes the issue and drops the labels.
+  if (mayDo(call.caller, call.repository, sort))
+    for (const name of content.labels) setLabel(call, context, issue, name);
   return created(issueJson(context.site, call.repository, issue));
 }
 

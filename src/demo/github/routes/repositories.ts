@@ -25,7 +25,9 @@ export const repositoryRoutes: Route[] = [
       const who = state.accounts.get(params["username"] ?? "");
       if (who === undefined) throw new Failure(404, `${params["username"]} is not a user`);
       const role = repository.roles.get(who.login) ?? (repository.private ? "none" : "read");
-      return ok({ permission: role, role_name: role, user: { ...accountJson(site, who), email: null, name: null } });
+      // The older word knows no triage.
+      const permission = role === "triage" ? "read" : role;
+      return ok({ permission, role_name: role, user: { ...accountJson(site, who), role_name: role } });
     },
   },
   {
