@@ -22,8 +22,8 @@ const requestLimitMs = 30_000;
 /** GitHub as the app sees it. Makes no request until it is asked something. */
 export function createGitHub(options: GitHubOptions, credentials: AppCredentials): CodeHost {
   const { apiUrl } = options;
-  const appAuth = { appId: credentials.id, privateKey: credentials.privateKey };
-  const asApp = connect(options, { authStrategy: createAppAuth, auth: appAuth });
+  const auth = { appId: credentials.id, privateKey: credentials.privateKey };
+  const asApp = connect(options, { authStrategy: createAppAuth, auth });
   const app = remember(async () => {
     const { data } = await asApp.rest.apps.getAuthenticated().catch(explainAppRefusal);
     if (data === null || data.slug === undefined) throw new OutageError(`${apiUrl} did not say which app it is`);
@@ -36,13 +36,7 @@ export function createGitHub(options: GitHubOptions, credentials: AppCredentials
     app,
     forge(repo, access) {
       const key = `${repo.installationId} ${repo.id} ${access}`;
-      const auth = {
-        ...appAuth,
-        installationId: repo.installationId,
-        repositoryIds: [repo.id],
-        permissions: accessPermissions[access],
-      };
-      const known = renewing.get(key) ?? connect(options, { authStrategy: createAppAuth, auth });
+      const known = renewing.get(key) ?? connectTo(options, asApp, repo, access);
       renewing.set(key, known);
       return createForge(known, repo, self);
     },
@@ -96,6 +90,26 @@ function connect({ apiUrl, throttle }: GitHubOptions, auth: object): Octokit {
     request: { fetch: fetchWithin },
     throttle: { enabled: throttle, onRateLimit: retryWhenLimited, onSecondaryRateLimit: retryWhenLimited },
   });
+}
+
+/**
+ * One repository with one kind of access. The strategy asks for a token of everything that the installation may do,
+ * whatever permissions it is given; so the token is asked for here, and the strategy keeps and renews it.
+ */
+function connectTo(options: GitHubOptions, asApp: Octokit, repo: RepoRef, access: Access): Octokit {
+  const octokit = connect(options, {});
+  const { installationId } = repo;
+  const wanted = {
+    type: "installation",
+    installationId,
+    repositoryIds: [repo.id],
+    permissions: accessPermissions[access],
+  };
+  octokit.hook.before("request", async (request) => {
+    const { token } = (await asApp.auth(wanted)) as { token: string };
+    request.headers.authorization = `token ${token}`;
+  });
+  return octokit;
 }
 
 const fetchWithin: typeof fetch = (input, init) => {
