@@ -1,3 +1,4 @@
+import { createPrivateKey } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { availableParallelism, homedir } from "node:os";
 import { join, resolve } from "node:path";
@@ -172,12 +173,20 @@ function privateKeyOf(set: z.infer<typeof schema>): string | undefined {
   const key = text.includes("-----BEGIN")
     ? text.replaceAll(String.raw`\n`, "\n")
     : Buffer.from(text, "base64").toString();
-  if (!/-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(key)) {
+  if (!isPrivateKey(key)) {
     throw new ConfigError(
-      `${variable} holds no PEM private key. Use the .pem file that the app's settings page lets you download.`,
+      `${variable} holds no whole PEM private key. Use the .pem file that the app's settings page lets you download.`,
     );
   }
   return key;
+}
+
+function isPrivateKey(text: string): boolean {
+  try {
+    return createPrivateKey(text).asymmetricKeyType === "rsa";
+  } catch {
+    return false;
+  }
 }
 
 function readKey(path: string): string {

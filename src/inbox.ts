@@ -1,3 +1,4 @@
+import { setTimeout } from "node:timers/promises";
 import type { Redis } from "ioredis";
 import { z } from "zod";
 import { redisPrefix, within } from "./queue.ts";
@@ -40,7 +41,7 @@ export function createInbox(redis: Redis): Inbox {
   };
 }
 
-/** Calls `onMessage` for what arrives from now on, looking every `everyMs`, until the signal aborts. */
+/** Calls `onMessage` once for each message, also for those that wait already, looking every `everyMs`, until the signal aborts. */
 export async function watchInbox(
   inbox: Inbox,
   runId: string,
@@ -52,13 +53,6 @@ export async function watchInbox(
     const messages = await inbox.read(runId).catch(() => []);
     for (const arrived of messages.slice(seen)) onMessage(arrived);
     seen = Math.max(seen, messages.length);
-    await pause(everyMs, signal);
+    await setTimeout(everyMs, undefined, { signal }).catch(() => {});
   }
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, ms);
-  signal.addEventListener("abort", () => (clearTimeout(timer), resolve()), { once: true });
-  return promise;
 }

@@ -7,13 +7,11 @@ import type { IntakeJob, RunJob } from "./job.ts";
 /** Every key lies under this hash tag, so that Redis Cluster keeps them on one node. */
 export const redisPrefix = "{agent-fix}";
 
-/**
- * The two queues that carry the work. `addIntake` settles within 3 s, also when Redis hangs, and has stored the job
- * durably when it resolves.
- */
+/** The two queues that carry the work. Whatever is asked settles within 3 s, with an OutageError when Redis does not. */
 export interface Queues {
+  /** Has stored the job durably when it resolves. */
   addIntake(job: IntakeJob, id: string): Promise<void>;
-  /** False when a run with the same id or on the same subject already waits or works. */
+  /** False when a run with the same id or on the same subject already waits or works, or the same run has just ended. */
   addRun(job: RunJob): Promise<boolean>;
   /** Takes a run out that has not started; false when it works already or is gone. */
   removeWaiting(runId: string): Promise<boolean>;
@@ -37,7 +35,13 @@ export function connectRedis(url: string, kind: "producer" | "worker"): Redis {
 }
 
 export function createQueues(redis: Redis): Queues {
-  const options = { connection: redis, prefix: redisPrefix, streams: { events: { maxLen: 1000 } } };
+  const options = {
+    connection: redis,
+    prefix: redisPrefix,
+    streams: { events: { maxLen: 1000 } },
+    // BullMQ remembers for ever when its first question fails: an outage at that moment would never end.
+    skipVersionCheck: true,
+  };
   const intake = new Queue<IntakeJob>("intake", options);
   const runs = new Queue<RunJob>("runs", options);
   intake.on("error", () => {});
@@ -52,36 +56,20 @@ export function createQueues(redis: Redis): Queues {
         intake.add(parsed.kind, parsed, { jobId: safeId(id), removeOnComplete: true, removeOnFail: 200, ...retries }),
       );
     },
-    async addRun(job) {
-      const parsed = runJob.parse(job);
-      const lock = `${parsed.repo.id}-${subjectKey(parsed.subject)}${parsed.subject.kind === "review" ? `-${parsed.subject.review}` : ""}`;
-      const before = await runs.getJob(parsed.runId);
-      if (before !== undefined) return false;
-      const added = await runs.add(parsed.subject.kind, parsed, {
-        jobId: parsed.runId,
-        deduplication: { id: lock },
-        priority: priorities[parsed.subject.kind],
-        removeOnComplete: { age: 3600 },
-        removeOnFail: { age: 24 * 3600 },
-        attempts: 1,
-      });
-      return added.id === parsed.runId;
-    },
-    async removeWaiting(runId) {
-      const job = await runs.getJob(runId);
-      if (job === undefined || (await job.isActive())) return false;
-      await job.remove();
-      return true;
-    },
+    addRun: (job) => within(3000, addOnce(runs, runJob.parse(job))),
+    removeWaiting: (runId) => within(3000, removeUnstarted(runs, runId)),
     async isLive(runId) {
-      const state = await runs.getJobState(runId);
+      const state = await within(3000, runs.getJobState(runId));
       return state !== "unknown" && state !== "completed" && state !== "failed";
     },
     async scheduleSweep(everyMs) {
-      await intake.upsertJobScheduler(
-        "sweep",
-        { every: everyMs },
-        { name: "sweep", data: { kind: "sweep" }, opts: { removeOnComplete: true, removeOnFail: 10 } },
+      await within(
+        3000,
+        intake.upsertJobScheduler(
+          "sweep",
+          { every: everyMs },
+          { name: "sweep", data: { kind: "sweep" }, opts: { removeOnComplete: true, removeOnFail: 10 } },
+        ),
       );
     },
     async ping() {
@@ -96,6 +84,37 @@ export function createQueues(redis: Redis): Queues {
 
 const retries = { attempts: 8, backoff: { type: "exponential", delay: 1000, jitter: 0.5 } } as const;
 const priorities = { issue: 1, review: 2, task: 3 } as const;
+
+async function addOnce(runs: Queue<RunJob>, job: RunJob): Promise<boolean> {
+  const { runId, repo, subject } = job;
+  const review = subject.kind === "review" ? `-${subject.review}` : "";
+  const before = await runs.getJob(runId);
+  if (before !== undefined && !(await before.isFailed())) return false;
+  // What threw without an outcome still owes an answer.
+  await before?.remove();
+  const added = await runs.add(subject.kind, job, {
+    jobId: runId,
+    deduplication: { id: `${repo.id}-${subjectKey(subject)}${review}` },
+    priority: priorities[subject.kind],
+    removeOnComplete: { age: 3600 },
+    removeOnFail: { age: 24 * 3600 },
+    attempts: 1,
+  });
+  return added.id === runId;
+}
+
+async function removeUnstarted(runs: Queue<RunJob>, runId: string): Promise<boolean> {
+  const job = await runs.getJob(runId);
+  if (job === undefined || job.attemptsStarted > 0) return false;
+  try {
+    await job.remove();
+    return true;
+  } catch (error) {
+    // A worker took it in between.
+    if (await job.isActive()) return false;
+    throw error;
+  }
+}
 
 /** Bounds a wait on Redis; throws OutageError. */
 export async function within<T>(ms: number, work: Promise<T>): Promise<T> {

@@ -32,6 +32,17 @@ function encodings(secret: string): string[] {
     bytes.toString("base64"),
     bytes.toString("base64url"),
     bytes.toString("hex"),
+    bytes.toString("hex").toUpperCase(),
     encodeURIComponent(secret),
+    ...insideBase64(bytes),
   ];
+}
+
+// `user:secret` in base64 holds the secret at one of three offsets; these are the letters that its neighbours do not change.
+function insideBase64(bytes: Buffer): string[] {
+  return [0, 1, 2].map((offset) => {
+    const shifted = Buffer.concat([Buffer.alloc(offset), bytes]);
+    const letters = [Math.ceil((offset * 8) / 6), Math.floor((shifted.length * 8) / 6)] as const;
+    return shifted.toString("base64").slice(...letters);
+  });
 }

@@ -89,6 +89,7 @@ export function runsDir(dataDir: string): string {
 
 /** Opens or continues a run's log; a last line torn by a crash is dropped. */
 export function openRunLog(dataDir: string, runId: string): RunLog {
+  if (!isRunId(runId)) throw new Error(`${JSON.stringify(runId)} is not the id of a run`);
   const dir = join(runsDir(dataDir), runId);
   mkdirSync(dir, { recursive: true, mode: 0o700 });
   const file = join(dir, "log.jsonl");
@@ -114,7 +115,7 @@ export function openRunLog(dataDir: string, runId: string): RunLog {
 /** The events of a run that may still be written to, or undefined when there is no such run. */
 export function readRun(dataDir: string, runId: string): Stamped[] | undefined {
   const file = join(runsDir(dataDir), runId, "log.jsonl");
-  return /^[\w-]+$/.test(runId) && existsSync(file) ? readEvents(file).events : undefined;
+  return isRunId(runId) && existsSync(file) ? readEvents(file).events : undefined;
 }
 
 /** The ids of all runs on this machine. */
@@ -128,6 +129,11 @@ export function lastEvent<T extends RunEvent["type"]>(
   type: T,
 ): Extract<Stamped, { type: T }> | undefined {
   return events.findLast((event): event is Extract<Stamped, { type: T }> => event.type === type);
+}
+
+// An id becomes a folder's name, and comes from a queue or from a command line.
+function isRunId(text: string): boolean {
+  return /^[\w-]+$/.test(text);
 }
 
 function readEvents(file: string): { events: Stamped[]; length: number } {

@@ -66,6 +66,9 @@ export async function createWebApp({ credentials, apiUrl, queues, log }: WebDeps
       await probot.webhooks.receive({ id, name: name as "issues", payload: JSON.parse(payload) });
       return c.text("ok");
     } catch (error) {
+      // What a handler throws arrives as an AggregateError.
+      if (error instanceof SyntaxError)
+        return c.text("the payload is not JSON: choose application/json as the webhook's content type", 400);
       log.error({ delivery: id, event: name, error: messageOf(error) }, "a delivery could not be stored");
       return c.text("could not store the event; deliver it again", 503);
     }

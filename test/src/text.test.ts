@@ -1,8 +1,6 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { createRedact } from "../../src/redact.ts";
-import { parseStatus, renderStatus } from "../../src/status.ts";
-import { fencedText, inlineText, plainText } from "../../src/text.ts";
+import { boundedBody, fencedText, inlineText, plainText, tailOf } from "../../src/text.ts";
 
 describe("inlineText", () => {
   it.each([
@@ -18,7 +16,11 @@ describe("inlineText", () => {
   });
 
   it("is one line whatever comes in", () => {
-    fc.assert(fc.property(fc.string({ unit: "binary" }), (text) => !/[\n\r\u{2028}]/u.test(inlineText(text))));
+    fc.assert(
+      fc.property(fc.string({ unit: "binary" }), (text) => {
+        expect(inlineText(text)).not.toMatch(/[\n\r\u{2028}]/u);
+      }),
+    );
   });
 });
 
@@ -35,39 +37,24 @@ describe("fencedText", () => {
       fc.property(fc.array(fc.constantFrom("```", "````", "~~~", "a", "\n", "</details>")), (parts) => {
         const block = fencedText(parts.join(""));
         const fence = /^`+/.exec(block)?.[0] ?? "";
-        return !block.slice(fence.length, -fence.length).includes(fence);
+        expect(block.slice(fence.length, -fence.length)).not.toContain(fence);
       }),
     );
   });
 });
 
-describe("the status comment's marker", () => {
-  it("comes back as it was written, whatever stands in it", () => {
-    fc.assert(
-      fc.property(fc.string(), fc.string(), (run, trigger) => {
-        const status = { run, state: "queued" as const, trigger };
-        expect(parseStatus(renderStatus(status, "Queued"))).toEqual(status);
-      }),
-    );
-  });
-
-  it("is undefined in a comment without one", () => {
-    expect(parseStatus("<!-- agent-fix:status {broken -->")).toBeUndefined();
-    expect(parseStatus("hello")).toBeUndefined();
+describe("tailOf", () => {
+  it("keeps a short text, and the end of a long one from a line's start", () => {
+    expect(tailOf("short", 10)).toBe("short");
+    expect(tailOf("first line\nsecond\nthird", 15)).toBe("[…]\nsecond\nthird");
   });
 });
 
-describe("createRedact", () => {
-  const secret = "s3cret-value-of-the-operator";
-  const redact = createRedact([secret]);
-
-  it.each([
-    ["as it is", secret],
-    ["in base64", Buffer.from(secret).toString("base64")],
-    ["in hex", Buffer.from(secret).toString("hex")],
-    ["a token of GitHub's new form", `ghs_4242_${"aB3.-".repeat(100)}`],
-    ["a private key", "-----BEGIN RSA PRIVATE KEY-----\nabc\n-----END RSA PRIVATE KEY-----"],
-  ])("takes out a secret %s", (_form, text) => {
-    expect(redact(`before ${text} after`)).toBe("before [secret] after");
+describe("boundedBody", () => {
+  it("keeps what GitHub accepts, and says what it cut", () => {
+    expect(boundedBody("fits")).toBe("fits");
+    const cut = boundedBody("x".repeat(70_000));
+    expect(cut.length).toBeLessThan(65_536);
+    expect(cut).toContain("did not fit");
   });
 });

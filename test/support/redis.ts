@@ -5,6 +5,9 @@ import type { AddressInfo, Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
+/** For `expect.poll` on what another process does: a busy machine takes its time. */
+export const patiently = { timeout: 10_000 };
+
 export interface TestRedis extends AsyncDisposable {
   url: string;
   socket: string;

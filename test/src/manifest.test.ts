@@ -1,0 +1,39 @@
+import { readFileSync } from "node:fs";
+import { Probot } from "probot";
+import { describe, expect, it } from "vitest";
+import { parse } from "yaml";
+import { createApp } from "../../src/app.ts";
+import { accessPermissions, webhookEvents } from "../../src/github/permissions.ts";
+
+const manifest = parse(readFileSync(new URL("../../app.yml", import.meta.url), "utf8")) as {
+  default_permissions: Record<string, string>;
+  default_events: string[];
+};
+
+describe("app.yml", () => {
+  it("asks for exactly the permissions that our tokens carry", () => {
+    const needed: Record<string, string> = {};
+    for (const permissions of Object.values(accessPermissions)) {
+      for (const [name, level] of Object.entries(permissions)) {
+        if (needed[name] !== "write") needed[name] = level;
+      }
+    }
+
+    expect(manifest.default_permissions).toEqual(needed);
+  });
+
+  it("asks for exactly the events that we answer", () => {
+    expect(manifest.default_events.toSorted()).toEqual([...webhookEvents].toSorted());
+  });
+});
+
+it("webhookEvents are exactly those that the app listens to", () => {
+  const registered: string[] = [];
+  const probot = Object.assign(new Probot({ githubToken: "test", secret: "s".repeat(32) }), {
+    on: (names: string | string[]) => void registered.push(...[names].flat()),
+  });
+
+  createApp({ queues: { addIntake: async () => {} } })(probot);
+
+  expect(new Set(registered.map((name) => name.split(".")[0]))).toEqual(new Set(webhookEvents));
+});

@@ -1,0 +1,116 @@
+import { appendFileSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, it } from "vitest";
+import { lastEvent, listRuns, openRunLog, readRun, runsDir } from "../../src/runlog.ts";
+
+const root = mkdtempSync(join(tmpdir(), "agent-fix-runlog-"));
+afterAll(() => rmSync(root, { recursive: true }));
+
+const snapshot = { type: "snapshot", hash: "h", title: "Ünïcode 🔥", body: "two\nlines" } as const;
+
+function newDataDir(): string {
+  return mkdtempSync(join(root, "data-"));
+}
+
+describe("openRunLog", () => {
+  it("numbers and stamps what is appended, and has it on disk before it says so", async () => {
+    const dataDir = newDataDir();
+    const log = openRunLog(dataDir, "run-1");
+
+    await log.append(snapshot);
+    await log.append({ type: "attempt", round: 1 });
+
+    const at = expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
+    expect(readRun(dataDir, "run-1")).toEqual([
+      { n: 1, at, ...snapshot },
+      { n: 2, at, type: "attempt", round: 1 },
+    ]);
+    expect(log.events).toEqual(readRun(dataDir, "run-1"));
+    expect(readFileSync(join(log.dir, "log.jsonl"), "utf8").split("\n")).toHaveLength(3);
+    log.close();
+  });
+
+  it.each(["", '{"n":3', '{"n":3,"at":"x","type":"attempt","round":3}', "\u{1F525}"])(
+    "goes on after a crash, without the last line %j that was not ended",
+    async (torn) => {
+      const dataDir = newDataDir();
+      const before = openRunLog(dataDir, "run-1");
+      await before.append(snapshot);
+      before.close();
+      const half = Buffer.from(torn);
+      appendFileSync(join(before.dir, "log.jsonl"), half.subarray(0, Math.max(0, half.length - 1)));
+
+      const after = openRunLog(dataDir, "run-1");
+      expect(after.events).toEqual([expect.objectContaining(snapshot)]);
+      await after.append({ type: "attempt", round: 1 });
+      after.close();
+
+      expect(readRun(dataDir, "run-1")).toMatchObject([
+        { n: 1, ...snapshot },
+        { n: 2, type: "attempt", round: 1 },
+      ]);
+    },
+  );
+
+  it("is for its owner's eyes only", () => {
+    const dataDir = newDataDir();
+    const log = openRunLog(dataDir, "run-1");
+    log.close();
+
+    const modeOf = (path: string) => (statSync(path).mode & 0o777).toString(8);
+
+    expect([modeOf(runsDir(dataDir)), modeOf(log.dir), modeOf(join(log.dir, "log.jsonl"))]).toEqual([
+      "700",
+      "700",
+      "600",
+    ]);
+  });
+
+  it.each(["..", ".", "", "../elsewhere", "a/b", "/tmp/x", "a\0b", "a b"])("refuses %j as an id", (id) => {
+    const dataDir = newDataDir();
+
+    expect(() => openRunLog(dataDir, id)).toThrow("is not the id of a run");
+    expect(existsSync(runsDir(dataDir)) ? readdirSync(runsDir(dataDir)) : []).toEqual([]);
+    expect(readRun(dataDir, id)).toBeUndefined();
+  });
+});
+
+describe("readRun", () => {
+  it("reads a run that is being written, without touching it", async () => {
+    const dataDir = newDataDir();
+    const log = openRunLog(dataDir, "run-1");
+    await log.append(snapshot);
+    const file = join(log.dir, "log.jsonl");
+    appendFileSync(file, '{"n":2,"at"');
+    const size = statSync(file).size;
+
+    expect(readRun(dataDir, "run-1")).toMatchObject([snapshot]);
+    expect(statSync(file).size).toBe(size);
+    log.close();
+  });
+
+  it("does not know a run that never was", () => {
+    expect(readRun(newDataDir(), "run-1")).toBeUndefined();
+  });
+});
+
+it("listRuns names the runs of this machine", () => {
+  const dataDir = newDataDir();
+  expect(listRuns(dataDir)).toEqual([]);
+
+  for (const id of ["run-1", "run-2"]) openRunLog(dataDir, id).close();
+
+  expect(listRuns(dataDir).toSorted()).toEqual(["run-1", "run-2"]);
+});
+
+it("lastEvent finds the newest of its type", async () => {
+  const log = openRunLog(newDataDir(), "run-1");
+  await log.append({ type: "attempt", round: 1 });
+  await log.append({ type: "attempt", round: 2 });
+  await log.append({ type: "released" });
+  log.close();
+
+  expect(lastEvent(log.events, "attempt")?.round).toBe(2);
+  expect(lastEvent(log.events, "finished")).toBeUndefined();
+});
