@@ -1,9 +1,10 @@
 import { randomUUID } from "node:crypto";
 import type { CheckSummary, RunLog, Submission } from "../src/runlog.ts";
 import type { Settings } from "../src/settings.ts";
+import { inlineText } from "../src/text.ts";
 import { readChanges, diffText } from "../sandbox/changes.ts";
 import type { Changes } from "../sandbox/changes.ts";
-import { copyWorkspace, repoDir } from "../sandbox/workspace.ts";
+import { copyWorkspace, repoDir, sealSetup } from "../sandbox/workspace.ts";
 import type { Sources, Workspace } from "../sandbox/workspace.ts";
 import { runAgent } from "./agent/loop.ts";
 import type { AgentEnd } from "./agent/loop.ts";
@@ -19,6 +20,7 @@ import type { TaskKind } from "./tools/tools.ts";
 
 /** How often a rejected change goes back to the agent. */
 const mostReturns = 3;
+const prepareLimitMs = 20 * 60_000;
 const changeLimits = { maxFiles: 1000, maxBytes: 32 * 2 ** 20 };
 
 export interface AttemptTask {
@@ -61,6 +63,7 @@ export async function attempt(task: AttemptTask, tools: Tools): Promise<AttemptR
     cwd: repoDir,
     limits: sandboxLimits,
   };
+  await prepareWorkspace(workspace, task, tools);
   await using sandbox = await tools.engine.startSandbox(spec, signal);
   const agentTools = createTools({
     sandbox,
@@ -73,18 +76,20 @@ export async function attempt(task: AttemptTask, tools: Tools): Promise<AttemptR
 
   for (let round = 0; ; round++) {
     await log.append({ type: "attempt", round });
-    const end = await runAgent({
-      model: tools.model,
-      tools: agentTools,
-      messages,
-      limits: budget.left(),
-      signal,
-      record: async (event) => {
-        budget.count(event);
-        if (event.type === "tool.intent") task.progress(`step ${budget.steps}: ${event.name} ${event.summary}`);
-        await log.append(event);
-      },
-    });
+    const end = await budget.spend(() =>
+      runAgent({
+        model: tools.model,
+        tools: agentTools,
+        messages,
+        limits: budget.left(),
+        signal,
+        record: async (event) => {
+          budget.count(event);
+          if (event.type === "tool.intent") task.progress(`step ${budget.steps}: ${event.name} ${event.summary}`);
+          await log.append(event);
+        },
+      }),
+    );
     signal.throwIfAborted();
     await log.append({ type: "agent.end", end: end.end });
     if (end.end !== "submitted") return { ok: false, outcome: endingOutcome(end) };
@@ -103,6 +108,25 @@ export async function attempt(task: AttemptTask, tools: Tools): Promise<AttemptR
       }),
     );
   }
+}
+
+/** Runs `prepare` as the gate's legs do. What it makes is no change of the agent's; that it fails is what the checks show. */
+async function prepareWorkspace(workspace: Workspace, task: AttemptTask, tools: Tools): Promise<void> {
+  const { image, environment } = task.prepared;
+  if (environment.prepare.length === 0) return;
+  const spec = {
+    image,
+    command: ["/bin/sh", "-ec", environment.prepare.join("\n")],
+    labels: { run: task.runId, role: "prepare" },
+    mounts: workspace.mounts,
+    cwd: repoDir,
+    limits: sandboxLimits,
+    timeoutMs: prepareLimitMs,
+    maxStdoutBytes: 64_000,
+  };
+  await tools.engine.runOnce(spec, task.signal);
+  task.signal.throwIfAborted();
+  await sealSetup(tools.engine, workspace, task.signal);
 }
 
 type Judged = { kind: "done"; result: AttemptResult } | { kind: "rejected"; reason: string; output: string };
@@ -146,7 +170,7 @@ async function judgeChange(
 
 /** Limits count over all rounds of an attempt; the gate's own time costs the agent nothing. */
 function createBudget(limits: Settings["limits"]) {
-  const started = performance.now();
+  let spentMs = 0;
   let steps = 0;
   let tokens = 0;
   return {
@@ -157,10 +181,19 @@ function createBudget(limits: Settings["limits"]) {
       if (event.type === "model.intent") steps++;
       if (event.usage !== undefined) tokens += event.usage.promptTokens + event.usage.completionTokens;
     },
+    /** What `work` takes counts against the minutes. */
+    async spend<T>(work: () => Promise<T>): Promise<T> {
+      const started = performance.now();
+      try {
+        return await work();
+      } finally {
+        spentMs += performance.now() - started;
+      }
+    },
     left: () => ({
       steps: Math.max(0, limits.steps - steps),
       tokens: Math.max(0, limits.tokens - tokens),
-      minutes: Math.max(0, limits.minutes - (performance.now() - started) / 60_000),
+      minutes: Math.max(0, limits.minutes - spentMs / 60_000),
     }),
   };
 }
@@ -176,7 +209,7 @@ function endingOutcome(end: Exclude<AgentEnd, { end: "submitted" }>): Outcome {
       return {
         outcome: "needs-input",
         cause: "question",
-        detail: `${end.question}\n\nWithout an answer I would: ${end.fallback}`,
+        detail: `${inlineText(end.question)}\n\nWithout an answer I would: ${inlineText(end.fallback)}`,
         pull: undefined,
       };
     case "out-of-steps":

@@ -38,7 +38,7 @@ async function fetchInto(mirror: string, { url, token, env }: MirrorSource, sign
   await initBare(mirror);
   const refs = "+refs/heads/*:refs/heads/*";
   await git(
-    ["fetch", "--quiet", "--prune", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head", url, refs],
+    ["fetch", "--quiet", "--prune", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head", "--", url, refs],
     {
       gitDir: mirror,
       env: { ...env, ...(token === undefined ? {} : gitToken(url, token)) },
@@ -59,8 +59,11 @@ export async function createRunRepository(runDir: string, mirror: string): Promi
 
 /** The commit at a branch of a mirror; undefined when there is no such branch. */
 export async function commitOf(mirror: string, branch: string): Promise<string | undefined> {
-  const out = await git(["for-each-ref", "--format=%(objectname)", `refs/heads/${branch}`], { gitDir: mirror });
-  return out.toString().split("\n")[0] || undefined;
+  const ref = `refs/heads/${branch}`;
+  const out = await git(["for-each-ref", "--format=%(objectname) %(refname)", ref], { gitDir: mirror });
+  // git takes the name for a pattern, and for the folder of other branches.
+  const rows = out.toString().split("\n");
+  return rows.find((row) => row.endsWith(` ${ref}`))?.split(" ")[0];
 }
 
 /** Files of one commit, as data: nothing is checked out. */
@@ -72,23 +75,34 @@ export interface CommitFiles {
 }
 
 export async function readCommit(mirror: string, commit: string): Promise<CommitFiles> {
-  const listed = await git(["ls-tree", "-z", commit], { gitDir: mirror });
-  const rows = listed.toString().split("\0").filter(Boolean);
-  const top = rows.map((row) => {
-    const [meta = "", name = ""] = row.split("\t");
-    return meta.includes(" tree ") ? `${name}/` : name;
-  });
-  const lookUp = async (path: string) =>
-    (await git(["ls-tree", "-z", commit, "--", path], { gitDir: mirror })).toString();
+  const entry = async (path: string) => (await listTree(mirror, commit, ["--", path])).find((one) => one.path === path);
   return {
-    top,
-    has: async (path) => (await lookUp(path)) !== "",
+    top: (await listTree(mirror, commit)).map(({ kind, path }) => (kind === "tree" ? `${path}/` : path)),
+    has: async (path) => (await entry(path)) !== undefined,
     async read(path) {
-      const row = await lookUp(path);
-      if (!/^100(644|755) blob /.test(row)) return undefined;
-      return (await git(["cat-file", "blob", `${commit}:${path}`], { gitDir: mirror })).toString("utf8");
+      const found = await entry(path);
+      if (found?.mode !== "100644" && found?.mode !== "100755") return undefined;
+      return (await git(["cat-file", "blob", found.oid], { gitDir: mirror })).toString("utf8");
     },
   };
+}
+
+interface TreeEntry {
+  mode: string;
+  kind: string;
+  oid: string;
+  path: string;
+}
+
+/** What `git ls-tree` with these further arguments lists at a commit. */
+export async function listTree(mirror: string, commit: string, more: readonly string[] = []): Promise<TreeEntry[]> {
+  const out = await git(["ls-tree", "-z", commit, ...more], { gitDir: mirror });
+  const rows = out.toString().split("\0").filter(Boolean);
+  return rows.map((row) => {
+    const tab = row.indexOf("\t");
+    const [mode = "", kind = "", oid = ""] = row.slice(0, tab).split(" ");
+    return { mode, kind, oid, path: row.slice(tab + 1) };
+  });
 }
 
 async function initBare(path: string): Promise<void> {

@@ -1,3 +1,4 @@
+import { listTree } from "./checkout.ts";
 import { git } from "./git.ts";
 
 /**
@@ -11,9 +12,9 @@ export async function ciHeld(
 ): Promise<boolean> {
   if (ci !== undefined) return ci === "hold";
   if (!isPrivate) return true;
-  const listed = await git(["ls-tree", "-z", "--name-only", commit, "--", ".github/workflows/"], { gitDir: mirror });
-  for (const path of listed.toString().split("\0").filter(Boolean)) {
-    const text = (await git(["cat-file", "blob", `${commit}:${path}`], { gitDir: mirror })).toString("utf8");
+  const workflows = await listTree(mirror, commit, ["--", ".github/workflows/"]);
+  for (const { oid } of workflows.filter(({ kind }) => kind === "blob")) {
+    const text = (await git(["cat-file", "blob", oid], { gitDir: mirror })).toString("utf8");
     if (/pull_request_target|self-hosted/.test(text)) return true;
   }
   return false;

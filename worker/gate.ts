@@ -9,7 +9,7 @@ import { describeEnd, sandboxLimits } from "./environment.ts";
 
 const checkLimitMs = 30 * 60_000;
 
-/** One leg of the gate: a clean copy of the prepared base, with the tracked files of exactly one commit. */
+/** One leg of the gate: the prepared base with the tracked files of exactly one commit. */
 export interface Leg {
   runId: string;
   leg: "base" | "head";
@@ -23,45 +23,47 @@ export interface Leg {
 }
 
 /**
- * Runs every check of a leg, each as the main process of a new container without network. A check's result is the
- * engine's own wait status, so nothing in the tree can forge it.
+ * Runs every check of a leg, each on a clean copy and as the main process of a new container without network. A check's
+ * result is the engine's own wait status, so nothing in the tree can forge it.
  */
 export async function runLeg(engine: Engine, leg: Leg): Promise<CheckSummary[]> {
+  const results: CheckSummary[] = [];
+  for (const check of leg.checks) results.push(await runCheck(engine, leg, check));
+  return results;
+}
+
+async function runCheck(engine: Engine, leg: Leg, check: Check): Promise<CheckSummary> {
   const { signal } = leg;
+  // Checks run what the agent wrote: on one copy for all, one of them could replace the tools of the next.
   await using workspace = await copyWorkspace(
     engine,
     leg.prepared,
     { run: leg.runId, commit: leg.commit, sources: leg.sources },
     signal,
   );
-  const results: CheckSummary[] = [];
-  for (const check of leg.checks) {
-    const command = [...leg.prepare, check.run].join("\n");
-    const result = await engine.runOnce(
-      {
-        image: leg.image,
-        command: ["/bin/sh", "-ec", command],
-        labels: { run: leg.runId, role: `check-${leg.leg}` },
-        mounts: workspace.mounts,
-        cwd: repoDir,
-        env: { CI: "true" },
-        limits: sandboxLimits,
-        timeoutMs: checkLimitMs,
-        maxStdoutBytes: 1_000_000,
-      },
-      signal,
-    );
-    signal.throwIfAborted();
-    if (result.end === "sandbox-lost") throw new OutageError(`the container of the check ${check.name} disappeared`);
-    results.push({
-      ...check,
-      end: describeEnd(result),
-      passed: result.end === "exited" && result.code === 0,
-      ms: Math.round(result.durationMs),
-      tail: tailOf(result.output.text, 3000),
-    });
-  }
-  return results;
+  const result = await engine.runOnce(
+    {
+      image: leg.image,
+      command: ["/bin/sh", "-ec", [...leg.prepare, check.run].join("\n")],
+      labels: { run: leg.runId, role: `check-${leg.leg}` },
+      mounts: workspace.mounts,
+      cwd: repoDir,
+      env: { CI: "true" },
+      limits: sandboxLimits,
+      timeoutMs: checkLimitMs,
+      maxStdoutBytes: 1_000_000,
+    },
+    signal,
+  );
+  signal.throwIfAborted();
+  if (result.end === "sandbox-lost") throw new OutageError(`the container of the check ${check.name} disappeared`);
+  return {
+    ...check,
+    end: describeEnd(result),
+    passed: result.end === "exited" && result.code === 0,
+    ms: Math.round(result.durationMs),
+    tail: tailOf(result.output.text, 3000),
+  };
 }
 
 /** What the gate measured: passed only when every required check passes on the change. */

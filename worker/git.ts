@@ -29,7 +29,7 @@ const overrides = [
   "transfer.bundleURI=false",
   "gc.auto=0",
 ].flatMap((setting) => ["-c", setting]);
-const mostOutput = 256 * 1024 * 1024;
+const mostOutput = 256 * 2 ** 20;
 
 /** Runs git on a bare repository of ours, with nobody's configuration. Throws OutageError with git's own last words. */
 export async function git(args: readonly string[], options: GitOptions): Promise<Buffer> {
@@ -56,8 +56,10 @@ export async function git(args: readonly string[], options: GitOptions): Promise
     child.on("close", (exit, killed) => resolve(exit ?? killed ?? "ended"));
   });
   signal?.throwIfAborted();
-  if (code !== 0)
-    throw new OutageError(`git ${args[0] ?? ""} failed (${code}): ${words.trim().split("\n").slice(-3).join(" / ")}`);
+  if (code !== 0) {
+    const how = size > mostOutput ? "more than 256 MB of output" : code;
+    throw new OutageError(`git ${args[0] ?? ""} failed (${how}): ${words.trim().split("\n").slice(-3).join(" / ")}`);
+  }
   return Buffer.concat(out);
 }
 

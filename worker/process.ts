@@ -5,6 +5,7 @@ import type { RunJob } from "../src/job.ts";
 import { tryLock } from "../src/lock.ts";
 import { connectRedis, redisPrefix } from "../src/queue.ts";
 import { lastEvent } from "../src/runlog.ts";
+import { EngineAway } from "../sandbox/docker.ts";
 import { reap } from "../sandbox/reap.ts";
 import { gaveUp } from "./attempt.ts";
 import { elapsed } from "./report.ts";
@@ -97,9 +98,8 @@ export type Ended = { outcome: Outcome } | { outcome: undefined; retryAfterMs: n
  * an outage with tries left and a worker that stops; then the run is to be taken again.
  */
 export async function processJob(job: RunJob, signal: AbortSignal, deps: WorkerDeps): Promise<Ended> {
-  // What this run left behind when its worker died would hold memory and files of the new try.
-  await reap(deps.engine, (runId) => runId !== job.runId);
-  await using run = await openRun(job, signal, deps);
+  await using run = await claim(job, signal, deps);
+  if (run === undefined) return { outcome: undefined, retryAfterMs: busyRetryMs };
   const claims = countOf(run, "claimed") - countOf(run, "released");
   const again = { outcome: undefined, retryAfterMs: busyRetryMs * 2 ** Math.min(claims, 6) };
 
@@ -124,6 +124,16 @@ export async function processJob(job: RunJob, signal: AbortSignal, deps: WorkerD
   return { outcome };
 }
 
+/** Undefined in an outage of Redis or of the disk: a claim that could not be written down does not count. */
+async function claim(job: RunJob, signal: AbortSignal, deps: WorkerDeps): Promise<Run | undefined> {
+  try {
+    return await openRun(job, signal, deps);
+  } catch (error) {
+    deps.log.error({ run: job.runId, error: messageOf(error) }, "run could not be claimed");
+    return undefined;
+  }
+}
+
 function countOf(run: Run, type: "claimed" | "released"): number {
   return run.log.events.filter((event) => event.type === type).length;
 }
@@ -137,6 +147,8 @@ const workflows: Record<RunJob["subject"]["kind"], Workflow> = {
 async function runWorkflow(run: Run, deps: WorkerDeps, claims: number): Promise<Outcome | undefined> {
   if (claims > mostClaims) return gaveUp("crashed", `The worker died ${claims - 1} times on this run.`);
   try {
+    // What this run left behind when its worker died would hold memory and files of the new try.
+    await reap(deps.engine, (runId) => runId !== run.job.runId);
     return await workflows[run.job.subject.kind].work(run, deps);
   } catch (error) {
     const stop = run.stopped();
@@ -147,7 +159,7 @@ async function runWorkflow(run: Run, deps: WorkerDeps, claims: number): Promise<
       "run failed",
     );
     if (claims < mostClaims) return undefined;
-    const cause = error instanceof OutageError ? "outage" : "internal error";
+    const cause = error instanceof OutageError || error instanceof EngineAway ? "outage" : "internal error";
     return gaveUp(
       cause,
       `${messageOf(error)}\n\nThe operator finds the details with \`agent-fix runs show ${run.job.runId}\`.`,
@@ -157,7 +169,9 @@ async function runWorkflow(run: Run, deps: WorkerDeps, claims: number): Promise<
 
 function startTidying(everyMs: number, work: () => Promise<void>): AsyncDisposable {
   let running = work();
-  const timer = setInterval(() => (running = running.then(work)), everyMs);
+  const timer = setInterval(() => {
+    running = running.then(work);
+  }, everyMs);
   return {
     async [Symbol.asyncDispose]() {
       clearInterval(timer);

@@ -41,8 +41,8 @@ export async function publish(run: Publisher, forge: Forge, passed: Passed, targ
     const moved = await step(run, "branch", () => forge.ensureBranch(target.branch, commit, target.expected));
     if (moved === "conflict") return { ok: false, reason: `the branch \`${target.branch}\` moved while I worked` };
   }
-  const wanted = target.pull;
-  if (wanted === undefined) return { ok: true, commit, pull: undefined };
+  if (target.pull === undefined) return { ok: true, commit, pull: undefined };
+  const wanted = { ...target.pull, title: plainText(target.pull.title, 250) };
   let pull: Pull | undefined;
   await step(run, "pull", async () => {
     pull = await forge.ensurePull({ branch: target.branch, ...wanted });

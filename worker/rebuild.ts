@@ -1,3 +1,4 @@
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { CommitChange } from "../src/forge.ts";
 import { OutageError } from "../src/errors.ts";
@@ -18,7 +19,10 @@ export async function rebuildCommit(
   changes: readonly Change[],
   signal: AbortSignal,
 ): Promise<{ commit: string; tree: string }> {
-  const at = { gitDir: repository, signal, env: { ...author, GIT_INDEX_FILE: join(repository, "index") } };
+  const index = join(repository, "index");
+  const at = { gitDir: repository, signal, env: { ...author, GIT_INDEX_FILE: index } };
+  // A git that was killed leaves these, and every later one would refuse to work.
+  await Promise.all([index, `${index}.lock`].map((path) => rm(path, { force: true })));
   await git(["read-tree", base], at);
   const rows: string[] = [];
   for (const change of changes) {

@@ -8,8 +8,11 @@ import type { Passed } from "./attempt.ts";
 import { judge } from "./gate.ts";
 import type { Run, WorkerDeps } from "./run.ts";
 
-/** Edits one status comment: at most one edit under way, the newest text wins, the final one is always written. */
-export interface Reporter {
+/**
+ * Edits one status comment: at most one edit under way, the newest text wins, the final one is always written. Once
+ * disposed of, it begins no edit, and the one under way has ended.
+ */
+export interface Reporter extends AsyncDisposable {
   say(header: string, lines?: string[]): void;
   finish(state: StatusMarker["state"], header: string, lines: string[], head?: string): Promise<void>;
 }
@@ -27,7 +30,7 @@ export function createReporter({ forge, number, marker, everyMs, guard }: Report
   let pending: string | undefined;
   let editing: Promise<void> = Promise.resolve();
   let busy = false;
-  let closed = false;
+  const closed = new AbortController();
   let last = Number.NEGATIVE_INFINITY;
 
   const write = async (body: string) => {
@@ -36,7 +39,7 @@ export function createReporter({ forge, number, marker, everyMs, guard }: Report
   };
   const drain = async () => {
     busy = true;
-    while (pending !== undefined && !closed && performance.now() - last >= everyMs) {
+    while (pending !== undefined && !closed.signal.aborted && performance.now() - last >= everyMs) {
       const body = pending;
       pending = undefined;
       last = performance.now();
@@ -45,16 +48,20 @@ export function createReporter({ forge, number, marker, everyMs, guard }: Report
     }
     busy = false;
   };
+  const close = async () => {
+    closed.abort();
+    await editing;
+  };
   return {
     say(header, lines = []) {
       pending = renderStatus({ ...marker, state: "working" }, header, lines);
-      if (!busy && !closed) editing = drain();
+      if (!busy && !closed.signal.aborted) editing = drain();
     },
     async finish(state, header, lines, head) {
-      closed = true;
-      await editing;
+      await close();
       await write(renderStatus({ ...marker, state, ...(head === undefined ? {} : { head }) }, header, lines));
     },
+    [Symbol.asyncDispose]: close,
   };
 }
 
@@ -109,7 +116,7 @@ export function renderOutcome(
     case "cancelled":
       return {
         header: `Stopped${stoppedBy === undefined ? "" : ` by ${inlineText(stoppedBy)}`}`,
-        lines: ["Nothing was published.", again],
+        lines: [`Nothing was published${outcome.cause === undefined ? "" : `: ${inlineText(outcome.cause)}`}.`, again],
       };
   }
 }

@@ -64,7 +64,10 @@ export async function openRun(job: RunJob, signal: AbortSignal, deps: WorkerDeps
   const epoch = await within(5000, deps.redis.incr(epochKey));
   await within(5000, deps.redis.expire(epochKey, 30 * 24 * 3600));
   const log = deps.openLog(job.runId);
-  await revokeLeftTokens(log.dir, deps.host);
+  // One that can't be revoked now stays on disk, for the next try and for the tidying.
+  await revokeLeftTokens(log.dir, deps.host).catch((error: unknown) => {
+    deps.log.warn({ run: job.runId, error: messageOf(error) }, "a token of an earlier try could not be revoked");
+  });
   await log.append({ type: "claimed", epoch, job });
 
   const abort = new AbortController();

@@ -5,27 +5,30 @@ import { reap } from "../sandbox/reap.ts";
 import { revokeLeftTokens } from "./run.ts";
 import type { WorkerDeps } from "./run.ts";
 
+type TidyDeps = Pick<WorkerDeps, "engine" | "dataDir" | "host" | "log" | "isLive">;
+
 /**
  * Removes containers and volumes and revokes tokens of runs that this machine does not work on. It belongs to the worker,
  * not to the sweep's job: only this machine sees its engine and its DATA_DIR.
  */
-export async function tidy(deps: Pick<WorkerDeps, "engine" | "dataDir" | "host" | "log" | "isLive">): Promise<void> {
-  const live = new Set<string>();
-  try {
-    // Another worker process may share this engine, so the queue is asked, not this process.
-    const known = [...listRuns(deps.dataDir), ...(await deps.engine.list()).map((one) => one.run)];
-    for (const runId of new Set(known)) if (await deps.isLive(runId)) live.add(runId);
-    const { removed } = await reap(deps.engine, (runId) => live.has(runId));
-    if (removed.length > 0) deps.log.info({ removed: removed.length }, "left-overs of dead runs were removed");
-  } catch (error) {
+export async function tidy(deps: TidyDeps): Promise<void> {
+  await removeLeftovers(deps).catch((error: unknown) => {
     deps.log.warn({ error: messageOf(error) }, "left-overs could not be removed");
-    return;
-  }
-  for (const runId of listRuns(deps.dataDir).filter((one) => !live.has(one))) {
+  });
+  for (const runId of listRuns(deps.dataDir)) {
     try {
-      await revokeLeftTokens(join(runsDir(deps.dataDir), runId), deps.host);
+      // Another worker process may share this machine, so the queue is asked, not this process.
+      if (!(await deps.isLive(runId))) await revokeLeftTokens(join(runsDir(deps.dataDir), runId), deps.host);
     } catch (error) {
       deps.log.warn({ run: runId, error: messageOf(error) }, "a dead run's token could not be revoked");
     }
   }
+}
+
+async function removeLeftovers({ engine, isLive, log }: TidyDeps): Promise<void> {
+  const dead = new Set<string>();
+  for (const runId of new Set((await engine.list()).map((one) => one.run))) if (!(await isLive(runId))) dead.add(runId);
+  // What a run has begun since was asked about nobody, and stays.
+  const { removed } = await reap(engine, (runId) => !dead.has(runId));
+  if (removed.length > 0) log.info({ removed: removed.length }, "left-overs of dead runs were removed");
 }

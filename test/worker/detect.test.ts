@@ -46,6 +46,41 @@ describe("detectEnvironment", () => {
       ["sh ./gradlew -q testClasses"],
       ["sh ./gradlew -q --offline test"],
     ],
+    [
+      "npm with a shrinkwrap",
+      { "package.json": manifest({ dependencies: { a: "1" } }), "npm-shrinkwrap.json": "" },
+      ["npm ci --no-audit --no-fund"],
+      ["npm test"],
+    ],
+    [
+      "pytest with requirements",
+      { "requirements.txt": "pytest", "tests/test_a.py": "" },
+      ["python3 -m pip install --quiet --user --break-system-packages -r requirements.txt"],
+      ["python3 -m pytest -q"],
+    ],
+    [
+      "pytest in a project",
+      { "pyproject.toml": "[project]\nname = 'x'\n", "test_x.py": "" },
+      ["python3 -m pip install --quiet --user --break-system-packages -e ."],
+      ["python3 -m pytest -q"],
+    ],
+    ["pytest by its own file", { "conftest.py": "" }, [], ["python3 -m pytest -q"]],
+    ["go with modules", { "go.mod": "module x", "go.sum": "" }, ["go mod download"], ["go test ./..."]],
+    [
+      "maven with its wrapper",
+      { "pom.xml": "", mvnw: "" },
+      ["sh ./mvnw -q -B dependency:go-offline"],
+      ["sh ./mvnw -q -B -o test"],
+    ],
+    ["gradle", { "build.gradle": "" }, ["gradle -q testClasses"], ["gradle -q --offline test"]],
+    ["make by its other names", { GNUmakefile: "check:\n\ttrue\n" }, [], ["make check"]],
+    [
+      "two languages together, and make not beside them",
+      { "package.json": manifest({}), "go.mod": "", Makefile: "test:\n" },
+      [],
+      ["npm test", "go test ./..."],
+    ],
+    ["make where a manifest has no tests", { "package.json": "{}", Makefile: "test:\n" }, [], ["make test"]],
     ["make", { Makefile: "all:\n\ttrue\ntest: all\n\ttrue\n" }, [], ["make test"]],
   ])("finds set-up and checks of %s", async (_name, files, setup, checks) => {
     const environment = await detectEnvironment(filesOf(files), defaultSettings);
@@ -61,6 +96,39 @@ describe("detectEnvironment", () => {
     });
 
     expect((await detectEnvironment(files, defaultSettings)).checks).toEqual([]);
+  });
+
+  it.each([
+    ["broken manifests", { "package.json": "{" }],
+    ["manifests of another shape", { "package.json": '[1, "x"]' }],
+    ["a test script that is no text", { "package.json": '{"scripts": {"test": {"a": 1}}}' }],
+    ["python without tests", { "setup.py": "", "requirements.txt": "x" }],
+    ["a make variable named test", { Makefile: "test := 1\ntests: a\n" }],
+    ["a tests folder of no known language", { "tests/a": "" }],
+    ["manifests below the top", { "sub/package.json": manifest({}), "sub/go.mod": "" }],
+    ["nothing", {}],
+  ])("finds no check in %s", async (_name, files) => {
+    const environment = await detectEnvironment(filesOf(files), defaultSettings);
+
+    expect(environment.checks).toEqual([]);
+  });
+
+  it("says where the commands come from", async () => {
+    const both = filesOf({ "package.json": manifest({}), "go.mod": "" });
+
+    expect((await detectEnvironment(both, defaultSettings)).from).toBe("npm, go");
+    expect((await detectEnvironment(filesOf({}), defaultSettings)).from).toBe("nothing");
+    expect((await detectEnvironment(both, { ...defaultSettings, checks: [] })).from).toBe("settings");
+  });
+
+  it("takes no check for one where the settings say that there is none", async () => {
+    const environment = await detectEnvironment(filesOf({ "go.mod": "" }), {
+      ...defaultSettings,
+      checks: [],
+      setup: [],
+    });
+
+    expect(environment).toMatchObject({ checks: [], setup: [] });
   });
 
   it("lets the settings win over what is detected", async () => {

@@ -393,8 +393,9 @@ async function startServer(handler: Handler, model: { max_model_len?: number | u
   const server = createServer((request, response) => {
     if (request.url === "/v1/models") {
       const id = served();
-      if (id === undefined) return response.writeHead(404).end("{}");
-      return response.setHeader("content-type", "application/json").end(JSON.stringify({ data: [{ id, ...model }] }));
+      response.writeHead(id === undefined ? 404 : 200, { "content-type": "application/json" });
+      response.end(id === undefined ? "{}" : JSON.stringify({ data: [{ id, ...model }] }));
+      return;
     }
     const chunks: Buffer[] = [];
     request.on("data", (chunk: Buffer) => chunks.push(chunk));

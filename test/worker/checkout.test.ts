@@ -1,0 +1,179 @@
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { commitOf, createMirrors, createRunRepository, readCommit } from "../../worker/checkout.ts";
+import { git } from "../../worker/git.ts";
+import { git as plainGit, testRepository } from "../sandbox/support.ts";
+
+const never = new AbortController().signal;
+
+function dataFolder(): { path: string } & Disposable {
+  const path = mkdtempSync(join(tmpdir(), "agent-fix-data-"));
+  return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
+}
+
+/** Every file below a folder, as text. */
+function contents(folder: string): string {
+  const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  return files.map((entry) => readFileSync(join(entry.parentPath, entry.name), "latin1")).join("\n");
+}
+
+describe("createMirrors", () => {
+  it("brings a mirror up to date: new commits come, deleted branches go", async () => {
+    using data = dataFolder();
+    using repository = testRepository({ "a.txt": "one\n" }, { "a.txt": "two\n" });
+    const [first = "", second = ""] = repository.commits;
+    plainGit(repository.mirror, "update-ref", "refs/heads/main", first);
+    plainGit(repository.mirror, "update-ref", "refs/heads/old", first);
+    const mirrors = createMirrors(data.path);
+    const source = { key: "7", url: repository.mirror };
+
+    const path = await mirrors.fetch(source, never);
+    const before = [await commitOf(path, "main"), await commitOf(path, "old")];
+    plainGit(repository.mirror, "update-ref", "refs/heads/main", second);
+    plainGit(repository.mirror, "update-ref", "-d", "refs/heads/old");
+    await mirrors.fetch(source, never);
+
+    expect(path).toBe(join(data.path, "mirrors", "7.git"));
+    expect(before).toEqual([first, first]);
+    expect([await commitOf(path, "main"), await commitOf(path, "old")]).toEqual([second, undefined]);
+  });
+
+  it("gives an empty repository a mirror without commits", async () => {
+    using data = dataFolder();
+    using repository = testRepository();
+
+    const path = await createMirrors(data.path).fetch({ key: "7", url: repository.mirror }, never);
+
+    expect(await commitOf(path, "main")).toBeUndefined();
+  });
+
+  it("lets fetches of one repository wait for each other, also behind one that fails", async () => {
+    using data = dataFolder();
+    using repository = testRepository({ "a.txt": "one\n" });
+    const release = Promise.withResolvers<void>();
+    const asked = Promise.withResolvers<void>();
+    const server = createServer((_request, response) => {
+      asked.resolve();
+      void release.promise.then(() => response.writeHead(404).end());
+    });
+    const listening = Promise.withResolvers<void>();
+    server.listen(0, "127.0.0.1", listening.resolve);
+    await listening.promise;
+    const slow = `http://127.0.0.1:${(server.address() as AddressInfo).port}/r.git`;
+    const mirrors = createMirrors(data.path);
+    const order: string[] = [];
+
+    const first = mirrors.fetch({ key: "7", url: slow }, never).catch(() => order.push("first failed"));
+    await asked.promise;
+    const second = mirrors.fetch({ key: "7", url: repository.mirror }, never).then(() => order.push("second"));
+    const other = await mirrors.fetch({ key: "8", url: repository.mirror }, never);
+    order.push("another repository");
+    release.resolve();
+    await Promise.all([first, second]);
+    server.close();
+
+    expect(order).toEqual(["another repository", "first failed", "second"]);
+    expect(await commitOf(other, "main")).toBe(repository.commits[0]);
+  });
+
+  it("keeps no token in the mirror", async () => {
+    using data = dataFolder();
+    using repository = testRepository({ "a.txt": "one\n" });
+    const token = "ghs_0123456789abcdefghij";
+    const mirrors = createMirrors(data.path);
+
+    const gone = mirrors.fetch({ key: "7", url: "http://127.0.0.1:9/o/r.git", token }, never);
+    await expect(gone).rejects.toThrow("git fetch failed");
+    const path = await mirrors.fetch({ key: "7", url: repository.mirror }, never);
+
+    expect(contents(path)).not.toContain(token);
+    expect(contents(path)).not.toContain(Buffer.from(`x-access-token:${token}`).toString("base64"));
+  });
+
+  it("takes an address that looks like an option for an address", async () => {
+    using data = dataFolder();
+    const fired = join(data.path, "fired");
+
+    const hostile = createMirrors(data.path).fetch({ key: "7", url: `--upload-pack=touch ${fired};` }, never);
+
+    await expect(hostile).rejects.toThrow("git fetch failed");
+    expect(existsSync(fired)).toBe(false);
+  });
+});
+
+describe("commitOf", () => {
+  it("knows exactly the branch that it is asked for", async () => {
+    using repository = testRepository({ "a.txt": "one\n" });
+    plainGit(repository.mirror, "update-ref", "refs/heads/release/1.0", repository.commits[0] ?? "");
+
+    const commits = await Promise.all(
+      ["main", "release/1.0", "release", "*", "ma[i]n", "--upload-pack=touch x", "../heads/main", "main\nmain", ""].map(
+        (branch) => commitOf(repository.mirror, branch),
+      ),
+    );
+
+    expect(commits).toEqual([repository.commits[0], repository.commits[0], ...Array(7).fill(undefined)]);
+  });
+});
+
+describe("readCommit", () => {
+  it("reads files as data: attributes convert nothing, links are not followed, folders and submodules are no files", async () => {
+    using repository = testRepository({
+      "a.txt": "one\r\n",
+      ".gitattributes": "*.txt text eol=crlf filter=x ident\n",
+      "dir/run.sh": "$Id$\n",
+      link: "link:a.txt",
+      out: "link:/etc/passwd",
+      folder: "link:dir",
+    });
+    const tree = join(repository.folder, "tree");
+    plainGit(tree, "update-index", "--add", "--cacheinfo", `160000,${repository.commits[0]},vendor`);
+    plainGit(tree, "commit", "-q", "-m", "submodule");
+    plainGit(tree, "push", "-q", repository.mirror, "HEAD:main");
+    const commit = plainGit(tree, "rev-parse", "HEAD").trim();
+
+    const files = await readCommit(repository.mirror, commit);
+
+    expect(files.top.toSorted()).toEqual([".gitattributes", "a.txt", "dir/", "folder", "link", "out", "vendor"]);
+    expect(await files.read("dir/run.sh")).toBe("$Id$\n");
+    const others = ["link", "out", "folder/run.sh", "dir", "dir/", "vendor", "none", "dir/../a.txt", ".git/config"];
+    const read = await Promise.all(others.map((path) => files.read(path)));
+    expect(others.filter((_path, i) => read[i] !== undefined)).toEqual([]);
+    expect([await files.has("dir/run.sh"), await files.has("dir"), await files.has("none")]).toEqual([
+      true,
+      true,
+      false,
+    ]);
+  });
+
+  it("takes names as they are, whatever stands in them", async () => {
+    using repository = testRepository({ "go.mod\tx": "1", "line\nbreak": "2", "*": "3", '"ü"': "4", "a.txt": "5" });
+
+    const files = await readCommit(repository.mirror, repository.commits[0] ?? "");
+
+    expect(files.top.toSorted()).toEqual(['"ü"', "*", "a.txt", "go.mod\tx", "line\nbreak"]);
+    expect(await files.read("*")).toBe("3");
+    expect(await files.has("go.mod")).toBe(false);
+  });
+});
+
+describe("createRunRepository", () => {
+  it("stands on the mirror's objects, adds nothing to it, and may be made again after a crash", async () => {
+    using data = dataFolder();
+    using repository = testRepository({ "a.txt": "one\n" });
+    const commit = repository.commits[0] ?? "";
+
+    const first = await createRunRepository(data.path, repository.mirror);
+    const oid = (await git(["hash-object", "-w", "--stdin"], { gitDir: first, stdin: "new" })).toString().trim();
+    const again = await createRunRepository(data.path, repository.mirror);
+
+    expect(again).toBe(first);
+    expect((await git(["cat-file", "blob", `${commit}:a.txt`], { gitDir: again })).toString()).toBe("one\n");
+    expect((await git(["cat-file", "blob", oid], { gitDir: again })).toString()).toBe("new");
+    await expect(git(["cat-file", "blob", oid], { gitDir: repository.mirror })).rejects.toThrow(oid);
+  });
+});

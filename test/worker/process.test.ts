@@ -1,0 +1,102 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { statusMark } from "../../src/status.ts";
+import { readRun } from "../../src/runlog.ts";
+import { processJob } from "../../worker/process.ts";
+import type { Ended } from "../../worker/process.ts";
+import { createLocalDeps, createLocalHost, job, never } from "./support.ts";
+import type { LocalDeps, LocalHost } from "./support.ts";
+
+let host: LocalHost;
+let deps: LocalDeps;
+beforeEach(async () => {
+  host = createLocalHost({ "a.txt": "one\n" });
+  deps = await createLocalDeps(host.forge);
+});
+afterEach(async () => {
+  await deps[Symbol.asyncDispose]();
+  host[Symbol.dispose]();
+});
+
+const typesOf = () => readRun(deps.dataDir, job.runId)?.map(({ type }) => type);
+const statusText = () => host.comments.get(`7 ${statusMark}`)?.body ?? "";
+
+describe("processJob", () => {
+  it("takes a run again while the engine is away, later each time, and then says so on the issue", async () => {
+    const tries: Ended[] = [];
+    for (let i = 0; i < 6; i++) tries.push(await processJob(job, never, deps));
+
+    const waits = tries.slice(0, 5).map((one) => (one.outcome === undefined ? one.retryAfterMs : 0));
+    expect(waits).toEqual(waits.toSorted((a, b) => a - b));
+    expect(waits[0]).toBeGreaterThan(0);
+    expect(tries.at(-1)).toMatchObject({ outcome: { outcome: "gave-up", cause: "outage" } });
+    expect(statusText()).toContain("**Stopped: outage**");
+    expect(statusText()).toContain(join(deps.dataDir, "none.sock"));
+  });
+
+  it("does not lose a run that can't be claimed because Redis is away", async () => {
+    await deps.redis.quit();
+
+    const ended = await processJob(job, never, deps);
+
+    expect(ended).toMatchObject({ outcome: undefined, retryAfterMs: expect.any(Number) });
+    expect(existsSync(join(deps.dataDir, "runs", job.runId, "log.jsonl"))).toBe(false);
+  });
+
+  it("gives a run back, not counted as a try, when the worker stops", async () => {
+    const stopping = AbortSignal.abort(new Error("the worker stops"));
+
+    const ended = await processJob(job, stopping, deps);
+
+    expect(ended).toEqual({ outcome: undefined, retryAfterMs: 0 });
+    expect(typesOf()).toEqual(["claimed", "released"]);
+  });
+
+  it("ends a run that a person stopped as cancelled, with who and why", async () => {
+    const engine = { ...deps.engine, list: async () => [] };
+    const mirrors = {
+      async fetch(_source: unknown, signal: AbortSignal): Promise<string> {
+        await deps.inbox.send(job.runId, { kind: "stop", by: "ada", reason: "label removed" });
+        const { promise, reject } = Promise.withResolvers<never>();
+        signal.addEventListener("abort", () => reject(signal.reason));
+        return promise;
+      },
+    };
+
+    const ended = await processJob(job, never, { ...deps, engine, mirrors });
+
+    expect(ended).toMatchObject({ outcome: { outcome: "cancelled", cause: "label removed" } });
+    expect(statusText()).toContain("**Stopped by ada**\n\nNothing was published: label removed.");
+    expect(await deps.inbox.read(job.runId)).toEqual([]);
+    expect(deps.host.tokens.size).toBe(0);
+  });
+
+  it("tells an outcome again that a dead worker had written down but not told", async () => {
+    const log = deps.openLog(job.runId);
+    await log.append({ type: "claimed", epoch: 1, job });
+    await log.append({
+      type: "finished",
+      outcome: "gave-up",
+      cause: "out of steps",
+      detail: "No more steps.",
+      pull: undefined,
+    });
+    log.close();
+
+    const ended = await processJob(job, never, deps);
+
+    expect(ended).toMatchObject({ outcome: { outcome: "gave-up", cause: "out of steps" } });
+    expect(statusText()).toContain("No more steps.");
+    expect(typesOf()).toEqual(["claimed", "finished", "claimed"]);
+  });
+
+  it("ends a run on which workers keep dying", async () => {
+    const log = deps.openLog(job.runId);
+    for (let epoch = 1; epoch <= 6; epoch++) await log.append({ type: "claimed", epoch, job });
+    log.close();
+
+    expect(await processJob(job, never, deps)).toMatchObject({ outcome: { outcome: "gave-up", cause: "crashed" } });
+    expect(statusText()).toContain("The worker died 6 times on this run.");
+  });
+});

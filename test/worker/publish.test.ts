@@ -1,0 +1,274 @@
+import { mkdirSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import type { CommitChange, Forge, NewPull } from "../../src/forge.ts";
+import { openRunLog } from "../../src/runlog.ts";
+import type { RunLog } from "../../src/runlog.ts";
+import type { Passed } from "../../worker/attempt.ts";
+import { createRunRepository } from "../../worker/checkout.ts";
+import { commitMessage, freeBranch, publish, trailer } from "../../worker/publish.ts";
+import type { Published, Target } from "../../worker/publish.ts";
+import { rebuildCommit } from "../../worker/rebuild.ts";
+import { createLocalHost, dataFolder, job, never, submission } from "./support.ts";
+import type { LocalHost } from "./support.ts";
+
+const name = "agent-fix/issue-7";
+const pull = { base: "main", title: "Mend it", body: "Fixes #7" };
+
+class Crash extends Error {}
+
+/** A change that passed the gate, in the run's own repository. */
+async function prepare(dataDir: string, host: LocalHost): Promise<Passed> {
+  const log = openRunLog(dataDir, job.runId);
+  mkdirSync(log.dir, { recursive: true });
+  const repository = await createRunRepository(log.dir, host.mirror);
+  const bytes = Buffer.from([0, 255, 13, 10]);
+  const changes = [
+    { path: "a.txt", mode: "100755" as const, bytes: Buffer.from("mended\n") },
+    { path: "new/bin", mode: "100644" as const, bytes },
+    { path: "old.txt", mode: "deleted" as const },
+  ];
+  const built = await rebuildCommit(repository, host.commits.at(-1) ?? "", changes, never);
+  log.close();
+  return { ...built, submission, checks: { base: [], head: [] } };
+}
+
+/** One try of a worker: a log that is opened anew, and a branch that is looked for anew. */
+async function tryOnce(
+  dataDir: string,
+  host: Pick<LocalHost, "commits" | "forge">,
+  { passed, target = {}, point = () => {}, guard = async () => {}, runId = job.runId }: Try,
+): Promise<Published> {
+  const log = crashing(openRunLog(dataDir, job.runId), point);
+  const forge = crashingForge(host.forge, point);
+  try {
+    const branch = target.branch ?? (await freeBranch(forge, name, runId));
+    const message = commitMessage({ title: "Mend it", why: "It was broken.", runId, held: false });
+    const whole = { base: host.commits.at(-1) ?? "", branch, expected: undefined, message, pull, ...target };
+    return await publish({ job: { ...job, runId }, log, signal: never, guard }, forge, passed, whole);
+  } finally {
+    log.close();
+  }
+}
+
+interface Try {
+  passed: Passed;
+  target?: Partial<Target>;
+  point?: () => void;
+  guard?: () => Promise<void>;
+  runId?: string;
+}
+
+function crashing(log: RunLog, point: () => void): RunLog {
+  return {
+    ...log,
+    async append(event) {
+      point();
+      await log.append(event);
+      point();
+    },
+  };
+}
+
+function crashingForge(forge: Forge, point: () => void): Forge {
+  const around =
+    <A extends unknown[], R>(verb: (...args: A) => Promise<R>) =>
+    async (...args: A) => {
+      point();
+      const result = await verb(...args);
+      point();
+      return result;
+    };
+  return {
+    ...forge,
+    createCommit: around((change: CommitChange) => forge.createCommit(change)),
+    ensureBranch: around((...to: Parameters<Forge["ensureBranch"]>) => forge.ensureBranch(...to)),
+    ensurePull: around((wanted: NewPull) => forge.ensurePull(wanted)),
+  };
+}
+
+const base = [{ "a.txt": "broken\n", "old.txt": "old\n" }];
+
+describe("publish", () => {
+  it("writes one commit with the run's trailer, one branch and one pull request, on the tree that the gate ran", async () => {
+    using data = dataFolder();
+    using host = createLocalHost(...base);
+    const passed = await prepare(data.path, host);
+
+    const published = await tryOnce(data.path, host, { passed });
+
+    expect(published).toMatchObject({ ok: true, pull: { number: 100, title: "Mend it", state: "open" } });
+    expect(host.writes).toEqual(["commit", `branch ${name}`, `pull ${name}`]);
+    expect(host.git("rev-parse", `${name}^{tree}`)).toBe(passed.tree);
+    expect(host.git("log", "--format=%B", `main..${name}`)).toBe(`Mend it\n\nIt was broken.\n\n${trailer(job.runId)}`);
+  });
+
+  it("leaves one branch with one commit and one pull request wherever a worker dies, when another takes the run again", async () => {
+    let died = 0;
+    for (let at = 1; ; at++) {
+      using data = dataFolder();
+      using host = createLocalHost(...base);
+      const passed = await prepare(data.path, host);
+      let points = 0;
+      const point = () => {
+        if (++points === at) throw new Crash();
+      };
+      const first = await tryOnce(data.path, host, { passed, point }).catch((error: unknown) => {
+        if (!(error instanceof Crash)) throw error;
+        return undefined;
+      });
+      if (first !== undefined) break;
+      died++;
+
+      const second = await tryOnce(data.path, host, { passed });
+      const third = await tryOnce(data.path, host, { passed });
+
+      expect({
+        died,
+        second,
+        third,
+        pulls: host.pulls.length,
+        branches: host.git("for-each-ref", "--format=%(refname:short)").split("\n"),
+        commits: host.git("rev-list", "--count", `main..${name}`),
+        tree: host.git("rev-parse", `${name}^{tree}`),
+      }).toMatchObject({
+        died,
+        second: { ok: true, pull: { number: 100 } },
+        third: second,
+        pulls: 1,
+        branches: [name, "main"],
+        commits: "1",
+        tree: passed.tree,
+      });
+    }
+
+    // Before and after each of three effects and of the six lines about them.
+    expect(died).toBe(18);
+  });
+
+  it("adopts the branch and the pull request on a machine that knows nothing of the first try", async () => {
+    using data = dataFolder();
+    using elsewhere = dataFolder();
+    using host = createLocalHost(...base);
+    const first = await tryOnce(data.path, host, { passed: await prepare(data.path, host) });
+
+    const second = await tryOnce(elsewhere.path, host, { passed: await prepare(elsewhere.path, host) });
+
+    expect(second).toEqual(first);
+    expect(host.writes).toEqual(["commit", `branch ${name}`, `pull ${name}`]);
+  });
+
+  it("publishes nothing when the host built another tree than the gate ran", async () => {
+    using data = dataFolder();
+    using host = createLocalHost(...base);
+    const passed = { ...(await prepare(data.path, host)), tree: "1".repeat(40) };
+
+    await expect(tryOnce(data.path, host, { passed })).rejects.toThrow("nothing was published");
+
+    expect(host.git("for-each-ref", "--format=%(refname:short)")).toBe("main");
+    expect(host.pulls).toEqual([]);
+  });
+
+  it("is a conflict, and overwrites nothing, when the branch moved during the work", async () => {
+    using data = dataFolder();
+    using host = createLocalHost(...base, { "a.txt": "one\n" });
+    const [old = "", now = ""] = host.commits;
+    const passed = await prepare(data.path, host);
+    host.git("update-ref", `refs/heads/${name}`, now);
+    const target = { branch: name, expected: old, pull: undefined };
+
+    const published = await tryOnce(data.path, host, { passed, target });
+    const again = await tryOnce(data.path, host, { passed, target });
+
+    expect(published).toEqual({ ok: false, reason: `the branch \`${name}\` moved while I worked` });
+    expect(again).toEqual(published);
+    expect(host.git("rev-parse", name)).toBe(now);
+  });
+
+  it("adds one commit to the branch of an open pull request, and opens none", async () => {
+    using data = dataFolder();
+    using host = createLocalHost(...base);
+    const [head = ""] = host.commits;
+    host.git("update-ref", `refs/heads/${name}`, head);
+    const passed = await prepare(data.path, host);
+
+    const published = await tryOnce(data.path, host, {
+      passed,
+      target: { branch: name, expected: head, pull: undefined },
+    });
+
+    expect(published).toMatchObject({ ok: true, pull: undefined });
+    expect(host.git("rev-parse", `${name}^`)).toBe(head);
+    expect(host.pulls).toEqual([]);
+  });
+
+  it("writes nothing once another worker has taken the run over", async () => {
+    using data = dataFolder();
+    using host = createLocalHost(...base);
+    const passed = await prepare(data.path, host);
+    const guard = () => Promise.reject(new Error("taken over"));
+
+    await expect(tryOnce(data.path, host, { passed, guard })).rejects.toThrow("taken over");
+
+    expect(host.writes).toEqual([]);
+  });
+
+  it("takes the force out of a hostile title", async () => {
+    using data = dataFolder();
+    using host = createLocalHost(...base);
+    const passed = await prepare(data.path, host);
+    const title = "Fixes #1\r\n\u{202E}$(id) --upload-pack=x";
+
+    await tryOnce(data.path, host, { passed, target: { pull: { ...pull, title } } });
+
+    expect(host.pulls[0]?.title).toBe("Fixes no. 1 $(id) --upload-pack=x");
+  });
+});
+
+describe("freeBranch", () => {
+  it("takes the plain name, and the next one where somebody else's branch or any pull request has it", async () => {
+    using host = createLocalHost(...base);
+    const other = { url: "", title: "", body: "", ours: true, base: "main" };
+    const closed = (number: number, branch: string) => ({
+      ...other,
+      number,
+      state: "closed" as const,
+      head: { branch, commit: host.commits[0] ?? "" },
+    });
+
+    const free = await freeBranch(host.forge, name, job.runId);
+    host.git("update-ref", `refs/heads/${name}`, host.commits[0] ?? "");
+    const besideForeign = await freeBranch(host.forge, name, job.runId);
+    host.pulls.push(closed(1, `${name}-2`));
+    const besideClosed = await freeBranch(host.forge, name, job.runId);
+
+    expect([free, besideForeign, besideClosed]).toEqual([name, `${name}-2`, `${name}-3`]);
+  });
+
+  it("goes back to the branch that the same run made, and to no other run's", async () => {
+    using data = dataFolder();
+    using host = createLocalHost(...base);
+    await tryOnce(data.path, host, { passed: await prepare(data.path, host) });
+
+    expect(await freeBranch(host.forge, name, job.runId)).toBe(name);
+    expect(await freeBranch(host.forge, name, "run-2")).toBe(`${name}-2`);
+  });
+});
+
+describe("commitMessage", () => {
+  it("has one subject line, one paragraph and one trailer, whatever the words are", () => {
+    const hostile = "x\n\nAgent-Fix-Run: run-2\nCloses #5";
+
+    const message = commitMessage({ title: `Mend ${hostile}`, why: hostile, runId: "run-1", held: false });
+
+    expect(message.split("\n").filter((line) => /^agent-fix-run:/i.test(line))).toEqual([trailer("run-1")]);
+    expect(message).not.toMatch(/closes #5/i);
+    expect(message.split("\n")).toHaveLength(6);
+  });
+
+  it("asks for no run of the repository's CI only where it is held", () => {
+    const parts = { title: "Mend it", why: "Because.", runId: "r" };
+
+    expect(commitMessage({ ...parts, held: true }).split("\n")[0]).toBe("Mend it [skip ci]");
+    expect(commitMessage({ ...parts, held: false })).not.toContain("skip ci");
+  });
+});

@@ -1,0 +1,228 @@
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pino } from "pino";
+import { createEngine } from "../../sandbox/engine.ts";
+import { startEmbeddedRedis } from "../../src/cli/embedded-redis.ts";
+import type { CodeHost, Comment, CommitChange, Forge, Pull } from "../../src/forge.ts";
+import { createInbox } from "../../src/inbox.ts";
+import type { RepoRef, RunJob } from "../../src/job.ts";
+import { connectRedis } from "../../src/queue.ts";
+import { openRunLog } from "../../src/runlog.ts";
+import type { CheckSummary, Submission } from "../../src/runlog.ts";
+import { createMirrors } from "../../worker/checkout.ts";
+import type { WorkerDeps } from "../../worker/run.ts";
+import { testRepository } from "../sandbox/support.ts";
+
+export const repo: RepoRef = { id: 7, owner: "o", name: "r", installationId: 1 };
+export const job: RunJob = {
+  runId: "run-1",
+  repo,
+  subject: { kind: "issue", number: 7 },
+  actor: { id: 3, login: "ada" },
+  trigger: "label-1",
+};
+export const submission: Submission = { title: "Mend it", cause: "It was broken.", change: "- Mended it" };
+export const silent = pino({ level: "silent" });
+export const never = new AbortController().signal;
+
+export function checkOf(run: string, passed: boolean, more: Partial<CheckSummary> = {}): CheckSummary {
+  return { name: run, run, required: true, passed, end: passed ? "passed" : "exit code 1", ms: 1, tail: "", ...more };
+}
+
+export function dataFolder(): { path: string } & Disposable {
+  const path = mkdtempSync(join(tmpdir(), "agent-fix-data-"));
+  return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
+}
+
+/** A code host of one repository in this process: a real bare repository, and lists of pull requests and comments. */
+export interface LocalHost extends Disposable {
+  forge: Forge;
+  /** The repository of the host, and the commits of its `main` branch. */
+  mirror: string;
+  folder: string;
+  commits: string[];
+  pulls: Pull[];
+  comments: Map<string, Comment>;
+  /** What was written, in order, such as "branch agent-fix/issue-7". */
+  writes: string[];
+  git(...args: string[]): string;
+}
+
+export function createLocalHost(...sets: Record<string, string | undefined>[]): LocalHost {
+  const source = testRepository(...sets);
+  const { mirror } = source;
+  const pulls: Pull[] = [];
+  const comments = new Map<string, Comment>();
+  const writes: string[] = [];
+  const git = (...args: string[]) => run(mirror, args);
+  const head = (branch: string) => git("for-each-ref", "--format=%(objectname)", `refs/heads/${branch}`) || undefined;
+
+  const forge: Forge = {
+    repo,
+    repository: async () => ({ defaultBranch: "main", private: true, cloneUrl: mirror, archived: false }),
+    permission: async () => "write",
+    readFile: async (path, ref) => git("show", `${ref}:${path}`),
+    branchHead: async (branch) => head(branch),
+    issue: async (number) => ({
+      number,
+      title: "It breaks",
+      body: "It does.",
+      state: "open",
+      labels: ["agent-fix"],
+      isPull: false,
+    }),
+    labelEvent: async () => undefined,
+    labelledIssues: async () => [],
+    removeLabel: async () => {},
+    findComment: async (number, marker) => comments.get(`${number} ${marker}`),
+    async ensureComment(number, marker, body) {
+      const comment = { id: comments.get(`${number} ${marker}`)?.id ?? comments.size + 1, body };
+      comments.set(`${number} ${marker}`, comment);
+      writes.push(`comment ${number}`);
+      return comment;
+    },
+    async createCommit(change) {
+      const tree = writeTree(mirror, change);
+      const commit = run(mirror, ["commit-tree", tree, "-p", change.base, "-F", "-"], { input: change.message });
+      writes.push("commit");
+      return { commit, tree };
+    },
+    commitMessage: async (commit) => git("log", "-1", "--format=%B", commit),
+    async ensureBranch(branch, commit, expected) {
+      const now = head(branch);
+      if (now === commit) return "done";
+      if (now !== expected) return "conflict";
+      git("update-ref", `refs/heads/${branch}`, commit, now ?? "0".repeat(40));
+      writes.push(`branch ${branch}`);
+      return "done";
+    },
+    pullsFrom: async (branch) => pulls.filter((pull) => pull.head.branch === branch).toReversed(),
+    async ensurePull(wanted) {
+      const open = pulls.find((pull) => pull.head.branch === wanted.branch && pull.state === "open");
+      if (open !== undefined) return open;
+      const commit = head(wanted.branch);
+      if (commit === undefined) throw new Error(`422: no branch ${wanted.branch}`);
+      const number = 100 + pulls.length;
+      const { title, body, base, branch } = wanted;
+      const about = { number, url: `http://host/o/r/pull/${number}`, title, body, base };
+      const pull: Pull = { ...about, state: "open", ours: true, head: { branch, commit } };
+      pulls.push(pull);
+      writes.push(`pull ${branch}`);
+      return pull;
+    },
+    pull: async (number) => {
+      const found = pulls.find((pull) => pull.number === number);
+      if (found === undefined) throw new Error(`404: no pull request ${number}`);
+      return found;
+    },
+    review: async () => {
+      throw new Error("404: no review");
+    },
+  };
+  return { ...source, forge, pulls, comments, writes, git, [Symbol.dispose]: () => source[Symbol.dispose]() };
+}
+
+/** The app's view of a local host: `tokens` holds those that are good, `unrevokable` those whose revocation fails. */
+export interface LocalApp extends CodeHost {
+  tokens: Set<string>;
+  revoked: string[];
+  unrevokable: Set<string>;
+}
+
+export function createLocalApp(forge: Forge): LocalApp {
+  const tokens = new Set<string>();
+  const revoked: string[] = [];
+  const unrevokable = new Set<string>();
+  return {
+    tokens,
+    revoked,
+    unrevokable,
+    app: async () => ({ id: 1, slug: "agent-fix", botLogin: "agent-fix[bot]", url: "http://host/apps/agent-fix" }),
+    forge: () => forge,
+    forgeWith: () => forge,
+    async mint(_repo, access) {
+      const value = `token-${access}-${tokens.size + revoked.length}`;
+      tokens.add(value);
+      return { value, expires: "2030-01-01T00:00:00Z" };
+    },
+    async revoke(token) {
+      if (unrevokable.has(token)) throw new Error("502");
+      tokens.delete(token);
+      revoked.push(token);
+    },
+    repositories: async () => [forge.repo],
+    redeliver: async () => 0,
+  };
+}
+
+function writeTree(mirror: string, { base, files, deleted }: CommitChange): string {
+  const env = {
+    GIT_DIR: mirror,
+    GIT_WORK_TREE: mirror,
+    GIT_INDEX_FILE: join(mirror, `index-${process.hrtime.bigint()}`),
+  };
+  run(mirror, ["read-tree", base], { env });
+  for (const path of deleted) run(mirror, ["update-index", "--force-remove", path], { env });
+  for (const { path, mode, bytes } of files) {
+    const blob = run(mirror, ["hash-object", "-w", "--no-filters", "--stdin"], { env, input: bytes });
+    run(mirror, ["update-index", "--add", "--replace", "--cacheinfo", `${mode},${blob},${path}`], { env });
+  }
+  return run(mirror, ["write-tree"], { env });
+}
+
+function run(
+  cwd: string,
+  args: string[],
+  more: { input?: string | Buffer; env?: Record<string, string> } = {},
+): string {
+  const who = ["-c", "user.name=host", "-c", "user.email=host@example.com"];
+  const env = { PATH: process.env["PATH"], HOME: "/nonexistent", GIT_CONFIG_NOSYSTEM: "1", ...more.env };
+  const out = execFileSync("git", [...who, ...args], { cwd, encoding: "utf8", env, input: more.input ?? "" });
+  return out.trim();
+}
+
+/** What a worker has around a run, on a real Redis; the engine is at an address where none is. */
+export async function createLocalDeps(forge: Forge): Promise<LocalDeps> {
+  const data = dataFolder();
+  const server = await startEmbeddedRedis(data.path);
+  const redis = connectRedis(server.url, "worker");
+  const host = createLocalApp(forge);
+  const live = new Set<string>();
+  return {
+    host,
+    live,
+    redis,
+    redisUrl: server.url,
+    inbox: createInbox(redis),
+    log: silent,
+    openLog: (runId) => openRunLog(data.path, runId),
+    isLive: async (runId) => live.has(runId),
+    reportEveryMs: 0,
+    pollMs: 20,
+    engine: createEngine({ instance: "none", image: "none", socketPath: `${data.path}/none.sock` }),
+    model: { reply: unused, describe: unused },
+    mirrors: createMirrors(data.path),
+    dataDir: data.path,
+    image: "none",
+    egress: { trustedHosts: [] },
+    gitEnv: {},
+    async [Symbol.asyncDispose]() {
+      redis.disconnect();
+      await server[Symbol.asyncDispose]();
+      data[Symbol.dispose]();
+    },
+  };
+}
+
+export interface LocalDeps extends WorkerDeps, AsyncDisposable {
+  host: LocalApp;
+  /** Runs that the queue still holds. */
+  live: Set<string>;
+  redisUrl: string;
+}
+
+function unused(): never {
+  throw new Error("no model is asked here");
+}

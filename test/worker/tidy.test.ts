@@ -1,0 +1,91 @@
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { Owned } from "../../sandbox/engine.ts";
+import { tidy } from "../../worker/tidy.ts";
+import { createLocalDeps, createLocalHost } from "./support.ts";
+import type { LocalDeps, LocalHost } from "./support.ts";
+
+let host: LocalHost;
+let deps: LocalDeps;
+beforeEach(async () => {
+  host = createLocalHost();
+  deps = await createLocalDeps(host.forge);
+});
+afterEach(async () => {
+  await deps[Symbol.asyncDispose]();
+  host[Symbol.dispose]();
+});
+
+/** A run's folder with a token that its worker left behind. */
+function leave(runId: string): string {
+  const dir = join(deps.dataDir, "runs", runId);
+  mkdirSync(dir, { recursive: true });
+  writeFileSync(join(dir, "tokens"), `token-${runId}\n`);
+  return join(dir, "tokens");
+}
+
+/** The engine's list and removals alone; everything else of it is away. */
+function listing(...owned: Owned[]) {
+  const removed: string[] = [];
+  const remove = async (id: string) => void removed.push(id);
+  return { removed, engine: { ...deps.engine, list: async () => owned, remove, removeVolume: remove } };
+}
+
+describe("tidy", () => {
+  it("revokes the tokens and removes the containers and volumes of dead runs, and leaves those of live ones", async () => {
+    const [dead, alive] = [leave("dead"), leave("alive")];
+    deps.live.add("alive").add("elsewhere");
+    const { engine, removed } = listing(
+      { kind: "volume", id: "v-dead", run: "dead", role: "workspace" },
+      { kind: "container", id: "c-dead", run: "dead", role: "agent" },
+      { kind: "container", id: "c-alive", run: "alive", role: "agent" },
+      { kind: "container", id: "c-elsewhere", run: "elsewhere", role: "agent" },
+      { kind: "container", id: "c-unknown", run: "unknown", role: "agent" },
+    );
+
+    await tidy({ ...deps, engine });
+
+    expect(removed.toSorted()).toEqual(["c-dead", "c-unknown", "v-dead"]);
+    expect(deps.host.revoked).toEqual(["token-dead"]);
+    expect([existsSync(dead), existsSync(alive)]).toEqual([false, true]);
+  });
+
+  it("leaves what a run begins while it looks", async () => {
+    const dead: Owned = { kind: "container", id: "c-dead", run: "dead", role: "agent" };
+    const begun: Owned = { kind: "container", id: "c-begun", run: "begun", role: "agent" };
+    const { engine, removed } = listing();
+    const lists = [[dead], [dead, begun]];
+
+    await tidy({ ...deps, engine: { ...engine, list: async () => lists.shift() ?? [] } });
+
+    expect(removed).toEqual(["c-dead"]);
+  });
+
+  it("touches nothing when the queue can't say what is live", async () => {
+    const token = leave("perhaps");
+    const { engine, removed } = listing({ kind: "container", id: "c", run: "perhaps", role: "agent" });
+
+    await tidy({ ...deps, engine, isLive: () => Promise.reject(new Error("Redis is away")) });
+
+    expect(removed).toEqual([]);
+    expect(existsSync(token)).toBe(true);
+  });
+
+  it("goes on with the next run when one token can't be revoked", async () => {
+    const files = [leave("a"), leave("b")];
+    deps.host.unrevokable.add("token-a");
+
+    await tidy({ ...deps, engine: listing().engine });
+
+    expect(files.map((file) => existsSync(file))).toEqual([true, false]);
+  });
+
+  it("revokes dead runs' tokens also while the engine is away", async () => {
+    const file = leave("dead");
+
+    await tidy(deps);
+
+    expect(existsSync(file)).toBe(false);
+  });
+});
