@@ -127,7 +127,13 @@ export function readConfig(overrides: Env = {}, environment: Env = process.env):
     },
     proxy: { https: set.HTTPS_PROXY, no: set.NO_PROXY },
     concurrency: set.WORKER_CONCURRENCY ?? Math.max(1, Math.floor(availableParallelism() / 2)),
-    secrets: [app?.privateKey, app?.webhookSecret, set.MODEL_API_KEY, set.GITHUB_TOKEN].filter((s) => s !== undefined),
+    secrets: [
+      app?.privateKey,
+      app?.webhookSecret,
+      set.MODEL_API_KEY,
+      set.GITHUB_TOKEN,
+      ...[set.REDIS_URL, set.HTTPS_PROXY, set.MODEL_BASE_URL].map(passwordIn),
+    ].filter((secret): secret is string => secret !== undefined && secret !== ""),
   };
 }
 
@@ -227,6 +233,10 @@ function explain(issue: z.core.$ZodIssue, env: Env): string {
   const name = String(issue.path[0]);
   const remedy = remedies[name as keyof typeof remedies] ?? issue.message;
   return `${name} is ${JSON.stringify(env[name])}. Expected: ${remedy}.`;
+}
+
+function passwordIn(address: string | undefined): string | undefined {
+  return address !== undefined && URL.canParse(address) ? decodeURIComponent(new URL(address).password) : undefined;
 }
 
 function withoutEmpty(env: Env): Env {

@@ -11,6 +11,7 @@ import type { Queues } from "./queue.ts";
 import { parseSettings, settingsPath } from "./settings.ts";
 import type { Settings } from "./settings.ts";
 import { isTerminal, parseStatus, renderStatus, statusMark } from "./status.ts";
+import type { StatusMarker } from "./status.ts";
 import { inlineText } from "./text.ts";
 import { branchPrefix, triggerLabel } from "./triggers.ts";
 
@@ -109,24 +110,12 @@ async function startRun({ forge, deps, number, run, text }: Start): Promise<void
   const marker = { run: run.runId, trigger: run.trigger, ...snapshot };
   const settings = await readSettings(forge);
   if (!settings.ok) {
-    const lines = [
-      settings.problems.map((problem) => `- ${problem}`).join("\n"),
-      "Mend the file on the default branch and set the label again.",
-    ];
-    await forge.ensureComment(
-      number,
-      statusMark,
-      renderStatus({ ...marker, state: "needs-input" }, `\`${settingsPath}\` cannot be used`, lines),
-    );
+    const body = renderSettingsProblems({ ...marker, state: "needs-input" }, settings.problems);
+    await forge.ensureComment(number, statusMark, body);
     return;
   }
-  if (
-    status !== undefined &&
-    !isTerminal(status.state) &&
-    status.run !== run.runId &&
-    (await deps.queues.isLive(status.run))
-  ) {
-    // Another trigger's run works on the same branch: a label run covers a second label; a review waits for its turn.
+  if (await isAnothersTurn(status, run, deps.queues)) {
+    // A label run covers a second label; a review waits for its turn.
     if (run.subject.kind === "issue") return;
   } else if (status?.run !== run.runId) {
     const lines = [
@@ -137,6 +126,19 @@ async function startRun({ forge, deps, number, run, text }: Start): Promise<void
   if (text !== undefined) await deps.inbox.send(run.runId, { kind: "task", ...text });
   await setCurrentRun(deps.queues.redis, run);
   await deps.queues.addRun(run);
+}
+
+/** Whether another trigger's run waits or works on the same branch. */
+async function isAnothersTurn(status: StatusMarker | undefined, run: RunJob, queues: Queues): Promise<boolean> {
+  if (status === undefined || isTerminal(status.state) || status.run === run.runId) return false;
+  return queues.isLive(status.run);
+}
+
+function renderSettingsProblems(marker: StatusMarker, problems: readonly string[]): string {
+  return renderStatus(marker, `\`${settingsPath}\` cannot be used`, [
+    problems.map((problem) => `- ${problem}`).join("\n"),
+    "Mend the file on the default branch and set the label again.",
+  ]);
 }
 
 /** The settings on the default branch; the built-in defaults when there is no file. */

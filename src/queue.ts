@@ -15,7 +15,7 @@ export interface Queues {
   addRun(job: RunJob): Promise<boolean>;
   /** Takes a run out that has not started; false when it works already or is gone. */
   removeWaiting(runId: string): Promise<boolean>;
-  isLive(runId: string): Promise<boolean>;
+  isLive: (runId: string) => Promise<boolean>;
   scheduleSweep(everyMs: number): Promise<void>;
   ping(): Promise<void>;
   redis: Redis;

@@ -2,7 +2,7 @@
 const bodyLimit = 60_000;
 
 const closing =
-  /\b(close[sd]?|fix(?:e[sd])?|resolve[sd]?)(:?\s+)((?:[\w.-]+\/[\w.-]+)?#\d+|https?:\/\/\S+\/(?:issues|pull)\/\d+)/gi;
+  /\b(close[sd]?|fix(?:e[sd])?|resolve[sd]?)(:?\s+)((?:[\w.-]+\/[\w.-]+)?#\d+|GH-\d+|https?:\/\/\S+\/(?:issues|pull)\/\d+)/gi;
 
 /** Foreign text as one line of Markdown that notifies nobody, closes nothing, and renders no HTML, image or link. */
 export function inlineText(text: string): string {
@@ -19,7 +19,8 @@ export function plainText(text: string, most = 2000): string {
     .replaceAll(/[\p{Cc}\p{Cf}\u{2028}\u{2029}]+/gu, " ")
     .replaceAll(
       closing,
-      (_all, word: string, space: string, what: string) => `${word}${space}${what.replace("#", "no. ")}`,
+      (_all, word: string, space: string, what: string) =>
+        `${word}${space}${what.replace(/#|GH-|https?:\/\//i, (mark) => (mark.includes(":") ? "" : "no. "))}`,
     )
     .replaceAll(/\s+/g, " ")
     .trim();

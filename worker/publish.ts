@@ -52,6 +52,16 @@ export async function publish(run: Publisher, forge: Forge, passed: Passed, targ
   return { ok: true, commit, pull };
 }
 
+/** Our open pull request for a subject's branch, whichever of the numbered names it has. */
+export async function openPull(forge: Forge, name: string): Promise<Pull | undefined> {
+  for (let i = 1; i <= 100; i++) {
+    const pulls = await forge.pullsFrom(i === 1 ? name : `${name}-${i}`);
+    const open = pulls.find((pull) => pull.ours && pull.state === "open");
+    if (open !== undefined || pulls.length === 0) return open;
+  }
+  return undefined;
+}
+
 /** A branch name for a new pull request: the plain one, or the next that nobody used. */
 export async function freeBranch(forge: Forge, name: string, runId: string): Promise<string> {
   for (let i = 1; i <= 100; i++) {

@@ -13,7 +13,7 @@ import type { Run, WorkerDeps } from "./run.ts";
  * disposed of, it begins no edit, and the one under way has ended.
  */
 export interface Reporter extends AsyncDisposable {
-  say(header: string, lines?: string[]): void;
+  say: (header: string, lines?: string[]) => void;
   finish(state: StatusMarker["state"], header: string, lines: string[], head?: string): Promise<void>;
 }
 

@@ -59,10 +59,11 @@ async function own(dir: string): Promise<() => Promise<void>> {
 async function start(dir: string, url: string): Promise<void> {
   const options = ["--port", "0", "--unixsocket", url.slice("unix://".length), "--unixsocketperm", "700", "--dir", dir];
   const keep = [
+    // A delivery is answered once its job is stored, so it must be on disk by then.
     "--appendonly",
     "yes",
     "--appendfsync",
-    "everysec",
+    "always",
     "--save",
     "",
     "--maxmemory-policy",

@@ -11,6 +11,7 @@ import { messageOf } from "../errors.ts";
 import { convertManifest } from "../github/client.ts";
 import type { Log } from "../log.ts";
 import { listen } from "../web.ts";
+import { untilStopped } from "./until-stopped.ts";
 
 /** The GitHub App manifest of app.yml. */
 export const appManifest = z.object({
@@ -25,8 +26,15 @@ export async function readManifest(): Promise<z.infer<typeof appManifest>> {
   return appManifest.parse(parse(await readFile(new URL("../../app.yml", import.meta.url), "utf8")));
 }
 
-/** Serves the page that creates the GitHub App, until GitHub has sent the credentials; they are stored in DATA_DIR. */
-export async function createAppInBrowser(config: Config, log: Log): Promise<AppCredentials> {
+/**
+ * Serves the page that creates the GitHub App, until GitHub has sent the credentials; they are stored in DATA_DIR.
+ * Undefined when the process was stopped before.
+ */
+export async function createAppInBrowser(
+  config: Config,
+  log: Log,
+  stopped: Promise<void> = untilStopped(),
+): Promise<AppCredentials | undefined> {
   const state = randomBytes(16).toString("hex");
   const manifest = await readManifest();
   const { promise: created, resolve } = Promise.withResolvers<AppCredentials>();
@@ -50,7 +58,7 @@ export async function createAppInBrowser(config: Config, log: Log): Promise<AppC
       await store(config.dataDir, credentials);
       // Answer first: the page's server closes when the credentials are known.
       setImmediate(() => resolve(credentials));
-      return c.html(donePage(url));
+      return await c.html(donePage(url));
     } catch (error) {
       return c.text(`GitHub did not give the credentials: ${messageOf(error)}. Open / and begin again.`, 502);
     }
@@ -59,7 +67,8 @@ export async function createAppInBrowser(config: Config, log: Log): Promise<AppC
   console.log(
     `No GitHub App yet. Open ${server.url} in a browser and press the button: GitHub creates the app and sends its credentials here.`,
   );
-  const credentials = await created;
+  const credentials = await Promise.race([created, stopped]);
+  if (credentials === undefined) return undefined;
   log.info(
     { app: credentials.id, file: credentialsFile(config.dataDir) },
     "the GitHub App was created and its credentials stored",

@@ -2,7 +2,7 @@ import { Command } from "commander";
 import { readConfig } from "../config.ts";
 import { ConfigError } from "../errors.ts";
 import { lastEvent, listRuns, readRun } from "../runlog.ts";
-import type { Stamped } from "../runlog.ts";
+import type { RunEvent, Stamped } from "../runlog.ts";
 
 export function runsCommand(): Command {
   return new Command("runs")
@@ -76,45 +76,31 @@ function summarise(id: string, events: Stamped[]): Row[] {
 
 /** What an event says beside its type, on one line. */
 export function describe(event: Stamped): string {
-  switch (event.type) {
-    case "tool.intent":
-      return `${event.name} ${event.summary}`;
-    case "tool.result":
-      return `${event.name} ${event.ok ? "ok" : "failed"} in ${event.ms} ms`;
-    case "model.result":
-      return `${event.calls} calls, ${event.usage.promptTokens} + ${event.usage.completionTokens} tokens, ${event.ms} ms`;
-    case "checks":
-      return `${event.leg}: ${event.results.map((check) => `${check.run} ${check.end}`).join("; ")}`;
-    case "gate":
-      return `${event.passed ? "passed" : "rejected"}: ${event.reason}`;
-    case "publish.intent":
-      return event.step;
-    case "publish.done":
-      return `${event.step} ${event.value}`;
-    case "finished":
-      return `${event.outcome}${event.cause === undefined ? "" : `: ${event.cause}`} ${event.detail}`;
-    case "base":
-      return `${event.branch} ${event.commit}`;
-    case "environment":
-      return `${event.image}; set-up: ${event.setup.join("; ") || "none"}; checks: ${event.checks.join("; ")}`;
-    case "setup":
-      return `${event.ok ? "ok" : "failed"} in ${event.ms} ms: ${event.output.split("\n")[0]}`;
-    case "plan":
-      return event.items.join(" / ");
-    case "snapshot":
-      return event.title;
-    case "claimed":
-      return `epoch ${event.epoch}`;
-    case "attempt":
-      return `round ${event.round}`;
-    case "agent.end":
-      return event.end;
-    case "token.minted":
-    case "token.revoked":
-      return event.purpose;
-    case "model.intent":
-      return `step ${event.step}`;
-    case "released":
-      return "given back to the queue";
-  }
+  return (says[event.type] as (event: Stamped) => string)(event);
 }
+
+type Event<T extends RunEvent["type"]> = Extract<RunEvent, { type: T }>;
+const says: { [T in RunEvent["type"]]: (event: Event<T>) => string } = {
+  claimed: ({ epoch }) => `epoch ${epoch}`,
+  released: () => "given back to the queue",
+  snapshot: ({ title }) => title,
+  base: ({ branch, commit }) => `${branch} ${commit}`,
+  environment: ({ image, setup, checks }) =>
+    `${image}; set-up: ${setup.join("; ") || "none"}; checks: ${checks.join("; ")}`,
+  setup: ({ ok, ms, output }) => `${ok ? "ok" : "failed"} in ${ms} ms: ${output.split("\n")[0]}`,
+  "token.minted": ({ purpose }) => purpose,
+  "token.revoked": ({ purpose }) => purpose,
+  checks: ({ leg, results }) => `${leg}: ${results.map((check) => `${check.run} ${check.end}`).join("; ")}`,
+  attempt: ({ round }) => `round ${round}`,
+  "model.intent": ({ step }) => `step ${step}`,
+  "model.result": ({ calls, usage, ms }) =>
+    `${calls} calls, ${usage.promptTokens} + ${usage.completionTokens} tokens, ${ms} ms`,
+  "tool.intent": ({ name, summary }) => `${name} ${summary}`,
+  "tool.result": ({ name, ok, ms }) => `${name} ${ok ? "ok" : "failed"} in ${ms} ms`,
+  plan: ({ items }) => items.join(" / "),
+  "agent.end": ({ end }) => end,
+  gate: ({ passed, reason }) => `${passed ? "passed" : "rejected"}: ${reason}`,
+  "publish.intent": ({ step }) => step,
+  "publish.done": ({ step, value }) => `${step} ${value}`,
+  finished: ({ outcome, cause, detail }) => `${outcome}${cause === undefined ? "" : `: ${cause}`} ${detail}`,
+};

@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import SmeeClient from "smee-client";
+import { SmeeClient } from "smee-client";
 import { readConfig } from "../config.ts";
 import type { Config } from "../config.ts";
 import type { Log } from "../log.ts";

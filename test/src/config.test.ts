@@ -231,3 +231,9 @@ describe("githubAddresses", () => {
     expect(githubAddresses(host, protocol)).toEqual({ apiUrl, webUrl });
   });
 });
+
+it("a password in an address is a secret too", () => {
+  const { secrets } = readConfig({ REDIS_URL: "rediss://:p%40ssword-of-redis@redis.example.com:6380" }, {});
+
+  expect(secrets).toContain("p@ssword-of-redis");
+});

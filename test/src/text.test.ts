@@ -6,6 +6,8 @@ describe("inlineText", () => {
   it.each([
     ["@team", /@\p{L}/u],
     ["fixes #12 and closes o/r#3", /(fixes|closes) \S*#\d/i],
+    ["fixes GH-12", /fixes GH-\d/i],
+    ["fixes https://github.com/o/r/issues/1", /fixes https?:/i],
     ["<img src=x>", /(?<!\\)</],
     ["![x](http://evil)", /(?<!\\)\[/],
     ["<!-- hidden", /(?<!\\)<!--/],

@@ -9,7 +9,7 @@ import { commitOf } from "../checkout.ts";
 import { ciHeld } from "../ci.ts";
 import { needsInput } from "../environment.ts";
 import { issueMessages } from "../prompts/messages.ts";
-import { commitMessage, freeBranch, publish } from "../publish.ts";
+import { commitMessage, freeBranch, openPull, publish } from "../publish.ts";
 import type { Target } from "../publish.ts";
 import { elapsed, renderOutcome, renderPullBody, reporterFor } from "../report.ts";
 import type { Outcome, Run, WorkerDeps, Workflow } from "../run.ts";
@@ -34,7 +34,7 @@ async function work(run: Run, deps: WorkerDeps): Promise<Outcome> {
   if (base === undefined)
     return needsInput("base branch", `The branch \`${branch}\` that the settings name as \`base\` does not exist.`);
 
-  const reporter = reporterFor(run, deps, number);
+  await using reporter = reporterFor(run, deps, number);
   const result =
     source.passed !== undefined
       ? { ok: true as const, passed: source.passed.change }
@@ -64,7 +64,7 @@ async function work(run: Run, deps: WorkerDeps): Promise<Outcome> {
       pull: undefined,
     };
   }
-  return publishIssue(run, deps, { source, open, base, branch, passed: result.passed });
+  return await publishIssue(run, deps, { source, open, base, branch, passed: result.passed });
 }
 
 interface Publishing {
@@ -114,16 +114,6 @@ async function report(run: Run, outcome: Outcome, deps: WorkerDeps): Promise<voi
   const { header, lines } = renderOutcome(outcome, facts);
   const state = outcome.outcome === "published" ? "opened" : outcome.outcome;
   await reporterFor(run, deps, issueNumber(run)).finish(state, header, lines);
-}
-
-/** Our open pull request for a subject's branch, whichever of the numbered names it has. */
-async function openPull(forge: Forge, name: string): Promise<Pull | undefined> {
-  for (let i = 1; i <= 100; i++) {
-    const pulls = await forge.pullsFrom(i === 1 ? name : `${name}-${i}`);
-    const open = pulls.find((pull) => pull.ours && pull.state === "open");
-    if (open !== undefined || pulls.length === 0) return open;
-  }
-  return undefined;
 }
 
 /** The text as it was signed at label time: from the log, else from the inbox, else (after Redis lost it) as it is now. */

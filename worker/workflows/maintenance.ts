@@ -1,13 +1,20 @@
+import { OutageError } from "../../src/errors.ts";
+import type { Pull } from "../../src/forge.ts";
 import { snapshotHash } from "../../src/job.ts";
+import { settingsPath } from "../../src/settings.ts";
+import type { Settings } from "../../src/settings.ts";
+import type { Passed } from "../attempt.ts";
 import { commitOf } from "../checkout.ts";
 import { ciHeld } from "../ci.ts";
 import { needsInput } from "../environment.ts";
 import { maintenanceMessages } from "../prompts/messages.ts";
-import { commitMessage, freeBranch, publish } from "../publish.ts";
+import type { RepositoryContext } from "../prompts/messages.ts";
+import { commitMessage, freeBranch, openPull, publish } from "../publish.ts";
 import { renderPullBody } from "../report.ts";
 import type { Outcome, Run, WorkerDeps, Workflow } from "../run.ts";
 import { solve } from "../solve.ts";
 import { openSource } from "../source.ts";
+import type { Source } from "../source.ts";
 
 /** A task of the settings whose time has come becomes one pull request; one that is open is left alone. */
 export const maintenanceWorkflow: Workflow = {
@@ -23,82 +30,74 @@ async function work(run: Run, deps: WorkerDeps): Promise<Outcome> {
   const opened = await openSource(run, forge, deps);
   if (!opened.ok) return opened.outcome;
   const { source } = opened;
+  const { mirror, trusted, passed } = source;
   const task = source.settings.maintenance[key];
   if (task === undefined)
     return { outcome: "cancelled", cause: "the task is no longer in the settings", detail: "", pull: undefined };
-  const text = task.task;
+  const { task: text, paths, measure } = task;
   if (text === undefined) return needsInput("task", `The task \`${key}\` has no \`task:\` text.`);
-  const name = `agent-fix/task/${key}`;
-  const mine = await forge.pullsFrom(name);
-  const before = mine.find((pull) => pull.ours && pull.state === "open");
-  if (before !== undefined && source.passed === undefined) {
-    return {
-      outcome: "no-change",
-      cause: "its pull request is open",
-      detail: before.url,
-      pull: { number: before.number, url: before.url },
-    };
-  }
+  const before = passed === undefined ? await openPull(forge, branchOf(key)) : undefined;
+  if (before !== undefined) return leftAlone(before);
   const branch = source.settings.base ?? source.facts.defaultBranch;
-  const base = source.passed?.base ?? (await commitOf(source.mirror, branch));
+  const base = passed?.base ?? (await commitOf(mirror, branch));
   if (base === undefined)
     return needsInput("base branch", `The branch \`${branch}\` that the settings name as \`base\` does not exist.`);
   await log.append({ type: "snapshot", hash: snapshotHash({ title: key, body: text }), title: key, body: text });
+  if (passed !== undefined) return publishTask(run, deps, { source, key, task, base, branch, passed: passed.change });
 
-  const result =
-    source.passed !== undefined
-      ? { ok: true as const, passed: source.passed.change }
-      : await solve(
-          {
-            runId: job.runId,
-            kind: "maintenance",
-            log,
-            signal,
-            mirror: source.mirror,
-            trusted: source.trusted,
-            base,
-            branch,
-            progress: () => {},
-            repo: `${job.repo.owner}/${job.repo.name}`,
-            messages: (context) =>
-              maintenanceMessages({ ...context, task: text, paths: task.paths, measure: task.measure }),
-          },
-          deps,
-        );
+  const solving = {
+    runId: job.runId,
+    kind: "maintenance" as const,
+    log,
+    signal,
+    mirror,
+    trusted,
+    base,
+    branch,
+    progress: () => {},
+    repo: `${job.repo.owner}/${job.repo.name}`,
+    messages: (context: RepositoryContext) => maintenanceMessages({ ...context, task: text, paths, measure }),
+  };
+  const result = await solve(solving, deps);
   if (!result.ok) return result.outcome;
+  return publishTask(run, deps, { source, key, task, base, branch, passed: result.passed });
+}
 
+function leftAlone({ number, url }: Pull): Outcome {
+  return { outcome: "no-change", cause: "its pull request is open", detail: url, pull: { number, url } };
+}
+
+interface Publishing {
+  source: Source;
+  key: string;
+  task: Settings["maintenance"][string];
+  base: string;
+  branch: string;
+  passed: Passed;
+}
+
+async function publishTask(run: Run, deps: WorkerDeps, publishing: Publishing): Promise<Outcome> {
+  const { source, key, task, base, branch, passed } = publishing;
+  const { log, signal, job } = run;
+  const { title, cause } = passed.submission;
   const held = await ciHeld(source.mirror, source.trusted, { ci: source.settings.ci, isPrivate: source.facts.private });
   const model = (await deps.model.describe(signal)).name;
-  const { title, cause } = result.passed.submission;
+  const footer = `The task \`${key}\` of \`${settingsPath}\`, due at \`${task.schedule}\` (${task.timezone}).`;
+  const body = renderPullBody({ closes: undefined, passed, events: log.events, base, model, held, footer });
+  const message = commitMessage({ title, why: cause, runId: job.runId, held });
   return run.withToken("publish", async (writer) => {
-    const footer = `The task \`${key}\` of \`.github/agent-fix.yml\`, due at \`${task.schedule}\` (${task.timezone}).`;
-    const body = renderPullBody({
-      closes: undefined,
-      passed: result.passed,
-      events: log.events,
-      base,
-      model,
-      held,
-      footer,
-    });
-    const target = await freeBranch(writer, name, job.runId);
-    const message = commitMessage({ title, why: cause, runId: job.runId, held });
-    const published = await publish(run, writer, result.passed, {
-      base,
-      branch: target,
-      expected: undefined,
-      message,
-      pull: { base: branch, title, body },
-    });
-    if (!published.ok || published.pull === undefined)
-      return needsInput("branch moved", published.ok ? "" : published.reason);
-    return {
-      outcome: "published",
-      cause: undefined,
-      detail: published.pull.url,
-      pull: { number: published.pull.number, url: published.pull.url },
-    };
+    const target = await freeBranch(writer, branchOf(key), job.runId);
+    const pull = { base: branch, title, body };
+    const published = await publish(run, writer, passed, { base, branch: target, expected: undefined, message, pull });
+    if (!published.ok) return needsInput("branch moved", published.reason);
+    if (published.pull === undefined) throw new OutageError("the pull request could not be found after it was opened");
+    const { number, url } = published.pull;
+    return { outcome: "published", cause: undefined, detail: url, pull: { number, url } };
   });
+}
+
+function branchOf(key: string): string {
+  return `agent-fix/task/${key}`;
 }
 
 function taskKey(run: Run): string {

@@ -35,7 +35,7 @@ async function work(run: Run, deps: WorkerDeps): Promise<Outcome> {
     body: review.body,
   });
 
-  const reporter = reporterFor(run, deps, subject.pull);
+  await using reporter = reporterFor(run, deps, subject.pull);
   const diff = await readBranchPatch(source.mirror, pull.base, base);
   const result =
     source.passed !== undefined
@@ -66,7 +66,7 @@ async function work(run: Run, deps: WorkerDeps): Promise<Outcome> {
       pull: undefined,
     };
   }
-  return publishReview(run, { source, pull, base, passed: result.passed });
+  return await publishReview(run, { source, pull, base, passed: result.passed });
 }
 
 async function publishReview(
