@@ -8,12 +8,13 @@ import { promisify } from "node:util";
 import { createGunzip } from "node:zlib";
 import { extract } from "tar-stream";
 import { OutageError, messageOf } from "../../errors.ts";
+import type { PackedFile } from "../github/seed.ts";
 
 const fetchLimitMs = 60_000;
 const mostBytes = 20 * 1024 * 1024;
 
-/** The files of a published package, read from its archive without unpacking it to disk. */
-export async function fetchPackage(name: string, version: string): Promise<Record<string, Uint8Array>> {
+/** The files of a published package by path, read from its archive without unpacking it to disk. */
+export async function fetchPackage(name: string, version: string): Promise<Record<string, PackedFile>> {
   const dir = await mkdtemp(join(tmpdir(), "agent-fix-case-"));
   try {
     const args = ["pack", "--silent", "--ignore-scripts", "--pack-destination", dir, `${name}@${version}`];
@@ -31,8 +32,8 @@ export async function fetchPackage(name: string, version: string): Promise<Recor
   }
 }
 
-async function readArchive(path: string): Promise<Record<string, Uint8Array>> {
-  const files: Record<string, Uint8Array> = {};
+async function readArchive(path: string): Promise<Record<string, PackedFile>> {
+  const files: Record<string, PackedFile> = {};
   const archive = extract();
   let total = 0;
   const reading = (async () => {
@@ -43,7 +44,9 @@ async function readArchive(path: string): Promise<Record<string, Uint8Array>> {
         if (total > mostBytes) throw new OutageError(`${path} unpacks to more than ${mostBytes} bytes`);
         chunks.push(chunk);
       }
-      if (entry.header.type === "file") files[entry.header.name.replace(/^package\//, "")] = Buffer.concat(chunks);
+      const { type, name, mode } = entry.header;
+      if (type !== "file") continue;
+      files[name.replace(/^package\//, "")] = { bytes: Buffer.concat(chunks), executable: (mode & 0o100) !== 0 };
     }
   })();
   await Promise.all([pipeline(createReadStream(path), createGunzip(), archive), reading]);

@@ -1,10 +1,14 @@
 import { lstat, readFile, readdir, readlink } from "node:fs/promises";
 import { join, relative } from "node:path";
-import { branchCommit, updateRef, writeBlob, writeCommit, writeTree, zero } from "./git.ts";
+import { branchCommit, resolve, updateRef, writeBlob, writeCommit, writeTree, zero } from "./git.ts";
 import type { TreeEntry } from "./git.ts";
 
 /** Contents by path. Undefined takes a file out. */
-export type Files = Record<string, string | Uint8Array | undefined>;
+export type Files = Record<string, string | PackedFile | undefined>;
+export interface PackedFile {
+  bytes: Uint8Array;
+  executable: boolean;
+}
 
 export interface SeedCommit {
   branch: string;
@@ -18,13 +22,11 @@ export async function commitFiles(
   files: Files,
   { branch, message, author }: SeedCommit,
 ): Promise<string> {
-  const entries = Object.entries(files).map(
-    async ([path, content]): Promise<TreeEntry> => ({
-      path,
-      mode: "100644",
-      sha: content === undefined ? null : await writeBlob(gitDir, content),
-    }),
-  );
+  const entries = Object.entries(files).map(async ([path, content]): Promise<TreeEntry> => {
+    const file = typeof content === "string" ? { bytes: content, executable: false } : content;
+    if (file === undefined) return { path, mode: "100644", sha: null };
+    return { path, mode: file.executable ? "100755" : "100644", sha: await writeBlob(gitDir, file.bytes) };
+  });
   return commitEntries(gitDir, await Promise.all(entries), { branch, message, author });
 }
 
@@ -43,11 +45,13 @@ export async function commitFolder(gitDir: string, folder: string, commit: SeedC
 }
 
 async function commitEntries(gitDir: string, entries: readonly TreeEntry[], { branch, message, author }: SeedCommit) {
-  const parent = await branchCommit(gitDir, branch);
+  const before = await branchCommit(gitDir, branch);
+  // A new branch begins at the default branch.
+  const parent = before ?? (await resolve(gitDir, "HEAD"));
   const tree = await writeTree(gitDir, parent, entries);
   const parents = parent === undefined ? [] : [parent];
   const who = { name: author, email: `${author}@example.com` };
-  const commit = await writeCommit(gitDir, { message, tree, parents, author: who });
-  await updateRef(gitDir, `refs/heads/${branch}`, commit, parent ?? zero);
+  const commit = await writeCommit(gitDir, { message, tree, parents, author: who, committer: who });
+  await updateRef(gitDir, `refs/heads/${branch}`, commit, before ?? zero);
   return commit;
 }

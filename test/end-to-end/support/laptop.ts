@@ -7,6 +7,7 @@ import { composeTools } from "../../../src/cli/compose.ts";
 import { startLaptop } from "../../../src/cli/laptop.ts";
 import type { Laptop, LaptopOptions } from "../../../src/cli/laptop.ts";
 import type { EmbeddedGitHub, NewRepository } from "../../../src/demo/github/server.ts";
+import { readScripts } from "../../../src/demo/model/script.ts";
 import { isTerminal, parseStatus } from "../../../src/status.ts";
 import { createContract, expectNoViolations } from "../../support/contract.ts";
 
@@ -56,17 +57,20 @@ export const brokenProject = {
   ".github/agent-fix.yml": "checks:\n  - sh check.sh\n",
 };
 
-/** Adds a repository of ann's with the app on it. */
+/** Adds a repository of ann's with the app on it; without files it has no commit. */
 export async function addProject(
   laptop: Laptop,
   name: string,
-  files: NewRepository["files"] = brokenProject,
+  files: NewRepository["files"] | null = brokenProject,
   more: Partial<NewRepository> = {},
 ): Promise<{ owner: string; repo: string }> {
-  await laptop.github.addRepository({ owner: "ann", name, ...(files === undefined ? {} : { files }), ...more });
+  await laptop.github.addRepository({ owner: "ann", name, ...(files === null ? {} : { files }), ...more });
   laptop.github.install({ repositories: [`ann/${name}`] });
   return { owner: "ann", repo: name };
 }
+
+/** The conversations for `brokenProject`. */
+export const answerScripts = readScripts(new URL("conversations/", import.meta.url));
 
 type Where = { owner: string; repo: string };
 
