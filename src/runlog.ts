@@ -6,7 +6,10 @@ import {
   openSync,
   readFileSync,
   readdirSync,
+  rmSync,
+  statSync,
   truncateSync,
+  writeFileSync,
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
@@ -121,6 +124,33 @@ export function readRun(dataDir: string, runId: string): Stamped[] | undefined {
 /** The ids of all runs on this machine. */
 export function listRuns(dataDir: string): string[] {
   return existsSync(runsDir(dataDir)) ? readdirSync(runsDir(dataDir)) : [];
+}
+
+/** Removes a run of this machine with its log. */
+export function deleteRun(dataDir: string, runId: string): void {
+  if (isRunId(runId)) rmSync(join(runsDir(dataDir), runId), { recursive: true, force: true });
+}
+
+/** When a run last wrote to its log; undefined when it has none. */
+export function lastWritten(dataDir: string, runId: string): Date | undefined {
+  return statSync(join(runsDir(dataDir), runId, "log.jsonl"), { throwIfNoEntry: false })?.mtime;
+}
+
+/** Marks a run that no queue knows as this process's own, so that a worker on the same DATA_DIR leaves it alone. */
+export function holdRun(dir: string): Disposable {
+  const file = join(dir, "pid");
+  writeFileSync(file, String(process.pid), { mode: 0o600 });
+  return { [Symbol.dispose]: () => rmSync(file, { force: true }) };
+}
+
+/** Whether a living process of this machine holds the run. */
+export function isHeld(dataDir: string, runId: string): boolean {
+  try {
+    process.kill(Number(readFileSync(join(runsDir(dataDir), runId, "pid"), "utf8")), 0);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** The last event of a type, if any. */

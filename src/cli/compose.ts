@@ -20,7 +20,7 @@ import type { Log } from "../log.ts";
 import { connectRedis, createQueues } from "../queue.ts";
 import type { Queues } from "../queue.ts";
 import { createRedact } from "../redact.ts";
-import { openRunLog } from "../runlog.ts";
+import { isHeld, openRunLog } from "../runlog.ts";
 import { sweep } from "../sweep.ts";
 import { createWebApp, listen } from "../web.ts";
 import type { WebServer } from "../web.ts";
@@ -139,7 +139,7 @@ export async function startWorkerRole(parts: Parts, openLog?: WorkerDeps["openLo
       log,
       redis: queues.redis,
       openLog: openLog ?? ((runId) => openRunLog(config.dataDir, runId)),
-      isLive: queues.isLive,
+      isLive: async (runId) => isHeld(config.dataDir, runId) || (await queues.isLive(runId)),
       pollMs: pace.pollMs,
       reportEveryMs: pace.reportEveryMs,
     };

@@ -22,4 +22,6 @@ test.each(Object.entries(cases))(
     });
     expect(diff).toMatch(/^diff --git a\/test\//m);
   },
+  // Dev dependencies are installed from the registry.
+  600_000,
 );

@@ -153,6 +153,30 @@ test("a change that never passes opens no pull request, and the answer names the
   expect(await pullsOf(laptop, where)).toEqual([]);
 });
 
+test("a model that refuses the request is an answer with its own words, and one that stumbles once is asked again", async () => {
+  const where = await addProject(laptop, "refusing");
+  laptop.model?.failNext(400, "the template broke");
+  const refused = await finalStatus(laptop, where, await fileLabelled(laptop, where));
+  laptop.model?.failNext(500, "the engine stumbled");
+  const stumbled = await finalStatus(laptop, where, await fileLabelled(laptop, where));
+
+  expect(refused.marker.state).toBe("gave-up");
+  expect(refused.body).toContain("the template broke");
+  expect(refused.body).toContain("MODEL_BASE_URL");
+  expect(stumbled.marker.state).toBe("opened");
+});
+
+test("a model name that the server does not serve is named with the remedy", async () => {
+  await using other = await startTestLaptop({ scripts: answerScripts, settings: { MODEL_NAME: "nobody/serves-this" } });
+  const where = await addProject(other, "misnamed");
+
+  const { body, marker } = await finalStatus(other, where, await fileLabelled(other, where));
+
+  expect(marker.state).toBe("gave-up");
+  expect(body).toContain("nobody/serves-this");
+  expect(body).toContain("MODEL_NAME");
+});
+
 test("an issue with nothing to change is answered so", async () => {
   const where = await addProject(laptop, "nothing", { ...brokenProject, "answer.txt": "42\n" });
   const number = await fileLabelled(laptop, where, { title: "Nothing is wrong here" });

@@ -1,8 +1,18 @@
-import { appendFileSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import {
+  appendFileSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { lastEvent, listRuns, openRunLog, readRun, runsDir } from "../../src/runlog.ts";
+import { holdRun, isHeld, lastEvent, listRuns, openRunLog, readRun, runsDir } from "../../src/runlog.ts";
 
 const root = mkdtempSync(join(tmpdir(), "agent-fix-runlog-"));
 afterAll(() => rmSync(root, { recursive: true }));
@@ -113,4 +123,29 @@ it("lastEvent finds the newest of its type", async () => {
 
   expect(lastEvent(log.events, "attempt")?.round).toBe(2);
   expect(lastEvent(log.events, "finished")).toBeUndefined();
+});
+
+describe("a run that no queue knows", () => {
+  it("is held while its process lives and has not let go", () => {
+    const dataDir = newDataDir();
+    const log = openRunLog(dataDir, "own");
+    log.close();
+
+    const before = isHeld(dataDir, "own");
+    const hold = holdRun(log.dir);
+    const meanwhile = isHeld(dataDir, "own");
+    hold[Symbol.dispose]();
+
+    expect([before, meanwhile, isHeld(dataDir, "own")]).toEqual([false, true, false]);
+  });
+
+  it("is nobody's when the process that held it is gone", () => {
+    const dataDir = newDataDir();
+    const log = openRunLog(dataDir, "left");
+    log.close();
+    const { pid } = spawnSync("true");
+    writeFileSync(join(log.dir, "pid"), String(pid));
+
+    expect(isHeld(dataDir, "left")).toBe(false);
+  });
 });

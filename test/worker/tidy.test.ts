@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Owned } from "../../sandbox/engine.ts";
@@ -70,6 +70,20 @@ describe("tidy", () => {
 
     expect(removed).toEqual([]);
     expect(existsSync(token)).toBe(true);
+  });
+
+  it("deletes what was last written to more than thirty days ago, and nothing that is live", async () => {
+    const old = new Date(Date.now() - 31 * 24 * 3600_000);
+    for (const runId of ["old", "old-and-live", "young"]) {
+      const log = join(leave(runId), "..", "log.jsonl");
+      writeFileSync(log, "");
+      if (runId !== "young") utimesSync(log, old, old);
+    }
+    deps.live.add("old-and-live");
+
+    await tidy({ ...deps, engine: listing().engine });
+
+    expect(readdirSync(join(deps.dataDir, "runs")).toSorted()).toEqual(["old-and-live", "young"]);
   });
 
   it("goes on with the next run when one token can't be revoked", async () => {

@@ -18,7 +18,7 @@ export interface TestLaptop extends Laptop {
   as(login: string): Octokit;
 }
 
-const waitLimitMs = 120_000;
+const waitLimitMs = 300_000;
 
 export async function startTestLaptop(options: Omit<LaptopOptions, "dataDir"> = {}): Promise<TestLaptop> {
   const dataDir = mkdtempSync(join(tmpdir(), "agent-fix-test-"));
