@@ -6,8 +6,6 @@ export interface Output {
   truncated: boolean;
 }
 
-export const noOutput: Output = Object.freeze({ text: "", bytes: 0, truncated: false });
-
 /** Joins head and tail of `bytes` bytes in all; characters that the cut went through are left out. */
 export function renderOutput(head: Buffer, tail: Buffer, bytes: number): Output {
   if (head.length + tail.length >= bytes) {

@@ -38,7 +38,7 @@ function entryRefusal({ path: bytes, mode, content }: Entry): string | undefined
 }
 
 /** Why a path may not be part of a change. Paths use "/" and start at the repository's root. */
-export function pathRefusal(path: string): string | undefined {
+function pathRefusal(path: string): string | undefined {
   if (path === "" || path.startsWith("/")) return "it is not a path inside the repository. Remove it.";
   if (Buffer.byteLength(path) > pathLimit) return `its path is longer than ${pathLimit} bytes. Shorten it.`;
   if (hasControl(path)) return "its name has control characters. Rename it.";
@@ -123,7 +123,7 @@ function decode(bytes: Buffer): string | undefined {
 }
 
 /** A path for people: letters, digits and signs as they are, marks and control characters as \u{...}, at most 300 characters. */
-export function escapePath(path: Buffer): string {
+function escapePath(path: Buffer): string {
   const shown = decode(path) ?? path.toString("latin1");
   const hidden = /[^\p{L}\p{N}\p{P}\p{S} ]/gu;
   return shown.replaceAll(hidden, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`).slice(0, 300);

@@ -123,6 +123,6 @@ async function work(
 }
 
 /** Where the objects are inside. */
-export function objectFolders(workspace: Workspace): string[] {
+function objectFolders(workspace: Workspace): string[] {
   return workspace.mounts.filter((mount) => "hostDir" in mount).map((mount) => mount.at);
 }

@@ -11,6 +11,7 @@ import { startWorker } from "../../worker/process.ts";
 import type { RunningWorker } from "../../worker/process.ts";
 import type { Tools, WorkerDeps } from "../../worker/run.ts";
 import type { AppCredentials, Config } from "../config.ts";
+import { OutageError, messageOf } from "../errors.ts";
 import type { CodeHost } from "../forge.ts";
 import { createGitHub } from "../github/client.ts";
 import { createInbox } from "../inbox.ts";
@@ -26,7 +27,7 @@ import { createWebApp, listen } from "../web.ts";
 import type { WebServer } from "../web.ts";
 
 /** The image that `setup.sh` builds; also what our own helper containers run on. */
-export const ownImage = "agent-fix-sandbox:latest";
+const ownImage = "agent-fix-sandbox:latest";
 
 /** Timings that only the demo and the tests change. */
 export interface Pace {
@@ -106,7 +107,7 @@ export async function startWebRole({ config, credentials, redisUrl, log, pace }:
   const { queues, host, inbox } = composeShared({ config, credentials, redisUrl, pace });
   stack.defer(() => queues.close());
   try {
-    await queues.ping();
+    await requireRedis(queues, redisUrl);
     const app = await createWebApp({ credentials, apiUrl: config.github.apiUrl, queues, log });
     const server = stack.use(await listen(config.http, app));
     stack.use(await startIntake(redisUrl, { host, queues, inbox, log }));
@@ -129,7 +130,7 @@ export async function startWorkerRole(parts: Parts, openLog?: WorkerDeps["openLo
   const { queues, host, inbox } = composeShared(parts);
   stack.defer(() => queues.close());
   try {
-    await queues.ping();
+    await requireRedis(queues, redisUrl);
     const tools = await composeTools(config);
     await tools.engine.ping();
     const deps: WorkerDeps = {
@@ -163,6 +164,18 @@ function composeShared({ config, credentials, redisUrl, pace }: Omit<Parts, "log
   const queues = createQueues(connectRedis(redisUrl, "producer"));
   const host = createGitHub({ apiUrl: config.github.apiUrl, throttle: pace.throttle }, credentials);
   return { queues, host, inbox: createInbox(queues.redis) };
+}
+
+async function requireRedis(queues: Queues, url: string): Promise<void> {
+  try {
+    await queues.ping();
+  } catch (cause) {
+    const where = URL.canParse(url) && new URL(url).host !== "" ? new URL(url).host : url;
+    throw new OutageError(
+      `Redis at ${where} does not answer (${messageOf(cause)}). Start it, or set REDIS_URL to its address.`,
+      { cause },
+    );
+  }
 }
 
 /** Tells this installation's containers from those of another on the same engine; kept in DATA_DIR. */

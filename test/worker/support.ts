@@ -15,7 +15,7 @@ import { createMirrors } from "../../worker/checkout.ts";
 import type { WorkerDeps } from "../../worker/run.ts";
 import { testRepository } from "../sandbox/support.ts";
 
-export const repo: RepoRef = { id: 7, owner: "o", name: "r", installationId: 1 };
+const repo: RepoRef = { id: 7, owner: "o", name: "r", installationId: 1 };
 export const job: RunJob = {
   runId: "run-1",
   repo,
@@ -24,7 +24,7 @@ export const job: RunJob = {
   trigger: "label-1",
 };
 export const submission: Submission = { title: "Mend it", cause: "It was broken.", change: "- Mended it" };
-export const silent = pino({ level: "silent" });
+const silent = pino({ level: "silent" });
 export const never = new AbortController().signal;
 
 export function checkOf(run: string, passed: boolean, more: Partial<CheckSummary> = {}): CheckSummary {
@@ -131,7 +131,7 @@ export interface LocalApp extends CodeHost {
   unrevokable: Set<string>;
 }
 
-export function createLocalApp(forge: Forge): LocalApp {
+function createLocalApp(forge: Forge): LocalApp {
   const tokens = new Set<string>();
   const revoked: string[] = [];
   const unrevokable = new Set<string>();

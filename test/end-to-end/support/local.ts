@@ -17,7 +17,7 @@ export async function expectNothingLeft(engine: Engine): Promise<void> {
   if (left.length > 0) throw new Error(`left behind: ${JSON.stringify(left)}`);
 }
 
-export const never = new AbortController().signal;
+const never = new AbortController().signal;
 
 /** A repository as a run has it after set-up: the prepared base, and a repository for what is built on it. */
 export interface Stage extends AsyncDisposable {
