@@ -4,11 +4,22 @@ const bodyLimit = 60_000;
 const closing =
   /\b(close[sd]?|fix(?:e[sd])?|resolve[sd]?)(:?\s+)((?:[\w.-]+\/[\w.-]+)?#\d+|GH-\d+|https?:\/\/\S+\/(?:issues|pull)\/\d+)/gi;
 
-/** Foreign text as one line of Markdown that notifies nobody, closes nothing, and renders no HTML, image or link. */
+/**
+ * Foreign text as one line of Markdown that notifies nobody, closes nothing, and renders no HTML, image or link. Words
+ * between single backticks stay code: nothing in them acts.
+ */
 export function inlineText(text: string): string {
   return plainText(text)
+    .split(/((?<!`)`[^`]+`(?!`))/)
+    .map((part, index) => (index % 2 === 1 ? part : escapeInline(part)))
+    .join("");
+}
+
+function escapeInline(text: string): string {
+  return text
     .replaceAll(/([\\`*_[\]<>|])/g, String.raw`\$1`)
     .replaceAll("@", "@\u{200B}")
+    .replaceAll(/:(?=\/\/)|\bwww(?=\.)/gi, "$&\u{200B}")
     .replaceAll(/#(?=\d)/g, "#\u{200B}")
     .replaceAll(/!(?=\\\[)/g, String.raw`\!`);
 }

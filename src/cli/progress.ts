@@ -25,6 +25,7 @@ export function createProgress(json: boolean): (event: Stamped) => void {
     }
     if (event.type === "model.intent" || event.type === "tool.result" || event.type.startsWith("token")) return;
     const seconds = ((performance.now() - started) / 1000).toFixed(1).padStart(6);
-    console.log(`${seconds} s  ${event.type.padEnd(15)} ${describe(event).replaceAll(/\s+/g, " ").slice(0, 160)}`);
+    const line = `${seconds} s  ${event.type.padEnd(15)} ${describe(event).replaceAll(/\s+/g, " ")}`;
+    console.log(line.slice(0, process.stdout.columns ?? 180));
   };
 }

@@ -1,4 +1,5 @@
 import * as fc from "fast-check";
+import { marked } from "marked";
 import { describe, expect, it } from "vitest";
 import { boundedBody, fencedText, inlineText, plainText, tailOf } from "../../src/text.ts";
 
@@ -15,6 +16,38 @@ describe("inlineText", () => {
     ["line\n# heading", /\n/],
   ])("takes the force out of %j", (hostile, force) => {
     expect(inlineText(hostile)).not.toMatch(force);
+  });
+
+  it("keeps code between backticks, as people and models write it", () => {
+    expect(inlineText("`parse()` drops `<T>` of a_b")).toBe(
+      String.raw`\`parse()\` drops \`<T>\` of a\_b`.replaceAll("\\`", "`"),
+    );
+  });
+
+  it("renders nothing but text and code, whatever is put together", () => {
+    const parts = fc.constantFrom(
+      "`",
+      "``",
+      "\\",
+      "<img src=x>",
+      "</code>",
+      "[a](http://b)",
+      "![",
+      "@team",
+      "#1",
+      "a",
+      " ",
+      "*",
+      "<!--",
+    );
+    fc.assert(
+      fc.property(fc.array(parts, { maxLength: 12 }), (texts) => {
+        const html = marked.parseInline(inlineText(texts.join("")), { async: false });
+        expect(html.replaceAll(/<\/?code>|&lt;/g, "")).not.toMatch(/</);
+        expect(html.replaceAll(/<code>.*?<\/code>/g, "")).not.toMatch(/@team|#1/);
+      }),
+      { numRuns: 2000 },
+    );
   });
 
   it("is one line whatever comes in", () => {
