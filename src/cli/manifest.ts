@@ -11,7 +11,6 @@ import { messageOf } from "../errors.ts";
 import { convertManifest } from "../github/client.ts";
 import type { Log } from "../log.ts";
 import { listen } from "../web.ts";
-import { untilStopped } from "./until-stopped.ts";
 
 /** The GitHub App manifest of app.yml. */
 export const appManifest = z.object({
@@ -28,12 +27,12 @@ export async function readManifest(): Promise<z.infer<typeof appManifest>> {
 
 /**
  * Serves the page that creates the GitHub App, until GitHub has sent the credentials; they are stored in DATA_DIR.
- * Undefined when the process was stopped before.
+ * Undefined when `stopped` came before.
  */
 export async function createAppInBrowser(
   config: Config,
   log: Log,
-  stopped: Promise<void> = untilStopped(),
+  stopped: Promise<void>,
 ): Promise<AppCredentials | undefined> {
   const state = randomBytes(16).toString("hex");
   const manifest = await readManifest();

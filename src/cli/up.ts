@@ -15,7 +15,7 @@ export function upCommand(): Command {
       const config = readConfig();
       const log = composeLog(config);
       const stopped = untilStopped();
-      const credentials = config.app ?? (await Promise.race([createAppInBrowser(config, log), stopped]));
+      const credentials = config.app ?? (await createAppInBrowser(config, log, stopped));
       if (credentials === undefined) return;
       await using stack = new AsyncDisposableStack();
       const redisUrl = config.redisUrl ?? stack.use(await startEmbeddedRedis(config.dataDir)).url;

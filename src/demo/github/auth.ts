@@ -20,9 +20,8 @@ export type Caller =
   | { kind: "user"; account: Account }
   | { kind: "installation"; account: Account; token: InstallationToken; value: string };
 
-/** GitHub's limits for an app's own token: ten minutes ahead, and a minute of clock drift. */
+/** GitHub's limit for an app's own token, in seconds. No clock drift is forgiven: both sides have the same clock. */
 const longestJwt = 600;
-const drift = 60;
 
 /** From an `Authorization` header. Throws 401 for what GitHub does not know. */
 export function callerOf(state: State, header: string | undefined): Caller {
@@ -52,12 +51,12 @@ function jwtCaller(state: State, jwt: string): Caller {
   const { iss, iat, exp } = decode(payload);
   const now = Date.now() / 1000;
   if (head["alg"] !== "RS256") throw new Failure(401, "A JSON web token could not be decoded");
-  if (typeof exp !== "number" || exp < now || exp > now + longestJwt + drift)
+  if (typeof exp !== "number" || exp < now || exp > now + longestJwt)
     throw new Failure(
       401,
       "'Expiration time' claim ('exp') must be a numeric value representing the future time at which the assertion expires",
     );
-  if (typeof iat !== "number" || iat > now + drift)
+  if (typeof iat !== "number" || iat > now)
     throw new Failure(
       401,
       "'Issued at' claim ('iat') must be an Integer representing the time that the assertion was issued",
@@ -72,7 +71,7 @@ function jwtCaller(state: State, jwt: string): Caller {
 
 function decode(part: string): Record<string, unknown> {
   try {
-    return JSON.parse(Buffer.from(part, "base64url").toString("utf8")) as Record<string, unknown>;
+    return Object(JSON.parse(Buffer.from(part, "base64url").toString("utf8"))) as Record<string, unknown>;
   } catch {
     throw new Failure(401, "A JSON web token could not be decoded");
   }
@@ -161,7 +160,7 @@ export function mintToken(
     installation,
     permissions,
     repositories: new Set(repositories.map(fullName)),
-    expiresAt: new Date(Math.floor((Date.now() + wanted.ttlMs) / 1000) * 1000),
+    expiresAt: new Date(Date.now() + wanted.ttlMs),
   };
   state.installationTokens.set(value, token);
   return { value, token };

@@ -7,13 +7,18 @@ export const text = z.string().max(65_536);
 
 /** The body in a shape, or GitHub's 422 that names the field. */
 export function parseBody<T extends z.ZodType>(schema: T, resource: string, body: unknown): z.infer<T> {
-  const parsed = schema.safeParse(body ?? {});
+  const parsed = schema.safeParse(body ?? {}, { reportInput: true });
   if (parsed.success) return parsed.data;
-  const errors = parsed.error.issues.map(({ path, message, input }) => ({
-    resource,
-    field: path.map(String).join("."),
-    code: input === undefined ? "missing_field" : "invalid",
-    message,
-  }));
+  const errors = parsed.error.issues.map((issue) => {
+    const field = issue.path.map(String).join(".");
+    return { resource, field, ...explain(issue, field) };
+  });
   throw new Failure(422, "Validation Failed", errors);
+}
+
+function explain(issue: z.core.$ZodIssue, field: string): { code: string; message?: string } {
+  if (issue.input === undefined) return { code: "missing_field" };
+  if (issue.code === "too_big" && issue.origin === "string")
+    return { code: "custom", message: `${field} is too long (maximum is ${issue.maximum} characters)` };
+  return { code: "invalid", message: issue.message };
 }

@@ -4,8 +4,8 @@ import type { ContentfulStatusCode } from "hono/utils/http-status";
 export class Failure extends Error {
   override name = "Failure";
   readonly status: ContentfulStatusCode;
-  readonly errors: readonly object[] | undefined;
-  constructor(status: ContentfulStatusCode, message: string, errors?: readonly object[]) {
+  readonly errors: readonly (object | string)[] | undefined;
+  constructor(status: ContentfulStatusCode, message: string, errors?: readonly (object | string)[]) {
     super(message);
     this.status = status;
     this.errors = errors;

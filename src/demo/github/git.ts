@@ -14,6 +14,7 @@ export interface CommitInput {
   tree: string;
   parents: readonly string[];
   author: { name: string; email: string };
+  committer: { name: string; email: string };
 }
 export interface CommitData {
   sha: string;
@@ -31,22 +32,18 @@ export class GitError extends Error {
 
 export const zero = "0".repeat(40);
 const gitLimitMs = 60_000;
-const identity = {
-  GIT_AUTHOR_NAME: "GitHub",
-  GIT_AUTHOR_EMAIL: "noreply@github.com",
-  GIT_COMMITTER_NAME: "GitHub",
-  GIT_COMMITTER_EMAIL: "noreply@github.com",
-};
+/** Who commits what GitHub itself makes and signs. */
+export const webFlow = { name: "GitHub", email: "noreply@github.com" };
 
 /** Runs git, on a bare repository where one is given, apart from this machine's own configuration. */
-export async function git(
+async function git(
   gitDir: string | undefined,
   args: readonly string[],
   { input = "", env = {} }: { input?: string | Uint8Array; env?: Record<string, string> } = {},
 ): Promise<Buffer> {
   const at = gitDir === undefined ? [] : ["--git-dir", gitDir];
   const child = spawn("git", [...at, ...args], {
-    env: { ...gitEnvironment(), ...identity, ...env },
+    env: { ...gitEnvironment(), ...env },
     stdio: ["pipe", "pipe", "pipe"],
     timeout: gitLimitMs,
   });
@@ -120,8 +117,13 @@ export async function writeTree(gitDir: string, base: string | undefined, entrie
   }
 }
 
-export async function writeCommit(gitDir: string, { message, tree, parents, author }: CommitInput): Promise<string> {
-  const env = { GIT_AUTHOR_NAME: author.name, GIT_AUTHOR_EMAIL: author.email };
+export async function writeCommit(gitDir: string, { message, tree, parents, author, committer }: CommitInput) {
+  const env = {
+    GIT_AUTHOR_NAME: author.name,
+    GIT_AUTHOR_EMAIL: author.email,
+    GIT_COMMITTER_NAME: committer.name,
+    GIT_COMMITTER_EMAIL: committer.email,
+  };
   const args = ["commit-tree", tree, ...parents.flatMap((parent) => ["-p", parent])];
   return (await git(gitDir, args, { env, input: message })).toString().trim();
 }
@@ -177,6 +179,11 @@ export async function isAncestor(gitDir: string, older: string, newer: string): 
   return (await orNothing(git(gitDir, ["merge-base", "--is-ancestor", older, newer]))) !== undefined;
 }
 
+/** Whether two commits have an ancestor in common. */
+export async function haveCommon(gitDir: string, one: string, other: string): Promise<boolean> {
+  return (await orNothing(git(gitDir, ["merge-base", one, other]))) !== undefined;
+}
+
 /** What a pull request shows: the change since both sides parted. */
 export async function diffOf(
   gitDir: string,
@@ -184,7 +191,9 @@ export async function diffOf(
   head: string,
   paths: readonly string[] = [],
 ): Promise<string> {
-  return (await git(gitDir, ["diff", "--no-ext-diff", `${base}...${head}`, "--", ...paths])).toString();
+  return (
+    await git(gitDir, ["--literal-pathspecs", "diff", "--no-ext-diff", `${base}...${head}`, "--", ...paths])
+  ).toString();
 }
 
 export interface DiffStat {

@@ -1,10 +1,11 @@
-import { generateKeyPairSync, randomBytes } from "node:crypto";
+import { createPrivateKey, createPublicKey, generateKeyPairSync, randomBytes } from "node:crypto";
 import { z } from "zod";
+import { Failure } from "./failure.ts";
 import { accountOf } from "./state.ts";
 import type { App, State } from "./state.ts";
 
 /** The part of a GitHub App manifest that GitHub acts on. */
-export const manifest = z.object({
+const manifest = z.object({
   name: z.string().min(1),
   url: z.url(),
   redirect_url: z.url(),
@@ -14,21 +15,41 @@ export const manifest = z.object({
   default_events: z.array(z.string()).default([]),
 });
 
+/** Throws GitHub's 422 for what is no manifest. */
+export function parseManifest(text: string): z.infer<typeof manifest> {
+  const parsed = manifest.safeParse(parseJson(text));
+  if (parsed.success) return parsed.data;
+  throw new Failure(422, `The manifest is not valid: ${z.prettifyError(parsed.error)}`);
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
 /** What makes an app; key and secret are made anew where they are not given. */
-export type NewApp = Pick<App, "slug" | "name" | "permissions" | "events"> & Partial<Pick<App, "id" | "webhookSecret">>;
+export type NewApp = Pick<App, "slug" | "name" | "permissions" | "events"> &
+  Partial<Pick<App, "id" | "webhookSecret" | "privateKey">>;
 
 /** The server's one app from now on. */
 export function registerApp(state: State, { slug, name, permissions, events, ...given }: NewApp): App {
-  const { privateKey, publicKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
+  const privateKey =
+    given.privateKey === undefined
+      ? generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey
+      : createPrivateKey(given.privateKey);
   const app = {
     id: given.id ?? state.nextId(),
     slug,
     name,
     privateKey: privateKey.export({ type: "pkcs1", format: "pem" }).toString(),
-    publicKey: publicKey.export({ type: "spki", format: "pem" }).toString(),
+    publicKey: createPublicKey(privateKey).export({ type: "spki", format: "pem" }).toString(),
     webhookSecret: given.webhookSecret ?? randomBytes(20).toString("hex"),
     bot: accountOf(state, `${slug}[bot]`, "Bot"),
-    permissions,
+    // Every app may read these.
+    permissions: { metadata: "read" as const, ...permissions },
     events,
     createdAt: state.now(),
   };
@@ -38,7 +59,7 @@ export function registerApp(state: State, { slug, name, permissions, events, ...
 
 /** What "Create GitHub App" does: the app exists, and its code can be exchanged once. Returns where the browser goes. */
 export function createFromManifest(state: State, text: string, formState: string): string {
-  const wanted = manifest.parse(JSON.parse(text));
+  const wanted = parseManifest(text);
   const slug = wanted.name.toLowerCase().replaceAll(/[^a-z0-9]+/g, "-");
   const app = registerApp(state, {
     slug,

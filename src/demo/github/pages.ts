@@ -1,17 +1,17 @@
 import { Hono } from "hono";
 import { html, raw } from "hono/html";
-import { marked } from "marked";
 import type { Context } from "./context.ts";
-import { Failure, notFound } from "./failure.ts";
+import { notFound } from "./failure.ts";
 import { diffOf } from "./git.ts";
-import { createFromManifest, manifest } from "./manifest.ts";
+import { renderMarkdown } from "./markdown.ts";
+import { createFromManifest, parseManifest } from "./manifest.ts";
 import { fullName } from "./state.ts";
 import type { Issue, Repository } from "./state.ts";
 import { style } from "./style.ts";
 
 type Html = ReturnType<typeof html>;
 
-// Bodies are foreign Markdown with HTML in it: no script of theirs runs, and nothing is loaded.
+// Bodies are foreign: whatever came through of them runs no script and loads nothing.
 const policy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'";
 
 /** Read-only pages of what the server holds, and the page on which GitHub creates an app from a manifest. */
@@ -26,14 +26,13 @@ export function createPages({ state, site }: Context): Hono {
   );
   pages.post("/settings/apps/new", async (http) => {
     const text = field(await http.req.parseBody(), "manifest");
-    const wanted = manifest.safeParse(parseJson(text));
-    if (!wanted.success) throw new Failure(422, `The manifest is not valid: ${wanted.error.message}`);
-    const permissions = Object.entries(wanted.data.default_permissions).map(([name, level]) => `${name}: ${level}`);
+    const wanted = parseManifest(text);
+    const permissions = Object.entries(wanted.default_permissions).map(([name, level]) => `${name}: ${level}`);
     return http.html(
       page(
         "Register new GitHub App",
-        html`<p><strong>${wanted.data.name}</strong> asks for ${permissions.join(", ")}.</p>
-          <p>Webhooks go to <code>${wanted.data.hook_attributes.url}</code>.</p>
+        html`<p><strong>${wanted.name}</strong> asks for ${permissions.join(", ")}.</p>
+          <p>Webhooks go to <code>${wanted.hook_attributes.url}</code>.</p>
           <form action="${site.url}/settings/apps/create" method="post">
             <input type="hidden" name="manifest" value="${text}" />
             <input type="hidden" name="state" value="${http.req.query("state") ?? ""}" />
@@ -69,14 +68,6 @@ export function createPages({ state, site }: Context): Hono {
 function field(form: Record<string, unknown>, name: string): string {
   const value = form[name];
   return typeof value === "string" ? value : "";
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 function page(title: string, body: Html | Promise<Html>) {
@@ -127,26 +118,27 @@ async function issuePage(repository: Repository, issue: Issue): Promise<Html> {
   return html`<p>
       <a href="/${fullName(repository)}">${fullName(repository)}</a>
       <span class="state ${issue.state}">${issue.state}</span>
-      ${issue.labels.map((label) => html`<span class="label">${label.name}</span>`)} ${issue.author.login}${from}
+      ${issue.labels.map((label) => html`<span class="label">${label.name}</span>`)} ${issue.author.login}${from ?? " opened this"}
     </p>
     ${entry(issue.author.login, issue.body ?? "")} ${talk.map(({ show }) => show)}
     ${pull === undefined ? "" : html`<h2>Files changed</h2>${diff(await diffOf(repository.gitDir, `refs/heads/${pull.base}`, pull.headCommit))}`}`;
 }
 
 function entry(head: string, body: string) {
-  return html`<article><header>${head}</header><div>${raw(marked.parse(body, { async: false, gfm: true }))}</div></article>`;
+  return html`<article><header>${head}</header><div>${raw(renderMarkdown(body))}</div></article>`;
 }
 
 function diff(text: string) {
   const rows = text
-    .trimEnd()
+    .replace(/\n$/, "")
     .split("\n")
-    .map((line) => html`<span class="${lineClass(line)}">${line}</span>\n`);
+    .map((line) => html`<span class="${lineClass(line)}">${line}</span>`);
   return html`<pre class="diff">${rows}</pre>`;
 }
 
 function lineClass(line: string): string {
-  if (/^(diff|index|---|\+\+\+|new file|deleted file|old mode|new mode)/.test(line)) return "file";
+  if (line.startsWith("diff ")) return "file start";
+  if (/^(index|---|\+\+\+|new file|deleted file|old mode|new mode)/.test(line)) return "file";
   if (line.startsWith("@@")) return "hunk";
   if (line.startsWith("+")) return "added";
   return line.startsWith("-") ? "removed" : "same";

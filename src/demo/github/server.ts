@@ -22,9 +22,13 @@ export interface GitHubOptions {
   /** A folder of the server's own, for the bare repositories. */
   dataDir: string;
   /** An app that exists from the start; without it one is created from a manifest, in the browser. */
-  app?: { id: number; slug: string; webhookSecret: string } & Partial<Pick<App, "permissions" | "events">>;
+  app?: { id: number; slug: string; webhookSecret: string } & Partial<
+    Pick<App, "permissions" | "events" | "privateKey">
+  >;
   port?: number;
   tokenTtlMs?: number;
+  /** How long a webhook's answer is waited for: GitHub's ten seconds, where nothing else is said. */
+  deliveryLimitMs?: number;
   /** Sees every REST call with its answer, and every payload that is sent. */
   onExchange?: (exchange: Exchange) => void;
   onDelivery?: (sent: { event: string; payload: unknown }) => void;
@@ -60,6 +64,7 @@ export interface EmbeddedGitHub extends AsyncDisposable {
 }
 
 const hour = 3_600_000;
+const tenSeconds = 10_000;
 const defaultApp = {
   permissions: { metadata: "read", contents: "write", issues: "write", pull_requests: "write" } satisfies Record<
     string,
@@ -69,11 +74,12 @@ const defaultApp = {
 };
 
 export async function startGitHub(options: GitHubOptions): Promise<EmbeddedGitHub> {
-  const { dataDir, onExchange = () => {}, onDelivery = () => {}, tokenTtlMs = hour } = options;
+  const { dataDir, onExchange = () => {}, onDelivery = () => {} } = options;
+  const { tokenTtlMs = hour, deliveryLimitMs = tenSeconds } = options;
   await mkdir(dataDir, { recursive: true });
   const state = createState();
   const site = { url: "", api: "" };
-  const webhooks = createWebhooks(state, site, onDelivery);
+  const webhooks = createWebhooks(state, site, { onDelivery, limitMs: deliveryLimitMs });
   const context: Context = { state, site, webhooks, tokenTtlMs };
   if (options.app !== undefined) registerApp(state, { ...defaultApp, name: options.app.slug, ...options.app });
   const server = await listen(createServer(context, onExchange), options.port ?? 0);
@@ -156,6 +162,7 @@ async function addRepository(state: State, dataDir: string, wanted: NewRepositor
     gitDir,
     roles: new Map([[owner.login, "admin"]]),
     labels: new Map(),
+    signed: new Set(),
     issues: new Map(),
     createdAt: state.now(),
   };

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { dirname } from "node:path";
-import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
 import { authorize, callerOf } from "./auth.ts";
 import type { Caller } from "./auth.ts";
 import type { Context } from "./context.ts";
@@ -52,9 +52,8 @@ async function runBackend(request: Request, { repository, service, caller }: Bac
     stdio: ["pipe", "pipe", "ignore"],
     timeout: serveLimitMs,
   });
-  child.stdin.on("error", () => {});
-  if (request.body === null) child.stdin.end();
-  else Readable.fromWeb(request.body).pipe(child.stdin);
+  // A client that goes away ends git's input too; what git makes of that is its answer.
+  void pipeline(request.body ?? [], child.stdin).catch(() => child.stdin.destroy());
   const out: Buffer[] = [];
   child.stdout.on("data", (chunk: Buffer) => out.push(chunk));
   const { promise, resolve, reject } = Promise.withResolvers<void>();

@@ -46,6 +46,8 @@ export interface Repository {
   gitDir: string;
   roles: Map<string, Role>;
   labels: Map<string, Label>;
+  /** Commits that this server signed. */
+  signed: Set<string>;
   /** Issues and pull requests share the numbers. */
   issues: Map<number, Issue>;
   createdAt: string;

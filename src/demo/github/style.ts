@@ -13,6 +13,8 @@ export const style = `
   code { background: #eff1f3; padding: 0.1rem 0.3rem; border-radius: 4px; }
   pre { background: #f6f8fa; border-radius: 6px; padding: 0.8rem; overflow-x: auto; }
   pre code { background: none; padding: 0; }
+  details { margin: 0.8rem 0; }
+  summary { cursor: pointer; }
   table { border-collapse: collapse; }
   th, td { border: 1px solid #d1d9e0; padding: 0.3rem 0.8rem; text-align: left; }
   .row { border-bottom: 1px solid #d1d9e0; padding: 0.5rem 0; margin: 0; }
@@ -20,7 +22,9 @@ export const style = `
   .open { background: #1a7f37; }
   .closed { background: #8250df; }
   .label { border: 1px solid #54aeff; color: #0969da; border-radius: 1rem; padding: 0.1rem 0.6rem; font-size: 0.85rem; }
-  .diff span { display: block; white-space: pre-wrap; }
+  .diff span { display: block; white-space: pre-wrap; overflow-wrap: anywhere; }
+  .diff .start { margin-top: 1rem; }
+  .diff .start:first-child { margin-top: 0; }
   .diff .added { background: #dafbe1; }
   .diff .removed { background: #ffebe9; }
   .diff .hunk { color: #0969da; }

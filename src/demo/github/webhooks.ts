@@ -7,11 +7,9 @@ import { repositoryJson } from "./json/repository.ts";
 import { installationOf } from "./state.ts";
 import type { Account, Delivery, Repository, State } from "./state.ts";
 
-/** GitHub waits ten seconds for an answer. */
-const deliveryLimitMs = 10_000;
 const mostDeliveries = 1000;
 
-export interface WebhookEvent {
+interface WebhookEvent {
   event: string;
   action: string;
   repository: Repository;
@@ -28,18 +26,22 @@ export interface Webhooks extends AsyncDisposable {
   redeliver(delivery: Delivery): void;
 }
 
-export function createWebhooks(
-  state: State,
-  site: Site,
-  onDelivery: (sent: { event: string; payload: unknown }) => void,
-): Webhooks {
+export interface WebhookOptions {
+  onDelivery: (sent: { event: string; payload: unknown }) => void;
+  /** How long an answer is waited for, in milliseconds. */
+  limitMs: number;
+}
+
+export function createWebhooks(state: State, site: Site, { onDelivery, limitMs }: WebhookOptions): Webhooks {
   const underWay = new Set<Promise<void>>();
   const closing = new AbortController();
 
   const start = (delivery: Delivery) => {
     state.deliveries.unshift(delivery);
     state.deliveries.length = Math.min(state.deliveries.length, mostDeliveries);
-    const work = send(delivery, state, closing.signal).finally(() => underWay.delete(work));
+    const work = send(delivery, state.webhookUrl, { closing: closing.signal, limitMs }).finally(() =>
+      underWay.delete(work),
+    );
     underWay.add(work);
   };
   return {
@@ -98,19 +100,24 @@ function newDelivery(state: State, site: Site, about: WebhookEvent): Delivery | 
   };
 }
 
-async function send(delivery: Delivery, state: State, closing: AbortSignal): Promise<void> {
+async function send(
+  delivery: Delivery,
+  url: string | undefined,
+  { closing, limitMs }: { closing: AbortSignal; limitMs: number },
+): Promise<void> {
   const started = performance.now();
   try {
-    if (state.webhookUrl === undefined) throw new Error("the app has no webhook address");
-    const signal = AbortSignal.any([closing, AbortSignal.timeout(deliveryLimitMs)]);
+    if (url === undefined) throw new Error("the app has no webhook address");
+    const signal = AbortSignal.any([closing, AbortSignal.timeout(limitMs)]);
     const { headers, payload } = delivery;
-    const answer = await fetch(state.webhookUrl, { method: "POST", headers, body: payload, signal });
+    const answer = await fetch(url, { method: "POST", headers, body: payload, signal, redirect: "manual" });
     await answer.body?.cancel();
     delivery.statusCode = answer.status;
     delivery.status = answer.ok ? "OK" : `Invalid HTTP Response: ${answer.status}`;
   } catch (error) {
-    delivery.statusCode = 502;
-    delivery.status = `failed to connect to host: ${messageOf(error)}`;
+    const late = error instanceof Error && error.name === "TimeoutError";
+    delivery.statusCode = late ? 504 : 502;
+    delivery.status = late ? "timed out" : `failed to connect to host: ${messageOf(error)}`;
   } finally {
     delivery.duration = Number(((performance.now() - started) / 1000).toFixed(2));
   }

@@ -3,7 +3,8 @@ import type { Repository } from "../state.ts";
 import { nodeId, repoApi, repoPage } from "./site.ts";
 import type { Site } from "./site.ts";
 
-export function commitJson(site: Site, repo: Repository, data: CommitData, verified: boolean) {
+export function commitJson(site: Site, repo: Repository, data: CommitData) {
+  const verified = repo.signed.has(data.sha);
   const at = `${repoApi(site, repo)}/git/commits/${data.sha}`;
   const parents = data.parents.map((sha) => ({
     sha,

@@ -4,7 +4,7 @@ import { labelJson } from "./repository.ts";
 import { association, nodeId, repoApi, repoPage } from "./site.ts";
 import type { Site } from "./site.ts";
 
-export function reactionsJson(at: string) {
+function reactionsJson(at: string) {
   const none = { "+1": 0, "-1": 0, laugh: 0, hooray: 0, confused: 0, heart: 0, rocket: 0, eyes: 0 };
   return { url: `${at}/reactions`, total_count: 0, ...none };
 }

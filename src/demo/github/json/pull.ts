@@ -6,7 +6,7 @@ import { repositoryJson } from "./repository.ts";
 import { nodeId, repoApi } from "./site.ts";
 import type { Site } from "./site.ts";
 
-export function sideJson(site: Site, repo: Repository, ref: string, sha: string) {
+function sideJson(site: Site, repo: Repository, ref: string, sha: string) {
   return {
     label: `${repo.owner.login}:${ref}`,
     ref,

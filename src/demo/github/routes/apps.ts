@@ -3,13 +3,13 @@ import { mintToken } from "../auth.ts";
 import type { Caller } from "../auth.ts";
 import { parseBody } from "../body.ts";
 import { created, noContent, ok, paged } from "../context.ts";
-import type { Context, Route } from "../context.ts";
+import type { Call, Context, Route } from "../context.ts";
 import { Failure, notFound } from "../failure.ts";
 import { userJson } from "../json/account.ts";
 import { appJson, deliveryJson, installationJson } from "../json/app.ts";
 import { repositoryJson } from "../json/repository.ts";
 import { accountOf, fullName } from "../state.ts";
-import type { App } from "../state.ts";
+import type { App, State } from "../state.ts";
 
 const tokenRequest = z.object({
   repository_ids: z.array(z.number()).optional(),
@@ -91,7 +91,7 @@ export const appRoutes: Route[] = [
     on: "server",
     handle(call, { state }) {
       appOf(call.caller);
-      return paged(call, state.deliveries, (page) => page.map(deliveryJson));
+      return deliveriesPage(call, state);
     },
   },
   {
@@ -126,6 +126,18 @@ export const appRoutes: Route[] = [
 function appOf(caller: Caller): App {
   if (caller.kind !== "app") throw new Failure(401, "A JSON web token could not be decoded");
   return caller.app;
+}
+
+/** This list goes on from a cursor, and shows what has been tried. */
+function deliveriesPage({ query, address }: Call, state: State) {
+  const size = Math.min(100, Math.max(1, Number(query["per_page"] ?? 30)));
+  const tried = state.deliveries.filter((one) => one.status !== "pending");
+  const from = query["cursor"] === undefined ? 0 : tried.findIndex((one) => one.id === Number(query["cursor"])) + 1;
+  const page = tried.slice(from, from + size);
+  const last = page.at(-1);
+  const more = last !== undefined && from + size < tried.length;
+  const next = new URLSearchParams({ ...query, cursor: String(last?.id) }).toString();
+  return ok(page.map(deliveryJson), more ? { link: `<${address}?${next}>; rel="next"` } : undefined);
 }
 
 function convertManifest(code: string, { state, site }: Context) {

@@ -11,6 +11,7 @@ import {
   readCommit,
   resolve,
   updateRef,
+  webFlow,
   writeBlob,
   writeCommit,
   writeTree,
@@ -23,12 +24,19 @@ const read = { permission: "contents", level: "read" } as const;
 const write = { permission: "contents", level: "write" } as const;
 const sha = z.string().regex(/^[0-9a-f]{40}$/);
 
+// git itself would leave such a path out without a word.
+const treePath = z
+  .string()
+  .refine((path) => path.split("/").every((part) => part !== "" && !/^(\.{1,2}|\.git)$/i.test(part)), {
+    error: "tree.path contains a malformed path component",
+  });
+
 const blobRequest = z.object({ content: z.string(), encoding: z.enum(["utf-8", "base64"]).default("utf-8") });
 const treeRequest = z.object({
   base_tree: z.string().optional(),
   tree: z.array(
     z.object({
-      path: z.string().min(1),
+      path: treePath,
       mode: z.enum(["100644", "100755", "040000", "160000", "120000"]),
       type: z.enum(["blob", "tree", "commit"]).optional(),
       sha: sha.nullable().optional(),
@@ -60,7 +68,7 @@ export const gitDataRoutes: Route[] = [
 async function getCommit({ repository, params }: RepositoryCall, { site }: Context) {
   const data = await readCommit(repository.gitDir, params["sha"] ?? "");
   if (data === undefined) throw notFound();
-  return ok(commitJson(site, repository, data, data.author.name.endsWith("[bot]")));
+  return ok(commitJson(site, repository, data));
 }
 
 async function createBlob({ repository, body }: RepositoryCall, { site }: Context) {
@@ -100,11 +108,14 @@ async function createCommit({ repository, body, caller }: RepositoryCall, { site
   if ((await resolve(repository.gitDir, tree, "tree")) === undefined) throw new Failure(422, "Tree SHA does not exist");
   const { id, login } = caller.account;
   const own = { name: login, email: `${id}+${login}@users.noreply.github.com` };
-  const commit = await writeCommit(repository.gitDir, { message, tree, parents, author: author ?? own });
+  // GitHub signs for an app, and only where the request names no author.
+  const signs = caller.kind === "installation" && author === undefined;
+  const who = { author: author ?? own, committer: signs ? webFlow : (author ?? own) };
+  const commit = await writeCommit(repository.gitDir, { message, tree, parents, ...who });
   const data = await readCommit(repository.gitDir, commit);
   if (data === undefined) throw notFound();
-  // GitHub signs for an app, and only where the request names no author.
-  return created(commitJson(site, repository, data, caller.kind === "installation" && author === undefined));
+  if (signs) repository.signed.add(commit);
+  return created(commitJson(site, repository, data));
 }
 
 async function getRef({ repository, params }: RepositoryCall, { site }: Context) {

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { accountOfCaller, mayDo } from "../auth.ts";
+import { accountOfCaller, authorize, mayDo } from "../auth.ts";
 import { parseBody, text, title } from "../body.ts";
 import { created, newNumber, ok, paged } from "../context.ts";
 import type { Context, RepositoryCall, Route } from "../context.ts";
@@ -37,7 +37,7 @@ export const issueRoutes: Route[] = [
     need: read,
     handle: (call, { site }) => ok(issueJson(site, call.repository, issueOf(call))),
   },
-  { method: "PATCH", path: "/repos/:owner/:repo/issues/:number", on: "repository", need: sort, handle: changeIssue },
+  { method: "PATCH", path: "/repos/:owner/:repo/issues/:number", on: "repository", need: speak, handle: changeIssue },
   {
     method: "GET",
     path: "/repos/:owner/:repo/issues/:number/events",
@@ -123,7 +123,9 @@ function listIssues(call: RepositoryCall, { site }: Context) {
   const state = query["state"] ?? "open";
   const found = [...repository.issues.values()]
     .filter((one) => state === "all" || one.state === state)
-    .filter((one) => labels.every((name) => one.labels.some((label) => label.name === name)))
+    .filter((one) =>
+      labels.every((name) => one.labels.some((label) => label.name.toLowerCase() === name.toLowerCase())),
+    )
     .toReversed();
   return paged(call, found, (page) => page.map((one) => issueJson(site, repository, one)));
 }
@@ -140,6 +142,8 @@ function createIssue(call: RepositoryCall, context: Context) {
 
 function changeIssue(call: RepositoryCall, context: Context) {
   const issue = issueOf(call);
+  // An issue is also its author's.
+  if (issue.author.id !== accountOfCaller(call.caller).id) authorize(call.caller, call.repository, sort);
   const change = parseBody(changedIssue, "Issue", call.body);
   issue.title = change.title ?? issue.title;
   if (change.body !== undefined) issue.body = change.body;

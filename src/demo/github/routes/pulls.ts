@@ -4,7 +4,7 @@ import { parseBody, text, title } from "../body.ts";
 import { created, ok, paged } from "../context.ts";
 import type { Context, RepositoryCall, Route } from "../context.ts";
 import { Failure, invalid, notFound } from "../failure.ts";
-import { branchCommit, diffOf, isAncestor } from "../git.ts";
+import { branchCommit, diffOf, haveCommon, isAncestor } from "../git.ts";
 import { fullPullJson, pullJson } from "../json/pull.ts";
 import { reviewCommentJson, reviewJson } from "../json/review.ts";
 import type { Issue, PullRequest, Repository, Review } from "../state.ts";
@@ -122,6 +122,8 @@ async function refuseUnlessPossible(repository: Repository, head: string, base: 
   if (onto === undefined) throw invalid("PullRequest", "base");
   const refuse = (message: string) => invalid("PullRequest", "", { code: "custom", message });
   if (await isAncestor(repository.gitDir, commit, onto)) throw refuse(`No commits between ${base} and ${head}`);
+  if (!(await haveCommon(repository.gitDir, commit, onto)))
+    throw refuse(`The ${head} branch has no history in common with ${base}`);
   const open = [...repository.issues.values()].filter(isPull).filter((one) => one.state === "open");
   if (open.some(({ pull }) => pull.head === head && pull.base === base))
     throw refuse(`A pull request already exists for ${repository.owner.login}:${head}.`);
@@ -198,7 +200,7 @@ async function hunkOf(
   const diff = await diffOf(repository.gitDir, `refs/heads/${pull.base}`, pull.headCommit, [path]);
   let [left, right] = [0, 0];
   let hunk: string[] = [];
-  for (const row of diff.split("\n")) {
+  for (const row of diff.replace(/\n$/, "").split("\n")) {
     const start = /^@@ -(\d+)(?:,\d+)? \+(\d+)/.exec(row);
     if (start !== null) {
       [left, right, hunk] = [Number(start[1]), Number(start[2]), [row]];
@@ -206,10 +208,12 @@ async function hunkOf(
     }
     if (hunk.length === 0) continue;
     hunk.push(row);
+    // "\ No newline at end of file" is no line of either side.
+    if (row.startsWith("\\")) continue;
     const found = side === "RIGHT" ? right === line && !row.startsWith("-") : left === line && !row.startsWith("+");
     if (found) return hunk.join("\n");
     if (!row.startsWith("+")) left++;
     if (!row.startsWith("-")) right++;
   }
-  throw invalid("PullRequestReviewComment", "line", { message: "line must be part of the diff" });
+  throw new Failure(422, "Unprocessable Entity", ["Line could not be resolved"]);
 }

@@ -50,8 +50,9 @@ async function readContent({ repository, params, query }: RepositoryCall, { site
   const items = await listTree(repository.gitDir, `${commit}^{tree}`, true);
   const item = items.find((one) => one.path === path);
   if (item === undefined || item.type !== "blob") throw notFound();
-  const at = `${repoApi(site, repository)}/contents/${path}?ref=${ref}`;
-  const page = `${repoPage(site, repository)}/blob/${ref}/${path}`;
+  const escaped = encodeURI(path);
+  const at = `${repoApi(site, repository)}/contents/${escaped}?ref=${ref}`;
+  const page = `${repoPage(site, repository)}/blob/${ref}/${escaped}`;
   const blob = `${repoApi(site, repository)}/git/blobs/${item.sha}`;
   return ok({
     type: "file",
@@ -64,7 +65,7 @@ async function readContent({ repository, params, query }: RepositoryCall, { site
     url: at,
     git_url: blob,
     html_url: page,
-    download_url: `${repoPage(site, repository)}/raw/${ref}/${path}`,
+    download_url: `${repoPage(site, repository)}/raw/${ref}/${escaped}`,
     _links: { git: blob, self: at, html: page },
   });
 }
