@@ -1,9 +1,10 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { Command } from "commander";
+import { createModelClient } from "../../worker/agent/openai.ts";
 import { readConfig } from "../config.ts";
 import type { Config } from "../config.ts";
-import { messageOf } from "../errors.ts";
+import { OutageError, messageOf } from "../errors.ts";
 import { createGitHub } from "../github/client.ts";
 import { connectRedis, within } from "../queue.ts";
 import { composeTools } from "./compose.ts";
@@ -33,8 +34,10 @@ export function doctorCommand(): Command {
 }
 
 /** Looks at every part, each within 20 s, side by side; what is wrong is a finding, never a throw. */
-export async function examine(config: Config): Promise<Finding[]> {
+async function examine(config: Config): Promise<Finding[]> {
   const tools = await composeTools(config);
+  // Asked once: a doctor says what is wrong now, where a run would wait for the server.
+  const model = createModelClient({ ...config.model, limits: { attempts: 1, maxWaitMs: 0 } });
   const signal = AbortSignal.timeout(limitMs);
   return Promise.all([
     look("versions", async () => {
@@ -46,8 +49,16 @@ export async function examine(config: Config): Promise<Finding[]> {
         throw new Error(
           "no app yet. Run `agent-fix up` and open its page, or set APP_ID, PRIVATE_KEY and WEBHOOK_SECRET.",
         );
-      const app = await createGitHub({ apiUrl: config.github.apiUrl, throttle: false }, config.app).app();
-      return `${config.github.apiUrl} knows the app ${app.slug} (${app.id})`;
+      const { apiUrl } = config.github;
+      const host = createGitHub({ apiUrl, throttle: false }, config.app);
+      const app = await host.app().catch((error: unknown) => {
+        if (error instanceof OutageError) throw error;
+        throw new Error(
+          `${apiUrl} does not answer (${messageOf(error)}). Check GHE_HOST, GHE_PROTOCOL and this machine's network.`,
+          { cause: error },
+        );
+      });
+      return `${apiUrl} knows the app ${app.slug} (${app.id})`;
     }),
     look("redis", async () => {
       if (config.redisUrl === undefined) return "REDIS_URL is not set: `agent-fix up` starts its own redis-server";
@@ -71,7 +82,7 @@ export async function examine(config: Config): Promise<Finding[]> {
       return `${tools.image} is there (${id.slice(0, 19)})`;
     }),
     look("model", async () => {
-      const { name, contextTokens } = await tools.model.describe(signal).catch((error: unknown) => {
+      const { name, contextTokens } = await model.describe(signal).catch((error: unknown) => {
         if (!signal.aborted) throw error;
         throw new Error(
           `${config.model.baseUrl} did not answer within ${limitMs / 1000} s. Start the model server, or set MODEL_BASE_URL to its address.`,
@@ -79,7 +90,7 @@ export async function examine(config: Config): Promise<Finding[]> {
         );
       });
       const hello = [{ role: "user" as const, text: "Answer with the word ready." }];
-      const reply = await tools.model.reply({ messages: hello, tools: [], signal });
+      const reply = await model.reply({ messages: hello, tools: [], signal });
       return `${config.model.baseUrl} serves ${name} with ${contextTokens} tokens of context and answered with ${reply.usage.completionTokens} tokens`;
     }),
   ]);

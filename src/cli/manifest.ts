@@ -13,7 +13,7 @@ import type { Log } from "../log.ts";
 import { listen } from "../web.ts";
 
 /** The GitHub App manifest of app.yml. */
-export const appManifest = z.object({
+const appManifest = z.object({
   name: z.string(),
   url: z.string(),
   public: z.boolean(),
@@ -21,7 +21,7 @@ export const appManifest = z.object({
   default_events: z.array(z.string()),
 });
 
-export async function readManifest(): Promise<z.infer<typeof appManifest>> {
+async function readManifest(): Promise<z.infer<typeof appManifest>> {
   return appManifest.parse(parse(await readFile(new URL("../../app.yml", import.meta.url), "utf8")));
 }
 

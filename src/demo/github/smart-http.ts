@@ -1,5 +1,6 @@
-import { spawn } from "node:child_process";
-import { dirname } from "node:path";
+import { execFile, spawn } from "node:child_process";
+import { dirname, join } from "node:path";
+import { promisify } from "node:util";
 import { pipeline } from "node:stream/promises";
 import { authorize, callerOf } from "./auth.ts";
 import type { Caller } from "./auth.ts";
@@ -47,13 +48,17 @@ interface Backend {
 }
 
 async function runBackend(request: Request, { repository, service, caller }: Backend): Promise<Response> {
-  const child = spawn("git", ["http-backend"], {
+  // Not by way of `git`, which would not pass on that it is killed.
+  const { stdout } = await promisify(execFile)("git", ["--exec-path"], { timeout: 10_000 });
+  const child = spawn(join(stdout.trim(), "git-http-backend"), [], {
     env: cgiEnvironment(request, { repository, service, caller }),
     stdio: ["pipe", "pipe", "ignore"],
     timeout: serveLimitMs,
   });
-  // A client that goes away ends git's input too; what git makes of that is its answer.
-  void pipeline(request.body ?? [], child.stdin).catch(() => child.stdin.destroy());
+  void pipeline(request.body ?? [], child.stdin).catch((error: NodeJS.ErrnoException) => {
+    // git reads on for ever where a body ends before its length; that git itself stopped reading is its answer.
+    if (error.code !== "EPIPE") child.kill("SIGKILL");
+  });
   const out: Buffer[] = [];
   child.stdout.on("data", (chunk: Buffer) => out.push(chunk));
   const { promise, resolve, reject } = Promise.withResolvers<void>();

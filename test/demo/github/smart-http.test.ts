@@ -1,7 +1,9 @@
+import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
 import { request } from "node:http";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import { addShop, git, gitComplaint, remoteOf, shop, startTestGitHub } from "./support.ts";
@@ -174,7 +176,7 @@ describe("git is refused", () => {
   });
 });
 
-it("goes on when a client leaves in the middle of its push", async () => {
+it("goes on when a client leaves in the middle of its push, and leaves no git behind", async () => {
   await using github = await startTestGitHub();
   await addShop(github);
   const { promise: left, resolve: leave } = Promise.withResolvers<void>();
@@ -188,11 +190,22 @@ it("goes on when a client leaves in the middle of its push", async () => {
   });
   push.on("error", () => leave());
 
-  push.write("00", () => setImmediate(() => push.destroy(new Error("gone"))));
+  const served = async () => (await ownProcesses()).filter((command) => command.includes("http-backend"));
+  push.write("00");
+  await expect.poll(served, { timeout: 10_000 }).toHaveLength(1);
+  push.destroy(new Error("gone"));
   await left;
+
+  await expect.poll(served, { timeout: 10_000 }).toEqual([]);
 
   expect(await git(github.folder, "ls-remote", remoteOf(github))).toContain("refs/heads/main");
 });
+
+/** The command lines of this process's children. */
+async function ownProcesses(): Promise<string[]> {
+  const { stdout } = await promisify(execFile)("ps", ["--ppid", String(process.pid), "-o", "args="]);
+  return stdout.split("\n");
+}
 
 async function clone(github: TestGitHub, token?: string): Promise<string> {
   const copy = join(github.folder, "copy");
