@@ -2,12 +2,15 @@ import { defineConfig } from "vitest/config";
 
 export default defineConfig({
   test: {
+    // Most tests wait for a process of their own: Redis, git, a server.
+    maxWorkers: "100%",
     projects: [
       {
         test: {
           name: "fast",
           include: ["test/{src,worker,demo,support}/**/*.test.ts"],
           testTimeout: 20_000,
+          sequence: { groupOrder: 0 },
         },
       },
       {
@@ -18,6 +21,7 @@ export default defineConfig({
           hookTimeout: 120_000,
           // The machine has two cores, and the engine starts containers one after another.
           fileParallelism: false,
+          sequence: { groupOrder: 1 },
         },
       },
     ],

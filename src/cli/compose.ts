@@ -65,7 +65,6 @@ export async function composeTools(config: Config): Promise<Tools> {
   await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
   const image = config.sandbox.image ?? ownImage;
   const { runtime, dockerHost, caBundle } = config.sandbox;
-  const { baseUrl, name, apiKey, contextTokens } = config.model;
   return {
     engine: createEngine({
       instance: await instanceId(config.dataDir),
@@ -73,12 +72,7 @@ export async function composeTools(config: Config): Promise<Tools> {
       ...(runtime === undefined ? {} : { runtime }),
       ...(dockerHost === undefined ? {} : { host: dockerHost }),
     }),
-    model: createModelClient({
-      baseUrl,
-      apiKey,
-      ...(name === undefined ? {} : { name }),
-      ...(contextTokens === undefined ? {} : { contextTokens }),
-    }),
+    model: createModelClient(config.model),
     mirrors: createMirrors(config.dataDir),
     dataDir: config.dataDir,
     image,

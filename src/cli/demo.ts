@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Command, Option } from "commander";
 import { cases } from "../demo/cases/cases.ts";
+import { ConfigError } from "../errors.ts";
 import { openRunLog } from "../runlog.ts";
 import { startLaptop } from "./laptop.ts";
 import { createProgress, teeRunLog } from "./progress.ts";
@@ -28,7 +29,12 @@ export function demoCommand(): Command {
 }
 
 async function runDemo(options: Options): Promise<void> {
+  if (options.case !== undefined && options.story !== "issue")
+    throw new ConfigError(
+      `--case goes with the story "issue" alone, not with "${options.story}". Leave one of them out.`,
+    );
   const started = performance.now();
+  const stopped = untilStopped();
   const dataDir = await mkdtemp(join(tmpdir(), "agent-fix-demo-"));
   const json = options.json === true;
   const progress = createProgress(json);
@@ -43,19 +49,28 @@ async function runDemo(options: Options): Promise<void> {
     say(
       `GitHub: ${laptop.github.url} (embedded)   model: ${laptop.model === undefined ? "MODEL_BASE_URL" : "scripted"}   app: ${laptop.web.url}\n`,
     );
-    const result = await stories[options.story]({ laptop, say, caseName: options.case });
-    finish(result, { json, seconds: (performance.now() - started) / 1000 });
-    if (options.keep === true) {
-      console.log(`\nLook at ${result.page}. Ctrl-C ends it.`);
-      await untilStopped();
+    const story = stories[options.story]({ laptop, say, caseName: options.case });
+    const result = await Promise.race([story, stopped]);
+    // What a stopped story still asks finds everything gone.
+    story.catch(() => {});
+    if (result !== undefined) {
+      if (json && options.keep === true) console.log(JSON.stringify({ event: "keep", page: result.page }));
+      finish(result, { json, started });
+      if (options.keep !== true) return;
+      say(`\nLook at ${result.page}. Ctrl-C ends it.`);
+      return await stopped;
     }
   } finally {
     await rm(dataDir, { recursive: true, force: true });
   }
+  // Last, after what a stopping worker still tells.
+  finish(interrupted, { json, started });
 }
 
-function finish(result: StoryResult, { json, seconds }: { json: boolean; seconds: number }): void {
-  const duration = Number(seconds.toFixed(1));
+const interrupted = { outcome: "cancelled", pullRequest: undefined, text: "Interrupted: everything was taken down." };
+
+function finish(result: Omit<StoryResult, "page">, { json, started }: { json: boolean; started: number }): void {
+  const duration = Number(((performance.now() - started) / 1000).toFixed(1));
   if (json) {
     console.log(
       JSON.stringify({

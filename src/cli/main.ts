@@ -12,13 +12,19 @@ const program = new Command("agent-fix")
   .showHelpAfterError()
   .exitOverride();
 for (const command of [upCommand, webCommand, workerCommand, resolveCommand, doctorCommand, demoCommand, runsCommand]) {
-  program.addCommand(command().exitOverride());
+  program.addCommand(throwing(command()));
 }
 
 try {
   await program.parseAsync();
 } catch (error) {
   process.exitCode = explain(error);
+}
+
+/** commander ends the process itself unless each command, at every depth, is told to throw. */
+function throwing(command: Command): Command {
+  command.commands.forEach(throwing);
+  return command.exitOverride();
 }
 
 /** Says what went wrong, and gives the exit code: 0 for help, 2 for wrong usage or configuration, else 1. */

@@ -1,6 +1,6 @@
-import { createHash, randomBytes } from "node:crypto";
-import { readFile, writeFile } from "node:fs/promises";
-import { join, resolve as absolute } from "node:path";
+import { randomBytes } from "node:crypto";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { Command } from "commander";
 import type { Passed } from "../../worker/attempt.ts";
 import { commitOf } from "../../worker/checkout.ts";
@@ -12,24 +12,17 @@ import { readPatch } from "../../worker/rebuild.ts";
 import { renderPullBody } from "../../worker/report.ts";
 import type { Outcome, Tools } from "../../worker/run.ts";
 import { settingsAt, solve } from "../../worker/solve.ts";
-import { githubAddresses, readConfig } from "../config.ts";
-import type { Config } from "../config.ts";
-import { ConfigError } from "../errors.ts";
-import type { Forge } from "../forge.ts";
-import { forgeWithToken } from "../github/client.ts";
-import type { TaskText } from "../job.ts";
+import { readConfig } from "../config.ts";
+import { ConfigError, messageOf } from "../errors.ts";
 import { snapshotHash } from "../job.ts";
-import { openRunLog } from "../runlog.ts";
+import { holdRun, openRunLog } from "../runlog.ts";
 import type { RunLog } from "../runlog.ts";
 import { composeTools } from "./compose.ts";
 import { createProgress, teeRunLog } from "./progress.ts";
+import { findSubject } from "./subject.ts";
+import type { Subject, SubjectOptions } from "./subject.ts";
 
-interface Options {
-  repo?: string;
-  issue?: string;
-  out?: string;
-  branch?: string;
-  publish?: boolean;
+interface Options extends SubjectOptions {
   json?: boolean;
 }
 
@@ -49,10 +42,18 @@ export function resolveCommand(): Command {
       const tools = await composeTools(config);
       const runId = randomBytes(10).toString("hex");
       const log = teeRunLog(openRunLog(config.dataDir, runId), createProgress(options.json === true));
+      // A worker that shares DATA_DIR takes what no queue knows for left-overs.
+      using _held = holdRun(log.dir);
       const interrupt = new AbortController();
-      process.once("SIGINT", () => interrupt.abort(new Error("interrupted")));
+      for (const name of ["SIGINT", "SIGTERM"] as const)
+        process.once(name, () => interrupt.abort(new Error("interrupted")));
       try {
-        const outcome = await runSubject({ subject, tools, log, runId, signal: interrupt.signal, options });
+        const task = { subject, tools, log, runId, signal: interrupt.signal, options };
+        const outcome = await runSubject(task).catch(async (error: unknown): Promise<Outcome> => {
+          if (interrupt.signal.aborted) return { ...nothing, outcome: "cancelled", cause: "interrupted" };
+          await log.append({ type: "finished", ...nothing, outcome: "gave-up", cause: messageOf(error) });
+          throw error;
+        });
         await log.append({ type: "finished", ...outcome });
         if (options.json !== true && outcome.detail !== "") console.log(`\n${outcome.detail}`);
         process.exitCode = outcome.outcome === "published" ? 0 : 1;
@@ -62,60 +63,7 @@ export function resolveCommand(): Command {
     });
 }
 
-interface Subject {
-  text: TaskText;
-  name: string;
-  number: number | undefined;
-  source: { key: string; url: string; token?: string };
-  forge: Forge | undefined;
-  localDir: string | undefined;
-}
-
-async function findSubject(url: string | undefined, options: Options, config: Config): Promise<Subject> {
-  if (url !== undefined) return remoteSubject(url, options, config);
-  const { repo, issue } = options;
-  if (repo === undefined || issue === undefined)
-    throw new ConfigError("Give an issue's URL, or both --repo DIR and --issue FILE.md.");
-  if (options.publish === true)
-    throw new ConfigError(
-      "--publish needs an issue's URL: a local repository has no pull requests. Use --out or --branch.",
-    );
-  const dir = absolute(repo);
-  const content = await readFile(issue, "utf8").catch((cause: unknown) => {
-    throw new ConfigError(`--issue is ${JSON.stringify(issue)}, which cannot be read. Name a Markdown file.`, {
-      cause,
-    });
-  });
-  const [first = "", ...rest] = content.split("\n");
-  const text = { title: first.replace(/^#+\s*/, "").trim(), body: rest.join("\n").trim() };
-  if (text.title === "")
-    throw new ConfigError(`${issue} is empty. Its first line is the title, the rest describes the problem.`);
-  const key = `local-${createHash("sha256").update(dir).digest("hex").slice(0, 16)}`;
-  return { text, name: dir, number: undefined, source: { key, url: dir }, forge: undefined, localDir: dir };
-}
-
-async function remoteSubject(url: string, options: Options, config: Config): Promise<Subject> {
-  const match = URL.canParse(url) ? /^\/([\w.-]+)\/([\w.-]+)\/issues\/(\d+)\/?$/.exec(new URL(url).pathname) : null;
-  if (match === null)
-    throw new ConfigError(
-      `${JSON.stringify(url)} is not an issue's address, such as https://github.com/owner/repository/issues/12.`,
-    );
-  if (config.githubToken === undefined)
-    throw new ConfigError(
-      "GITHUB_TOKEN is not set. `resolve` reads the issue with it, and with --publish writes the branch and the pull request.",
-    );
-  if (options.branch !== undefined)
-    throw new ConfigError(
-      "--branch needs --repo: it creates the branch in a local repository. Use --publish or --out.",
-    );
-  const [, owner = "", repo = "", number = ""] = match;
-  const { host, protocol } = new URL(url);
-  const { apiUrl } = githubAddresses(host, protocol === "http:" ? "http" : "https");
-  const forge = await forgeWithToken({ apiUrl, throttle: true }, config.githubToken, { owner, repo });
-  const [issue, facts] = await Promise.all([forge.issue(Number(number)), forge.repository()]);
-  const source = { key: String(forge.repo.id), url: facts.cloneUrl, token: config.githubToken };
-  return { text: issue, name: `${owner}/${repo}`, number: issue.number, source, forge, localDir: undefined };
-}
+const nothing = { detail: "", pull: undefined };
 
 interface Task {
   subject: Subject;
@@ -127,7 +75,7 @@ interface Task {
 }
 
 async function runSubject({ subject, tools, log, runId, signal, options }: Task): Promise<Outcome> {
-  const { text, forge } = subject;
+  const { text, forge, branch } = subject;
   const repo = forge?.repo ?? { id: 0, owner: "local", name: subject.name, installationId: 0 };
   const job = {
     runId,
@@ -139,7 +87,6 @@ async function runSubject({ subject, tools, log, runId, signal, options }: Task)
   await log.append({ type: "claimed", epoch: 1, job });
   await log.append({ type: "snapshot", hash: snapshotHash(text), title: text.title, body: text.body });
   const mirror = await tools.mirrors.fetch({ ...subject.source, env: tools.gitEnv }, signal);
-  const branch = (await forge?.repository())?.defaultBranch ?? (await localBranch(subject.localDir ?? ""));
   const trusted = await commitOf(mirror, branch);
   if (trusted === undefined)
     throw new ConfigError(`${subject.name} has no commit on \`${branch}\` yet, so there is nothing to work on.`);
@@ -226,17 +173,6 @@ async function deliver({ subject, tools, log, runId, signal, options }: Task, do
     detail: published.pull.url,
     pull: { number: published.pull.number, url: published.pull.url },
   };
-}
-
-async function localBranch(dir: string): Promise<string> {
-  const gitDir = join(dir, ".git");
-  const name = await git(["symbolic-ref", "--short", "HEAD"], { gitDir }).catch((cause: unknown) => {
-    throw new ConfigError(
-      `${dir} is not a repository on a branch. Name the folder that holds .git, with a branch checked out.`,
-      { cause },
-    );
-  });
-  return name.toString().trim();
 }
 
 // The person's own repository receives objects and one ref; its work tree is not touched.

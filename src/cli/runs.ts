@@ -29,7 +29,9 @@ function showCommand(): Command {
     .argument("<id>", "a run's id, as `agent-fix runs` prints it")
     .description("Every event of one run")
     .option("--json", "one JSON object per event")
-    .action((id: string, { json }: { json?: boolean }) => {
+    .action((id: string, _options: object, command: Command) => {
+      // `runs` has the option too, and takes it wherever it stands.
+      const { json } = command.optsWithGlobals<{ json?: boolean }>();
       const { dataDir } = readConfig();
       const events = readRun(dataDir, id);
       if (events === undefined)
@@ -37,7 +39,11 @@ function showCommand(): Command {
           `There is no run ${JSON.stringify(id)} in ${dataDir}. \`agent-fix runs\` lists them; DATA_DIR names another folder.`,
         );
       for (const event of events)
-        console.log(json ? JSON.stringify(event) : `${event.at}  ${event.type.padEnd(15)} ${describe(event)}`);
+        console.log(
+          json
+            ? JSON.stringify(event)
+            : `${event.at}  ${event.type.padEnd(15)} ${describe(event).replaceAll(/\s+/g, " ")}`,
+        );
     });
 }
 

@@ -149,7 +149,7 @@ async function describePull(
     visible(pull.body ?? ""),
     "",
     "--- the diff ---",
-    String(diff.data).trimEnd(),
+    (diff.data as unknown as string).trimEnd(),
   ].join("\n");
   return { outcome: "published", pullRequest: pull.html_url, text, page: pull.html_url };
 }
