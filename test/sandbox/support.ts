@@ -65,6 +65,8 @@ export function git(cwd: string, ...args: string[]): string {
   return execFileSync("git", [...who, ...args], {
     cwd,
     encoding: "utf8",
+    // What git says goes into the error, not between the tests' own lines.
+    stdio: "pipe",
     env: { PATH: process.env["PATH"], HOME: "/nonexistent", GIT_CONFIG_NOSYSTEM: "1" },
   });
 }
