@@ -173,7 +173,7 @@ class SupervisedShell implements Shell {
 
   #probe(closing: string, limitMs: number): Promise<string | undefined> {
     const word = randomBytes(8).toString("hex");
-    return this.#event(word, () => this.#channel.send(`${closing}\necho R ${word} >&2\n`), limitMs);
+    return this.#event(word, () => this.#channel.send(`${closing}\n{ echo; echo R ${word}; } >&2\n`), limitMs);
   }
 
   /** Waits for the event `R word`; undefined when it does not come. */

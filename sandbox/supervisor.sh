@@ -5,13 +5,16 @@
 #   /run/af/ID.cut .tail: how much of a flood was cut out of .out after its head, and what stood before the cut
 # A call ends in the word E, so that half a line, left by a host that died, does nothing.
 D=/run/af
+# Before every event: what a stray process left on the stream without a line's end must not swallow it.
+N='
+'
 HEAD=65536
 FLOOD=8388608
 AF_SHELL=sh
 command -v bash >/dev/null 2>&1 && AF_SHELL=bash
 AF_RUN='trap "pwd -P >$2" EXIT; __af=$1; set --; eval "$__af"'
 # At the process limit dash ends. A new shell takes over its streams, and the host (told by Y) clears up.
-trap 'echo Y >&2; exec /bin/sh -s' EXIT
+trap 'echo "${N}Y" >&2; exec /bin/sh -s' EXIT
 
 complete() {
   for word; do :; done
@@ -33,7 +36,7 @@ S() {
   [ ! -e "$D/$1.pid" ] || return 0
   (
     # Without a process left for the command, this shell ends here; it says so instead of leaving the host to wait.
-    trap "echo 'agent-fix: no further process could be started (process limit)' >>$D/$1.out; echo D $1 254 1 0 >&2" EXIT
+    trap "echo 'agent-fix: no further process could be started (process limit)' >>$D/$1.out; echo '${N}D $1 254 1 0' >&2" EXIT
     count_oom
     before=$oom
     (
@@ -59,7 +62,7 @@ S() {
     [ "${now:-$2}" = "$2" ] || more=1
     [ "$oom" = "$before" ] || killed=1
     trap - EXIT
-    echo "D $1 $r $more $killed" >&2
+    echo "${N}D $1 $r $more $killed" >&2
   ) &
 }
 
@@ -80,7 +83,7 @@ K() {
       [ -n "$found" ] || break
       n=$((n + 1))
     done
-    echo "K $1 $2" >&2
+    echo "${N}K $1 $2" >&2
   ) &
 }
 
@@ -142,7 +145,7 @@ W() {
 Z() {
   complete "$@" || return 0
   kill -KILL -1
-  echo "R $1" >&2
+  echo "${N}R $1" >&2
 }
 
-if command -v setsid >/dev/null 2>&1; then echo "R up" >&2; else echo "R up bare" >&2; fi
+if command -v setsid >/dev/null 2>&1; then echo "${N}R up" >&2; else echo "${N}R up bare" >&2; fi
