@@ -8,8 +8,9 @@ import { copyWorkspace, repoDir, sealSetup } from "../sandbox/workspace.ts";
 import type { Sources, Workspace } from "../sandbox/workspace.ts";
 import { runAgent } from "./agent/loop.ts";
 import type { AgentEnd } from "./agent/loop.ts";
+import { ModelError } from "./agent/model.ts";
 import type { Message } from "./agent/model.ts";
-import { sandboxLimits } from "./environment.ts";
+import { assertKept, sandboxLimits } from "./environment.ts";
 import type { Prepared } from "./environment.ts";
 import { judge, runLeg, verdictReason } from "./gate.ts";
 import { gateFailedMessage } from "./prompts/messages.ts";
@@ -50,12 +51,10 @@ export type AttemptResult = { ok: true; passed: Passed } | { ok: false; outcome:
 /** Lets the agent work and the gate judge, at most 1 + 3 times in the same conversation. */
 export async function attempt(task: AttemptTask, tools: Tools): Promise<AttemptResult> {
   const { prepared, log, signal, runId, messages } = task;
-  await using workspace = await copyWorkspace(
-    tools.engine,
-    prepared.workspace,
-    { run: runId, sources: task.sources },
-    signal,
-  );
+  const model = await servedModel(tools, signal);
+  if (model instanceof ModelError) return { ok: false, outcome: endingOutcome({ end: "model-failed", error: model }) };
+  const owner = { run: runId, sources: task.sources };
+  await using workspace = await copyWorkspace(tools.engine, prepared.workspace, owner, signal);
   const spec = {
     image: prepared.image,
     labels: { run: runId, role: "agent" },
@@ -75,7 +74,7 @@ export async function attempt(task: AttemptTask, tools: Tools): Promise<AttemptR
   const budget = createBudget(task.settings.limits);
 
   for (let round = 0; ; round++) {
-    await log.append({ type: "attempt", round });
+    await log.append({ type: "attempt", round, model });
     const end = await budget.spend(() =>
       runAgent({
         model: tools.model,
@@ -110,6 +109,17 @@ export async function attempt(task: AttemptTask, tools: Tools): Promise<AttemptR
   }
 }
 
+/** The name goes into the log before the work: publishing, maybe on a later try, does not need the server. */
+async function servedModel({ model }: Tools, signal: AbortSignal): Promise<string | ModelError> {
+  return model.describe(signal).then(
+    ({ name }) => name,
+    (error: unknown) => {
+      if (error instanceof ModelError) return error;
+      throw error;
+    },
+  );
+}
+
 /** Runs `prepare` as the gate's legs do. What it makes is no change of the agent's; that it fails is what the checks show. */
 async function prepareWorkspace(workspace: Workspace, task: AttemptTask, tools: Tools): Promise<void> {
   const { image, environment } = task.prepared;
@@ -124,8 +134,9 @@ async function prepareWorkspace(workspace: Workspace, task: AttemptTask, tools: 
     timeoutMs: prepareLimitMs,
     maxStdoutBytes: 64_000,
   };
-  await tools.engine.runOnce(spec, task.signal);
+  const result = await tools.engine.runOnce(spec, task.signal);
   task.signal.throwIfAborted();
+  assertKept(result, "`prepare`");
   await sealSetup(tools.engine, workspace, task.signal);
 }
 

@@ -1,11 +1,14 @@
 import { existsSync } from "node:fs";
-import { mkdir, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, readdir, rm, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { setTimeout } from "node:timers/promises";
+import { lock } from "proper-lockfile";
+import { OutageError } from "../src/errors.ts";
 import { git, gitToken } from "./git.ts";
 
 /** One bare mirror per repository, under DATA_DIR/mirrors. It never holds a token. */
 export interface Mirrors {
-  /** The mirror's path, brought up to date. Fetches of one repository wait for each other. */
+  /** The mirror's path, brought up to date. Fetches of one repository wait for each other, also between processes. */
   fetch(source: MirrorSource, signal: AbortSignal): Promise<string>;
 }
 export interface MirrorSource {
@@ -17,25 +20,52 @@ export interface MirrorSource {
 }
 
 const fetchLimitMs = 15 * 60_000;
+const lockPollMs = 100;
 
 export function createMirrors(dataDir: string): Mirrors {
-  const turns = new Map<string, Promise<unknown>>();
   return {
-    fetch(source, signal) {
+    async fetch(source, signal) {
       const mirror = join(dataDir, "mirrors", `${source.key}.git`);
-      const before = turns.get(source.key) ?? Promise.resolve();
-      const turn = before.then(() => fetchInto(mirror, source, signal));
-      turns.set(
-        source.key,
-        turn.catch(() => {}),
-      );
-      return turn;
+      await mkdir(dirname(mirror), { recursive: true });
+      await using turn = await takeTurn(mirror, signal);
+      return await fetchInto(mirror, source, AbortSignal.any([signal, turn.lost]));
     },
   };
 }
 
+/** The only turn on a path among all processes of this machine; `lost` aborts when it was taken away. */
+async function takeTurn(path: string, signal: AbortSignal): Promise<{ lost: AbortSignal } & AsyncDisposable> {
+  const lost = new AbortController();
+  const onCompromised = (cause: Error) =>
+    lost.abort(new OutageError(`the lock of ${path} was lost: ${cause.message}`, { cause }));
+  for (;;) {
+    signal.throwIfAborted();
+    try {
+      const release = await lock(path, { realpath: false, stale: 10_000, update: 2000, onCompromised });
+      return {
+        lost: lost.signal,
+        async [Symbol.asyncDispose]() {
+          if (!lost.signal.aborted) await release();
+        },
+      };
+    } catch (error) {
+      if (!(error instanceof Error && "code" in error && error.code === "ELOCKED")) throw error;
+    }
+    await setTimeout(lockPollMs, undefined, { signal }).catch(() => signal.throwIfAborted());
+  }
+}
+
+/** Lock files that a killed git left would fail every later fetch. Only for the holder of the mirror's turn. */
+async function removeStaleLocks(mirror: string): Promise<void> {
+  // No branch's name ends in .lock: git refuses it.
+  const refs = (await readdir(join(mirror, "refs"), { recursive: true })).map((name) => join("refs", name));
+  const names = [...(await readdir(mirror)), ...refs].filter((name) => name.endsWith(".lock"));
+  await Promise.all(names.map((name) => rm(join(mirror, name), { force: true })));
+}
+
 async function fetchInto(mirror: string, { url, token, env }: MirrorSource, signal: AbortSignal): Promise<string> {
   await initBare(mirror);
+  await removeStaleLocks(mirror);
   const refs = "+refs/heads/*:refs/heads/*";
   await git(
     ["fetch", "--quiet", "--prune", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head", "--", url, refs],
@@ -64,6 +94,11 @@ export async function commitOf(mirror: string, branch: string): Promise<string |
   // git takes the name for a pattern, and for the folder of other branches.
   const rows = out.toString().split("\n");
   return rows.find((row) => row.endsWith(` ${ref}`))?.split(" ")[0];
+}
+
+/** The last commit that two commits of a mirror have in common. */
+export async function forkOf(mirror: string, one: string, other: string): Promise<string> {
+  return (await git(["merge-base", one, other], { gitDir: mirror })).toString().trim();
 }
 
 /** Files of one commit, as data: nothing is checked out. */

@@ -1,3 +1,4 @@
+import { OutageError } from "../src/errors.ts";
 import type { RunLog } from "../src/runlog.ts";
 import type { Settings } from "../src/settings.ts";
 import { settingsPath } from "../src/settings.ts";
@@ -5,7 +6,7 @@ import { tailOf } from "../src/text.ts";
 import type { Engine } from "../sandbox/engine.ts";
 import { ImageMissing } from "../sandbox/docker.ts";
 import { openEgress } from "../sandbox/network.ts";
-import { createWorkspace, repoDir, sealSetup } from "../sandbox/workspace.ts";
+import { copyWorkspace, createWorkspace, repoDir, sealSetup } from "../sandbox/workspace.ts";
 import type { Sources, Workspace } from "../sandbox/workspace.ts";
 import { detectEnvironment } from "./detect.ts";
 import type { Environment } from "./detect.ts";
@@ -24,6 +25,9 @@ export interface EnvironmentTask {
   settings: Settings;
   files: CommitFiles;
   sources: Sources;
+  /** The commit that set-up runs on. It holds nothing that an agent wrote: set-up has network. */
+  setupAt: string;
+  /** The commit to work on. */
   base: string;
 }
 export interface Prepared extends AsyncDisposable {
@@ -34,7 +38,10 @@ export interface Prepared extends AsyncDisposable {
 }
 export type PreparedResult = { ok: true; prepared: Prepared } | { ok: false; outcome: Outcome };
 
-/** Checks the base out and runs its set-up commands in the set-up network. What the repository lacks is an outcome. */
+/**
+ * Runs the set-up commands in the set-up network on the commit for set-up, and brings what they made to the base. What
+ * the repository lacks is an outcome.
+ */
 export async function prepareEnvironment(task: EnvironmentTask, tools: Tools): Promise<PreparedResult> {
   const { log, signal, settings } = task;
   const environment = await detectEnvironment(task.files, settings);
@@ -52,20 +59,29 @@ export async function prepareEnvironment(task: EnvironmentTask, tools: Tools): P
     from,
   });
 
-  const workspace = await createWorkspace(
-    tools.engine,
-    { run: task.runId, sources: task.sources, commit: task.base },
-    signal,
-  );
-  const failure = await runSetup({ ...task, environment, image, workspace }, tools);
-  if (failure !== undefined) {
-    await workspace[Symbol.asyncDispose]();
-    return { ok: false, outcome: failure };
-  }
+  const { runId: run, sources, setupAt, base } = task;
+  await using stack = new AsyncDisposableStack();
+  const installed = stack.use(await createWorkspace(tools.engine, { run, sources, commit: setupAt }, signal));
+  const failure = await runSetup({ ...task, environment, image, workspace: installed }, tools);
+  if (failure !== undefined) return { ok: false, outcome: failure };
+  const workspace = setupAt === base ? installed : await bringToBase(installed, task, tools.engine);
+  if (workspace === installed) stack.move();
   return {
     ok: true,
     prepared: { environment, image, workspace, [Symbol.asyncDispose]: () => workspace[Symbol.asyncDispose]() },
   };
+}
+
+async function bringToBase(
+  installed: Workspace,
+  { runId: run, sources, base, signal }: EnvironmentTask,
+  engine: Engine,
+): Promise<Workspace> {
+  await using stack = new AsyncDisposableStack();
+  const workspace = stack.use(await copyWorkspace(engine, installed, { run, sources, commit: base }, signal));
+  await sealSetup(engine, workspace, signal);
+  stack.move();
+  return workspace;
 }
 
 async function runSetup(
@@ -93,6 +109,7 @@ async function runSetup(
       signal,
     );
     signal.throwIfAborted();
+    assertKept(result, `\`${command}\``);
     const ok = result.end === "exited" && result.code === 0;
     const output = tailOf(result.output.text, 4000);
     await log.append({
@@ -113,7 +130,7 @@ async function runSetup(
   return undefined;
 }
 
-// Asked in the run's own image, without network, on the base commit: the package managers know their registries best.
+// Asked in the run's own image, without network, on the commit for set-up: the package managers know their registries best.
 const askRegistries = [
   "command -v npm >/dev/null && npm config list --json 2>/dev/null | grep -iE '^ *\"([^\"]*:)?registry\"' | cut -d'\"' -f4",
   "command -v pip3 >/dev/null && python3 -c 'from pip._internal.models.index import PyPI; print(PyPI.simple_url); print(PyPI.file_storage_domain)' 2>/dev/null",
@@ -142,6 +159,8 @@ async function setupHosts(
     },
     task.signal,
   );
+  task.signal.throwIfAborted();
+  assertKept(asked, "the question for registries");
   return [...new Set([...exact, ...hostsIn(asked.stdout.toString("utf8"))])];
 }
 
@@ -151,6 +170,11 @@ function hostsIn(text: string): string[] {
     const url = URL.canParse(word) ? new URL(word) : undefined;
     return url?.protocol === "https:" || url?.protocol === "http:" ? [url.hostname] : [];
   });
+}
+
+/** Throws OutageError when the container of a step went away: that says nothing about the repository. */
+export function assertKept(result: { end: string }, step: string): void {
+  if (result.end === "sandbox-lost") throw new OutageError(`the container of ${step} disappeared`);
 }
 
 /** An ending in words, for people. */

@@ -5,7 +5,7 @@ import type { Message } from "./agent/model.ts";
 import { repoDir } from "../sandbox/workspace.ts";
 import { attempt, createNonce } from "./attempt.ts";
 import type { AttemptResult } from "./attempt.ts";
-import { createRunRepository, readCommit } from "./checkout.ts";
+import { commitOf, createRunRepository, forkOf, readCommit } from "./checkout.ts";
 import type { CommitFiles } from "./checkout.ts";
 import { needsInput, prepareEnvironment } from "./environment.ts";
 import { runLeg } from "./gate.ts";
@@ -40,7 +40,8 @@ export async function solve(task: SolveTask, tools: Tools): Promise<AttemptResul
 
   progress("preparing the sandbox");
   const sources = { mirror };
-  const prepareTask = { runId, log, signal, settings: settings.settings, files: trusted, sources, base };
+  const setupAt = await setupCommit(task, settings.settings);
+  const prepareTask = { runId, log, signal, settings: settings.settings, files: trusted, sources, setupAt, base };
   const environment = await prepareEnvironment(prepareTask, tools);
   if (!environment.ok) return { ok: false, outcome: environment.outcome };
   await using prepared = environment.prepared;
@@ -71,6 +72,16 @@ export async function solve(task: SolveTask, tools: Tools): Promise<AttemptResul
     { ...task, settings: settings.settings, sources, repository, prepared, baseline, messages },
     tools,
   );
+}
+
+/**
+ * The commit that set-up runs on, with network: where the work left the base branch. Our own pull request holds what an
+ * agent wrote, so its manifests, registries and install scripts reach no network.
+ */
+async function setupCommit({ mirror, trusted, base }: SolveTask, settings: Settings): Promise<string> {
+  if (base === trusted) return base;
+  const branch = settings.base === undefined ? undefined : await commitOf(mirror, settings.base);
+  return forkOf(mirror, branch ?? trusted, base);
 }
 
 /** The repository's settings at a commit; the defaults where it has none or unusable ones. */

@@ -1,10 +1,10 @@
-import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { commitOf, createMirrors, createRunRepository, readCommit } from "../../worker/checkout.ts";
+import { commitOf, createMirrors, createRunRepository, forkOf, readCommit } from "../../worker/checkout.ts";
 import { git } from "../../worker/git.ts";
 import { git as plainGit, testRepository } from "../sandbox/support.ts";
 
@@ -13,6 +13,28 @@ const never = new AbortController().signal;
 function dataFolder(): { path: string } & Disposable {
   const path = mkdtempSync(join(tmpdir(), "agent-fix-data-"));
   return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
+}
+
+/** A host that answers nobody until it is told to refuse. */
+async function startSlowHost() {
+  const release = Promise.withResolvers<void>();
+  const asked = Promise.withResolvers<void>();
+  const server = createServer((_request, response) => {
+    asked.resolve();
+    void release.promise.then(() => response.writeHead(404).end());
+  });
+  const listening = Promise.withResolvers<void>();
+  server.listen(0, "127.0.0.1", listening.resolve);
+  await listening.promise;
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/r.git`,
+    asked: asked.promise,
+    refuse: release.resolve,
+    async [Symbol.asyncDispose]() {
+      release.resolve();
+      server.close();
+    },
+  };
 }
 
 /** Every file below a folder, as text. */
@@ -54,30 +76,65 @@ describe("createMirrors", () => {
   it("lets fetches of one repository wait for each other, also behind one that fails", async () => {
     using data = dataFolder();
     using repository = testRepository({ "a.txt": "one\n" });
-    const release = Promise.withResolvers<void>();
-    const asked = Promise.withResolvers<void>();
-    const server = createServer((_request, response) => {
-      asked.resolve();
-      void release.promise.then(() => response.writeHead(404).end());
-    });
-    const listening = Promise.withResolvers<void>();
-    server.listen(0, "127.0.0.1", listening.resolve);
-    await listening.promise;
-    const slow = `http://127.0.0.1:${(server.address() as AddressInfo).port}/r.git`;
+    await using slow = await startSlowHost();
     const mirrors = createMirrors(data.path);
     const order: string[] = [];
 
-    const first = mirrors.fetch({ key: "7", url: slow }, never).catch(() => order.push("first failed"));
-    await asked.promise;
+    const first = mirrors.fetch({ key: "7", url: slow.url }, never).catch(() => order.push("first failed"));
+    await slow.asked;
     const second = mirrors.fetch({ key: "7", url: repository.mirror }, never).then(() => order.push("second"));
     const other = await mirrors.fetch({ key: "8", url: repository.mirror }, never);
     order.push("another repository");
-    release.resolve();
+    slow.refuse();
     await Promise.all([first, second]);
-    server.close();
 
     expect(order).toEqual(["another repository", "first failed", "second"]);
     expect(await commitOf(other, "main")).toBe(repository.commits[0]);
+  });
+
+  it("fetches over the lock files of a git that was killed", async () => {
+    using data = dataFolder();
+    using repository = testRepository({ "a.txt": "one\n" }, { "a.txt": "two\n" });
+    const [first = "", second = ""] = repository.commits;
+    plainGit(repository.mirror, "update-ref", "refs/heads/main", first);
+    plainGit(repository.mirror, "update-ref", "refs/heads/deep/er", first);
+    const source = { key: "7", url: repository.mirror };
+    const path = await createMirrors(data.path).fetch(source, never);
+    mkdirSync(join(path, "refs", "heads", "deep"), { recursive: true });
+    const locks = ["packed-refs.lock", "refs/heads/main.lock", "refs/heads/deep/er.lock"];
+    for (const lock of locks) writeFileSync(join(path, lock), "");
+    plainGit(repository.mirror, "update-ref", "refs/heads/main", second);
+    plainGit(repository.mirror, "update-ref", "-d", "refs/heads/deep/er");
+
+    await createMirrors(data.path).fetch(source, never);
+
+    expect([await commitOf(path, "main"), await commitOf(path, "deep/er")]).toEqual([second, undefined]);
+  });
+
+  it("waits for a fetch that others began on the same mirror, and stops waiting with its signal", async () => {
+    using data = dataFolder();
+    using repository = testRepository({ "a.txt": "one\n" });
+    await using slow = await startSlowHost();
+    const stop = new AbortController();
+    const done: string[] = [];
+
+    const other = createMirrors(data.path)
+      .fetch({ key: "7", url: slow.url }, never)
+      .catch(() => done.push("theirs"));
+    await slow.asked;
+    const mirrors = createMirrors(data.path);
+    const stopped = mirrors.fetch({ key: "7", url: repository.mirror }, stop.signal);
+    const waiting = mirrors.fetch({ key: "7", url: repository.mirror }, never).then(() => done.push("ours"));
+    stop.abort(new Error("not needed any more"));
+    await expect(stopped).rejects.toThrow("not needed any more");
+    // More than the fetch that waits would need.
+    await mirrors.fetch({ key: "8", url: repository.mirror }, never);
+    const before = [...done];
+    slow.refuse();
+    await Promise.all([other, waiting]);
+
+    expect(before).toEqual([]);
+    expect(done).toEqual(["theirs", "ours"]);
   });
 
   it("keeps no token in the mirror", async () => {
@@ -117,6 +174,23 @@ describe("commitOf", () => {
     );
 
     expect(commits).toEqual([repository.commits[0], repository.commits[0], ...Array(7).fill(undefined)]);
+  });
+});
+
+describe("forkOf", () => {
+  it("is the last commit that a branch and another one have in common", async () => {
+    using repository = testRepository({ "a.txt": "1" }, { "a.txt": "2" }, { "a.txt": "3" });
+    const [first = "", second = "", third = ""] = repository.commits;
+    const { mirror } = repository;
+    const aside = plainGit(mirror, "commit-tree", `${first}^{tree}`, "-p", second, "-m", "aside").trim();
+
+    const forks = [
+      await forkOf(mirror, third, aside),
+      await forkOf(mirror, third, third),
+      await forkOf(mirror, third, first),
+    ];
+
+    expect(forks).toEqual([second, third, first]);
   });
 });
 

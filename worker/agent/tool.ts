@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { EngineAway } from "../../sandbox/docker.ts";
 import { OutageError, messageOf } from "../../src/errors.ts";
 import type { AgentEnd } from "./loop.ts";
 import { disarm } from "./markup.ts";
@@ -29,7 +30,7 @@ export function createTool<Parameters extends z.ZodObject>(definition: {
 
 /**
  * Runs a call. Whatever is wrong with it becomes a text that tells the model the remedy; only an abort and the loss of
- * the sandbox, which the model cannot repair, are thrown.
+ * the sandbox or its engine, which the model cannot repair, are thrown.
  */
 export async function callTool(tools: readonly Tool[], call: ToolCall, signal: AbortSignal): Promise<ToolResult> {
   const tool = tools.find((candidate) => candidate.name === call.name);
@@ -40,7 +41,7 @@ export async function callTool(tools: readonly Tool[], call: ToolCall, signal: A
     return { ...result, text: disarm(result.text) };
   } catch (error) {
     signal.throwIfAborted();
-    if (error instanceof OutageError) throw error;
+    if (error instanceof OutageError || error instanceof EngineAway) throw error;
     if (error instanceof z.ZodError) return failed(`${problemsOf(error, tool)}\n${usageOf(tool)}`);
     return failed(`${call.name} did not work: ${messageOf(error)}`);
   }

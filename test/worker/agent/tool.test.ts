@@ -1,5 +1,7 @@
 import { expect, test } from "vitest";
 import { z } from "zod";
+import { EngineAway } from "../../../sandbox/docker.ts";
+import { OutageError } from "../../../src/errors.ts";
 import type { ToolCall } from "../../../worker/agent/model.ts";
 import { callTool, createTool, summaryOf } from "../../../worker/agent/tool.ts";
 
@@ -66,6 +68,20 @@ test("an abort passes through", async () => {
 
   await expect(callTool([slow], { id: "1", name: "slow", arguments: "{}" }, abort.signal)).rejects.toThrow("stopped");
 });
+
+test.each([new OutageError("the sandbox is gone"), new EngineAway("nobody answers")])(
+  "the loss of the sandbox or of its engine passes through: $name",
+  async (lost) => {
+    const tool = createTool({
+      name: "lost",
+      description: "",
+      parameters: z.object({}),
+      call: () => Promise.reject(lost),
+    });
+
+    await expect(callTool([tool], { id: "1", name: "lost", arguments: "{}" }, signal)).rejects.toBe(lost);
+  },
+);
 
 test("a call's summary is one short line of its values", () => {
   expect(summaryOf(callOf({ command: "view", path: "/r/a.js" }))).toBe("view /r/a.js");
