@@ -1,4 +1,5 @@
 import type { Redis } from "ioredis";
+import { OutageError } from "./errors.ts";
 import { mayWrite } from "./forge.ts";
 import type { CodeHost, Forge } from "./forge.ts";
 import type { Inbox } from "./inbox.ts";
@@ -10,10 +11,10 @@ import { redisPrefix, within } from "./queue.ts";
 import type { Queues } from "./queue.ts";
 import { parseSettings, settingsPath } from "./settings.ts";
 import type { Settings } from "./settings.ts";
-import { isTerminal, parseStatus, renderStatus, statusMark } from "./status.ts";
+import { isTerminal, parseStatus, renderStatus, replyMark, statusMark } from "./status.ts";
 import type { StatusMarker } from "./status.ts";
 import { inlineText } from "./text.ts";
-import { branchPrefix, triggerLabel } from "./triggers.ts";
+import { branchPrefix, labelTrigger, triggerLabel } from "./triggers.ts";
 
 export interface IntakeDeps {
   host: CodeHost;
@@ -47,7 +48,7 @@ async function onLabel(job: Extract<Accepted, { kind: "label" }>, deps: IntakeDe
   if (actor === undefined) return;
 
   const subject: Subject = { kind: "issue", number: issue.number };
-  const trigger = event === undefined ? `delivery-${job.delivery}` : `label-${event.id}`;
+  const trigger = event === undefined ? `delivery-${job.delivery}` : labelTrigger(event.id);
   if (!mayWrite(await forge.permission(actor.login))) {
     await refuse(forge, { number: issue.number, trigger, actor });
     await forge.removeLabel(issue.number, triggerLabel);
@@ -114,9 +115,14 @@ async function startRun({ forge, deps, number, run, text }: Start): Promise<void
     await forge.ensureComment(number, statusMark, body);
     return;
   }
-  if (await isAnothersTurn(status, run, deps.queues)) {
-    // A label run covers a second label; a review waits for its turn.
-    if (run.subject.kind === "issue") return;
+  const before = await runBefore(status, run, deps);
+  if (before === "works" && run.subject.kind === "issue") return;
+  if (before === "ends" && run.subject.kind === "issue")
+    throw new OutageError(`the run before this one on #${number} has not ended yet`);
+  if (before !== undefined && run.subject.kind === "review") {
+    const mark = replyMark(run.subject.review);
+    const body = `${mark}\nQueued: I answer this review when the run before it on this pull request has ended.`;
+    await forge.ensureComment(number, mark, body);
   } else if (status?.run !== run.runId) {
     const lines = [
       `Asked for by ${inlineText(run.actor.login)}. I work on the text as it stands now; later edits do not reach the run.`,
@@ -128,10 +134,18 @@ async function startRun({ forge, deps, number, run, text }: Start): Promise<void
   await deps.queues.addRun(run);
 }
 
-/** Whether another trigger's run waits or works on the same branch. */
-async function isAnothersTurn(status: StatusMarker | undefined, run: RunJob, queues: Queues): Promise<boolean> {
-  if (status === undefined || isTerminal(status.state) || status.run === run.runId) return false;
-  return queues.isLive(status.run);
+/**
+ * Whether another trigger's run is on the same branch. One that works covers a second label; behind one that ends, told
+ * to stop or with its answer written, a new run has to wait.
+ */
+async function runBefore(
+  status: StatusMarker | undefined,
+  run: RunJob,
+  { queues, inbox }: IntakeDeps,
+): Promise<"works" | "ends" | undefined> {
+  if (status === undefined || status.run === run.runId || !(await queues.isLive(status.run))) return undefined;
+  if (isTerminal(status.state)) return "ends";
+  return (await inbox.read(status.run)).some((message) => message.kind === "stop") ? "ends" : "works";
 }
 
 function renderSettingsProblems(marker: StatusMarker, problems: readonly string[]): string {

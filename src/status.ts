@@ -15,6 +15,11 @@ export type StatusMarker = z.infer<typeof marker>;
 /** How every status comment begins; with our author id it identifies the comment. */
 export const statusMark = "<!-- agent-fix:status ";
 
+/** How our reply to a review begins. */
+export function replyMark(review: number): string {
+  return `<!-- agent-fix:reply ${review} -->`;
+}
+
 /** One status comment: the marker, a bold header and what follows it. */
 export function renderStatus(status: StatusMarker, header: string, lines: readonly string[] = []): string {
   const hidden = `${statusMark}${JSON.stringify(status).replaceAll("--", String.raw`-\u002d`)} -->`;

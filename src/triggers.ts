@@ -3,6 +3,11 @@ import type { IntakeJob, RepoRef } from "./job.ts";
 export const triggerLabel = "agent-fix";
 export const branchPrefix = "agent-fix/";
 
+/** A run's trigger, from the id of the event in which our label was set. */
+export function labelTrigger(event: number): string {
+  return `label-${event}`;
+}
+
 interface Account {
   id: number;
   login: string;

@@ -14,7 +14,8 @@ import type { Run, WorkerDeps } from "./run.ts";
  */
 export interface Reporter extends AsyncDisposable {
   say: (header: string, lines?: string[]) => void;
-  finish(state: StatusMarker["state"], header: string, lines: string[], head?: string): Promise<void>;
+  /** `covers`: the newest trigger that the run answers, where it is not the one that began it. */
+  finish(state: StatusMarker["state"], header: string, lines: string[], covers?: string): Promise<void>;
 }
 
 export interface ReportTarget {
@@ -57,9 +58,9 @@ export function createReporter({ forge, number, marker, everyMs, guard }: Report
       pending = renderStatus({ ...marker, state: "working" }, header, lines);
       if (!busy && !closed.signal.aborted) editing = drain();
     },
-    async finish(state, header, lines, head) {
+    async finish(state, header, lines, covers = marker.trigger) {
       await close();
-      await write(renderStatus({ ...marker, state, ...(head === undefined ? {} : { head }) }, header, lines));
+      await write(renderStatus({ ...marker, state, trigger: covers }, header, lines));
     },
     [Symbol.asyncDispose]: close,
   };
@@ -126,13 +127,12 @@ export interface PullFacts {
   passed: Passed;
   events: readonly Stamped[];
   base: string;
-  model: string;
   held: boolean;
   footer: string;
 }
 
 /** The pull request's body: about 25 lines to decide by, everything else folded. */
-export function renderPullBody({ closes, passed, events, base, model, held, footer }: PullFacts): string {
+export function renderPullBody({ closes, passed, events, base, held, footer }: PullFacts): string {
   const { submission, checks } = passed;
   const verdict = judge(checks.base, checks.head);
   const rows = verdict.rows.map(({ check, base: before, verdict: word }) => {
@@ -149,7 +149,7 @@ export function renderPullBody({ closes, passed, events, base, model, held, foot
       [`| | base \`${base.slice(0, 7)}\` | this change |`, "|---|---|---|", ...rows].join("\n"),
       ...(held ? ["The head commit says `[skip ci]`: this repository's own workflows have not run on it."] : []),
       `<details><summary>Commands and log tails</summary>\n\n${fencedText(logs)}\n\n</details>`,
-      `<details><summary>Run</summary>\n\n${runFacts(events, model)}\n\n</details>`,
+      `<details><summary>Run</summary>\n\n${runFacts(events)}\n\n</details>`,
       footer,
     ].join("\n\n"),
   );
@@ -173,19 +173,27 @@ function bullets(change: string): string {
     .join("\n");
 }
 
-function runFacts(events: readonly Stamped[], model: string): string {
+function runFacts(events: readonly Stamped[]): string {
   const results = events.filter((event) => event.type === "model.result");
   const sum = (pick: (usage: { promptTokens: number; completionTokens: number; cachedTokens: number }) => number) =>
     results.reduce((total, event) => total + pick(event.usage), 0);
-  const environment = lastEvent(events, "environment");
   const rows = [
-    `model: \`${plainText(model)}\``,
+    `model: \`${plainText(lastEvent(events, "attempt")?.model ?? "")}\``,
     `run: \`${lastEvent(events, "claimed")?.job.runId ?? ""}\``,
     `time: ${elapsed(events)}, ${results.length} model calls`,
     `tokens: ${sum((u) => u.promptTokens)} in (${sum((u) => u.cachedTokens)} cached), ${sum((u) => u.completionTokens)} out`,
     `base commit: \`${lastEvent(events, "base")?.commit ?? ""}\``,
-    `image: \`${plainText(environment?.image ?? "")}\` (\`${(environment?.digest ?? "").slice(0, 19)}\`), commands from ${environment?.from ?? ""}`,
-    `set-up: ${environment?.setup.length === 0 ? "none" : (environment?.setup.map((line) => `\`${line.replaceAll("`", " ")}\``).join(", ") ?? "")}`,
+    ...environmentFacts(lastEvent(events, "environment")),
   ];
   return rows.map((row) => `- ${row}`).join("\n");
+}
+
+function environmentFacts(environment: Extract<Stamped, { type: "environment" }> | undefined): string[] {
+  if (environment === undefined) return [];
+  const { image, digest, setup, from } = environment;
+  const commands = setup.map((line) => `\`${line.replaceAll("`", " ")}\``).join(", ");
+  return [
+    `image: \`${plainText(image)}\` (\`${digest.slice(0, 19)}\`), commands from ${from}`,
+    `set-up: ${commands === "" ? "none" : commands}`,
+  ];
 }

@@ -4,7 +4,7 @@ import { Octokit } from "@octokit/rest";
 import { cases } from "../demo/cases/cases.ts";
 import { fetchPackage } from "../demo/cases/fetch-package.ts";
 import { OutageError } from "../errors.ts";
-import { isTerminal, parseStatus } from "../status.ts";
+import { isTerminal, parseStatus, replyMark } from "../status.ts";
 import { triggerLabel } from "../triggers.ts";
 import type { Laptop } from "./laptop.ts";
 
@@ -37,7 +37,7 @@ async function issueStory({ laptop, say, caseName }: StoryContext): Promise<Stor
   say(`ann filed #${filed.number}: ${filed.title}`);
   await octokit.rest.issues.addLabels({ ...repository, issue_number: filed.number, labels: [triggerLabel] });
   say(`ann set the label "${triggerLabel}"\n`);
-  const body = await answerOn(octokit, { ...repository, number: filed.number }, () => true);
+  const body = await answerOn(octokit, { ...repository, number: filed.number });
   return describePull(
     octokit,
     { ...repository, branch: `agent-fix/issue-${filed.number}` },
@@ -51,15 +51,17 @@ async function reviewStory(context: StoryContext): Promise<StoryResult> {
   const { laptop, say } = context;
   const octokit = ann(laptop);
   const pull = Number(first.pullRequest.split("/").at(-1));
-  await octokit.rest.pulls.createReview({
+  const { data: review } = await octokit.rest.pulls.createReview({
     ...name,
     pull_number: pull,
     event: "REQUEST_CHANGES",
     body: 'Good. Please also trim leading and trailing dashes, with a test: `slugify("  Hello!  ")` should be `hello`.',
   });
   say(`\nann submitted a review on #${pull}\n`);
-  const body = await answerOn(octokit, { ...name, number: pull }, () => true);
-  return describePull(octokit, { ...name, branch: "agent-fix/issue-1" }, { body, page: first.pullRequest });
+  await answerOn(octokit, { ...name, number: pull });
+  const { data: comments } = await octokit.rest.issues.listComments({ ...name, issue_number: pull });
+  const body = comments.map((comment) => comment.body ?? "").find((text) => text.startsWith(replyMark(review.id)));
+  return describePull(octokit, { ...name, branch: "agent-fix/issue-1" }, { body: body ?? "", page: first.pullRequest });
 }
 
 async function maintenanceStory({ laptop, say }: StoryContext): Promise<StoryResult> {
@@ -109,17 +111,11 @@ function ann(laptop: Laptop): Octokit {
 }
 
 /** Our status comment once it is final. */
-async function answerOn(
-  octokit: Octokit,
-  where: typeof name & { number: number },
-  wanted: (body: string) => boolean,
-): Promise<string> {
+async function answerOn(octokit: Octokit, where: typeof name & { number: number }): Promise<string> {
   const { number, ...repository } = where;
   return poll(`the answer on #${number}`, async () => {
     const { data } = await octokit.rest.issues.listComments({ ...repository, issue_number: number });
-    return data
-      .map((comment) => comment.body ?? "")
-      .find((body) => isTerminal(parseStatus(body)?.state ?? "working") && wanted(body));
+    return data.map((comment) => comment.body ?? "").find((body) => isTerminal(parseStatus(body)?.state ?? "working"));
   });
 }
 

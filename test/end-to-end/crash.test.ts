@@ -4,6 +4,7 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { composeTools } from "../../src/cli/compose.ts";
 import { readRun } from "../../src/runlog.ts";
 import {
   addProject,
@@ -67,6 +68,8 @@ test("a worker that is killed after any event of a run leaves one branch, one pu
   expect(events.at(-1)).toBe("finished");
   expect(events).toContain("publish.intent");
 
+  const { engine } = await composeTools(laptop.parts.config);
+
   for (const [index, event] of events.entries()) {
     const name = `killed-after-${index + 1}-${event.replace(".", "-")}`;
     const where = await addProject(laptop, name);
@@ -89,6 +92,10 @@ test("a worker that is killed after any event of a run leaves one branch, one pu
       expect.not.arrayContaining(["tokens"]),
     ]);
     const left = [...laptop.github.state.installationTokens.values()].map(({ permissions }) => permissions);
-    expect([name, left.filter((one) => one["contents"] === "write")]).toEqual([name, []]);
+    expect([name, left.filter((one) => one["contents"] === "write" || one["issues"] === undefined)]).toEqual([
+      name,
+      [],
+    ]);
+    expect([name, await engine.list()]).toEqual([name, []]);
   }
 }, 900_000);

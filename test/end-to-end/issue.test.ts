@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Script } from "../../src/demo/model/script.ts";
 import {
@@ -30,6 +30,7 @@ const stubborn = [
   scriptFor("The wrong repair", "echo 43 >answer.txt"),
   scriptFor("Nothing is wrong here", "cat answer.txt"),
   scriptFor("A long wait", "sleep 600"),
+  scriptFor("A short wait", "sleep 3; echo 42 >answer.txt"),
   scriptFor(
     "Binary and odd files",
     "echo 42 >answer.txt && head -c 300000 /dev/urandom >noise.bin && ln -s answer.txt link && printf '#!/bin/sh\\n' >'run me;$(id).sh' && chmod +x run*",
@@ -79,7 +80,7 @@ test("tokens ask for no more than their work needs, and those that read or write
   ).toEqual([]);
 });
 
-test("the same delivery again, and the label taken off and set again while a run waits, give one pull request", async () => {
+test("the same delivery again gives one pull request and one answer", async () => {
   const where = await addProject(laptop, "twice");
   const number = await fileLabelled(laptop, where);
   const app = laptop.github.state.deliveries.filter((one) => one.action === "labeled");
@@ -97,6 +98,40 @@ test("the same delivery again, and the label taken off and set again while a run
   expect(await pullsOf(laptop, where)).toHaveLength(1);
   expect(await statusesOn(laptop, where, number)).toHaveLength(1);
 });
+
+test("the label taken off and set again while a run works gives one pull request, and the sweep begins nothing more", async () => {
+  const where = await addProject(laptop, "flickering");
+  const number = await fileLabelled(laptop, where, { title: "A short wait" });
+  await expect.poll(async () => runText(where, number), { timeout: 60_000 }).toContain("sleep 3");
+  const octokit = laptop.as("ann");
+  await octokit.rest.issues.removeLabel({ ...where, issue_number: number, name: "agent-fix" });
+  await octokit.rest.issues.addLabels({ ...where, issue_number: number, labels: ["agent-fix"] });
+  const newest = await lastLabel(where, number);
+  await expect
+    .poll(async () => (await statusesOn(laptop, where, number))[0]?.marker, { timeout: 90_000 })
+    .toMatchObject({ state: "opened", trigger: `label-${newest}` });
+
+  await laptop.web.sweep(new Date());
+  const other = await addProject(laptop, "behind-it");
+  await finalStatus(laptop, other, await fileLabelled(laptop, other));
+
+  const [pull, ...others] = await pullsOf(laptop, where);
+  expect(others).toEqual([]);
+  const { data: full } = await octokit.rest.pulls.get({ ...where, pull_number: pull?.number ?? 0 });
+  expect(full.commits).toBe(1);
+});
+
+/** The log of the run that an issue's status comment names. */
+async function runText(where: { owner: string; repo: string }, number: number): Promise<string> {
+  const run = (await statusesOn(laptop, where, number))[0]?.marker?.run;
+  const file = `${laptop.dataDir}/runs/${run}/log.jsonl`;
+  return existsSync(file) ? readFileSync(file, "utf8") : "";
+}
+
+async function lastLabel(where: { owner: string; repo: string }, number: number): Promise<number | undefined> {
+  const { data } = await laptop.as("ann").rest.issues.listEvents({ ...where, issue_number: number });
+  return data.findLast((event) => event.event === "labeled")?.id;
+}
 
 test("a label set by somebody without write is refused once, in words, and taken off", async () => {
   const where = await addProject(laptop, "refused");

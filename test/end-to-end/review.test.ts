@@ -5,6 +5,7 @@ import {
   fileLabelled,
   finalStatus,
   pullsOf,
+  repliesOn,
   startTestLaptop,
   statusesOn,
 } from "./support/laptop.ts";
@@ -41,14 +42,28 @@ test("a submitted review brings one additive commit and one reply that names it"
     comments: [{ path: "answer.txt", line: 1, body: "A reason in README.md is enough." }],
   });
 
-  const { body } = await finalStatus(laptop, where, number);
+  await finalStatus(laptop, where, number);
   const after = await headNow();
   const { data: commit } = await laptop.as("ann").rest.git.getCommit({ ...where, commit_sha: after });
 
   expect(commit.parents.map(({ sha }) => sha)).toEqual([head]);
-  expect(body).toContain(after);
-  expect(await statusesOn(laptop, where, number)).toHaveLength(1);
+  expect(await repliesOn(laptop, where, number)).toEqual([expect.stringContaining(after)]);
   expect(await pullsOf(laptop, where)).toHaveLength(1);
+});
+
+test("two reviews, one behind the other, each get a commit and a reply of their own", async () => {
+  const { where, number, headNow, review } = await openedPull("reviewed-twice");
+  const comments = [{ path: "answer.txt", line: 1, body: "A reason in README.md is enough." }];
+  await review("ann", { body: "Please say why it is 42.", comments });
+  await review("ann", { body: "Please say why it is 42, once more.", comments });
+  await expect
+    .poll(async () => (await repliesOn(laptop, where, number)).filter((reply) => reply.includes("Addressed")), {
+      timeout: 60_000,
+    })
+    .toHaveLength(2);
+
+  expect(await repliesOn(laptop, where, number)).toHaveLength(2);
+  expect((await repliesOn(laptop, where, number)).join("\n")).toContain(await headNow());
 });
 
 test("a review by somebody without write is refused in words, and changes nothing", async () => {

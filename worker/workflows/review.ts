@@ -1,5 +1,7 @@
 import { mayWrite } from "../../src/forge.ts";
 import type { Pull, Review } from "../../src/forge.ts";
+import { replyMark } from "../../src/status.ts";
+import { boundedBody } from "../../src/text.ts";
 import { snapshotHash } from "../../src/job.ts";
 import type { Passed } from "../attempt.ts";
 import { ciHeld } from "../ci.ts";
@@ -96,10 +98,16 @@ async function publishReview(
 
 async function report(run: Run, outcome: Outcome, deps: WorkerDeps): Promise<void> {
   const took = elapsed(run.log.events);
-  const reporter = reporterFor(run, deps, reviewSubject(run).pull);
-  if (outcome.outcome === "published") return reporter.finish("opened", `Review answered in ${took}`, [outcome.detail]);
+  const { pull, review } = reviewSubject(run);
   const { header, lines } = renderOutcome(outcome, { took, stoppedBy: run.stopped()?.by });
-  await reporter.finish(outcome.outcome, header, lines);
+  const state = outcome.outcome === "published" ? "opened" : outcome.outcome;
+  const answer = state === "opened" ? outcome.detail : [`**${header}**`, ...lines].join("\n\n");
+  const mark = replyMark(review);
+  await run.guard();
+  await deps.host.forge(run.job.repo, "report").ensureComment(pull, mark, boundedBody(`${mark}\n${answer}`));
+  const reporter = reporterFor(run, deps, pull);
+  if (state === "opened") await reporter.finish(state, `Review answered in ${took}`, []);
+  else await reporter.finish(state, header, lines);
 }
 
 function commentsOf({ author, body, comments }: Review): ReviewComment[] {

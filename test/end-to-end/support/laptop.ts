@@ -86,12 +86,20 @@ export async function fileLabelled(
   return data.number;
 }
 
+/** What we said on an issue or pull request beside the status comment. */
+export async function repliesOn(laptop: TestLaptop, where: Where, number: number): Promise<string[]> {
+  const { data } = await laptop.as("ann").rest.issues.listComments({ ...where, issue_number: number });
+  const ours = data.filter((comment) => comment.user?.login === "agent-fix[bot]").map(({ body = "" }) => body);
+  return ours.filter((body) => parseStatus(body) === undefined);
+}
+
 /** Our status comments on an issue or pull request, as they stand. */
 export async function statusesOn(laptop: TestLaptop, where: Where, number: number) {
   const { data } = await laptop.as("ann").rest.issues.listComments({ ...where, issue_number: number });
   return data
     .filter((comment) => comment.user?.login === "agent-fix[bot]")
-    .map(({ body = "" }) => ({ body, marker: parseStatus(body) }));
+    .map(({ body = "" }) => ({ body, marker: parseStatus(body) }))
+    .filter(({ marker }) => marker !== undefined);
 }
 
 /** Waits for the final status comment; fails where there is more than one. */
