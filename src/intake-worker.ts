@@ -2,8 +2,9 @@ import { Worker } from "bullmq";
 import { messageOf } from "./errors.ts";
 import { handleIntake } from "./intake.ts";
 import type { IntakeDeps } from "./intake.ts";
+import { statusOf } from "./github/status.ts";
 import { intakeJob } from "./job.ts";
-import { connectRedis, redisPrefix } from "./queue.ts";
+import { connectRedis, intakeBackoffMs, redisPrefix } from "./queue.ts";
 import { sweep, sweepEveryMs } from "./sweep.ts";
 
 const concurrency = 20;
@@ -21,9 +22,20 @@ export async function startIntake(redisUrl: string, deps: IntakeDeps): Promise<A
         { kind: name, repo: `${job.repo.owner}/${job.repo.name}`, delivery: job.delivery },
         "event accepted",
       );
-      return handleIntake(job, deps);
+      try {
+        await handleIntake(job, deps);
+      } catch (error) {
+        if (statusOf(error) !== 404 && statusOf(error) !== 410) throw error;
+        deps.log.warn({ kind: name, delivery: job.delivery }, "what an event is about is gone");
+      }
     },
-    { connection, prefix: redisPrefix, concurrency, maxStalledCount: 20 },
+    {
+      connection,
+      prefix: redisPrefix,
+      concurrency,
+      maxStalledCount: 20,
+      settings: { backoffStrategy: intakeBackoffMs },
+    },
   );
   worker.on("error", (error) => deps.log.warn({ error: messageOf(error) }, "the intake queue reported an error"));
   worker.on("failed", (job, error) =>

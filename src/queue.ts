@@ -9,7 +9,7 @@ export const redisPrefix = "{agent-fix}";
 
 /** The two queues that carry the work. Whatever is asked settles within 3 s, with an OutageError when Redis does not. */
 export interface Queues {
-  /** Has stored the job durably when it resolves. */
+  /** Has stored the job durably when it resolves. One with the same id that waits or works stands for it; one that failed does not. */
   addIntake(job: IntakeJob, id: string): Promise<void>;
   /** False when a run with the same id or on the same subject already waits or works, or the same run has just ended. */
   addRun(job: RunJob): Promise<boolean>;
@@ -51,10 +51,7 @@ export function createQueues(redis: Redis): Queues {
     redis,
     async addIntake(job, id) {
       const parsed = intakeJob.parse(job);
-      await within(
-        3000,
-        intake.add(parsed.kind, parsed, { jobId: safeId(id), removeOnComplete: true, removeOnFail: 200, ...retries }),
-      );
+      await within(3000, addEvent(intake, parsed, safeId(id)));
     },
     addRun: (job) => within(3000, addOnce(runs, runJob.parse(job))),
     removeWaiting: (runId) => within(3000, removeUnstarted(runs, runId)),
@@ -82,8 +79,24 @@ export function createQueues(redis: Redis): Queues {
   };
 }
 
-const retries = { attempts: 8, backoff: { type: "exponential", delay: 1000, jitter: 0.5 } } as const;
+// With the waits below, an accepted event outlives an outage of the code host of some five hours.
+const intakeRetries = { attempts: 100, backoff: { type: "capped" } } as const;
+const longestWaitMs = 5 * 60_000;
+// How often a run may fail is counted in its log; these are for what fails outside it, such as its lock in Redis.
+const runRetries = { attempts: 100, backoff: { type: "fixed", delay: 4000, jitter: 0.5 } } as const;
 const priorities = { issue: 1, review: 2, task: 3 } as const;
+
+/** How long an event waits before its next try. BullMQ's own strategies know no longest wait. */
+export function intakeBackoffMs(attemptsMade: number): number {
+  const wait = Math.min(1000 * 2 ** (attemptsMade - 1), longestWaitMs);
+  return Math.round(wait * (0.5 + Math.random() / 2));
+}
+
+async function addEvent(intake: Queue<IntakeJob>, job: IntakeJob, jobId: string): Promise<void> {
+  // A failed job stays to be looked at, and BullMQ would take the new one for its duplicate.
+  if ((await intake.getJobState(jobId)) === "failed") await intake.remove(jobId);
+  await intake.add(job.kind, job, { jobId, removeOnComplete: true, removeOnFail: 200, ...intakeRetries });
+}
 
 async function addOnce(runs: Queue<RunJob>, job: RunJob): Promise<boolean> {
   const { runId, repo, subject } = job;
@@ -98,7 +111,7 @@ async function addOnce(runs: Queue<RunJob>, job: RunJob): Promise<boolean> {
     priority: priorities[subject.kind],
     removeOnComplete: { age: 3600 },
     removeOnFail: { age: 24 * 3600 },
-    attempts: 1,
+    ...runRetries,
   });
   return added.id === runId;
 }

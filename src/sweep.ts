@@ -6,7 +6,7 @@ import type { RepoRef } from "./job.ts";
 import { redisPrefix, within } from "./queue.ts";
 import type { Settings } from "./settings.ts";
 import { isTerminal, parseStatus, statusMark } from "./status.ts";
-import { triggerLabel } from "./triggers.ts";
+import { labelTrigger, triggerLabel } from "./triggers.ts";
 
 /** How often the sweep runs; what a lost webhook costs at most. */
 export const sweepEveryMs = 5 * 60_000;
@@ -36,7 +36,7 @@ async function findLabelled(repo: RepoRef, { host, queues }: IntakeDeps): Promis
   for (const issue of await forge.labelledIssues(triggerLabel)) {
     const event = await forge.labelEvent(issue, triggerLabel);
     const status = parseStatus((await forge.findComment(issue, statusMark))?.body ?? "");
-    const known = event !== undefined && status?.trigger === `label-${event.id}`;
+    const known = event !== undefined && status?.trigger === labelTrigger(event.id);
     if (known && (isTerminal(status.state) || (await queues.isLive(status.run)))) continue;
     const delivery = `sweep-${repo.id}-${issue}-${event?.id ?? 0}`;
     await queues.addIntake({ kind: "label", delivery, repo, issue }, delivery);
@@ -51,8 +51,11 @@ async function startDueTasks(repo: RepoRef, deps: IntakeDeps, now: Date): Promis
     const slot = await dueSlot(deps, { repo, key, task, now });
     if (slot === undefined) continue;
     const { id, botLogin } = await host.app();
-    const run = newRun(repo, { kind: "task", key }, { id, login: botLogin }, `slot-${slot}`);
-    if (await queues.addRun(run))
+    const run = newRun(repo, { kind: "task", key }, { id, login: botLogin }, `slot-${slot.time}`);
+    // The run has its id from the slot, so that two sweeps start it once; marked before, a death in between would lose it.
+    const added = await queues.addRun(run);
+    const first = await within(3000, queues.redis.set(slot.mark, "1", "EX", 40 * 24 * 3600, "NX"));
+    if (added && first !== null)
       log.info({ repo: `${repo.owner}/${repo.name}`, task: key, run: run.runId }, "a scheduled task is due");
   }
 }
@@ -65,22 +68,21 @@ interface Due {
 }
 
 /**
- * The newest cron time that has passed since we first saw this schedule, claimed for us; undefined when there is none or
- * another process claimed it. A changed schedule counts as a new one, so that nothing from before starts at once.
+ * The newest cron time that has passed since we first saw this schedule, and the key that marks it as started; undefined
+ * when there is none or it is marked already. A changed schedule counts as a new one, so that nothing from before starts at once.
  */
 async function dueSlot(
   { queues: { redis }, log }: IntakeDeps,
   { repo, key, task, now }: Due,
-): Promise<string | undefined> {
+): Promise<{ time: string; mark: string } | undefined> {
   const seenKey = `${redisPrefix}:seen:${repo.id}:${key}:${task.schedule}:${task.timezone}`;
   await within(3000, redis.set(seenKey, now.getTime(), "EX", 400 * 24 * 3600, "NX"));
   const seen = Number(await within(3000, redis.get(seenKey)));
   try {
     const slot = CronExpressionParser.parse(task.schedule, { currentDate: now, tz: task.timezone }).prev().toDate();
     if (slot.getTime() <= seen) return undefined;
-    const claim = `${redisPrefix}:slot:${repo.id}:${key}:${slot.getTime()}`;
-    const claimed = await within(3000, redis.set(claim, "1", "EX", 40 * 24 * 3600, "NX"));
-    return claimed === null ? undefined : slot.toISOString();
+    const mark = `${redisPrefix}:slot:${repo.id}:${key}:${slot.getTime()}`;
+    return (await within(3000, redis.exists(mark))) === 1 ? undefined : { time: slot.toISOString(), mark };
   } catch (error) {
     log.warn(
       { repo: `${repo.owner}/${repo.name}`, task: key, error: messageOf(error) },

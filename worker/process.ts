@@ -72,19 +72,19 @@ export async function startWorker(options: WorkerOptions, deps: WorkerDeps): Pro
     },
   );
   worker.on("error", (error) => deps.log.warn({ error: messageOf(error) }, "the queue reported an error"));
+  worker.on("failed", (job, error) => deps.log.error({ run: job?.id, error: messageOf(error) }, "a run's try failed"));
   // BullMQ cancels nobody when a lock is lost: the loser would go on beside its successor.
   worker.on("lockRenewalFailed", (ids) => ids.forEach((id) => worker.cancelJob(id, "the lock was lost")));
 
-  const tidying = startTidying(options.tidyEveryMs, () => tidy(deps));
+  const tidying = startTidying(options.tidyEveryMs, deps);
   await worker.waitUntilReady();
   return {
     active,
     async [Symbol.asyncDispose]() {
-      await tidying[Symbol.asyncDispose]();
       stopping.abort(new Error("the worker stops"));
       const late = Promise.withResolvers<void>();
       const timer = setTimeout(late.resolve, stopLimitMs);
-      await Promise.race([worker.close().catch(() => {}), late.promise]);
+      await Promise.race([Promise.allSettled([worker.close(), tidying[Symbol.asyncDispose]()]), late.promise]);
       clearTimeout(timer);
       connection.disconnect();
     },
@@ -116,7 +116,10 @@ export async function processJob(job: RunJob, signal: AbortSignal, deps: WorkerD
     deps.log.error({ run: job.runId, error: messageOf(error) }, "the outcome could not be reported");
     if (claims < mostClaims) return again;
   }
-  await deps.inbox.delete(job.runId);
+  // What stays of it expires by itself.
+  await deps.inbox.delete(job.runId).catch((error: unknown) => {
+    deps.log.warn({ run: job.runId, error: messageOf(error) }, "the inbox of a run could not be removed");
+  });
   deps.log.info(
     { run: job.runId, outcome: outcome.outcome, cause: outcome.cause, took: elapsed(run.log.events) },
     "run finished",
@@ -167,10 +170,16 @@ async function runWorkflow(run: Run, deps: WorkerDeps, claims: number): Promise<
   }
 }
 
-function startTidying(everyMs: number, work: () => Promise<void>): AsyncDisposable {
+function startTidying(everyMs: number, deps: WorkerDeps): AsyncDisposable {
+  let working = false;
+  const work = async () => {
+    working = true;
+    await tidy(deps).catch((error: unknown) => deps.log.warn({ error: messageOf(error) }, "tidying failed"));
+    working = false;
+  };
   let running = work();
   const timer = setInterval(() => {
-    running = running.then(work);
+    if (!working) running = work();
   }, everyMs);
   return {
     async [Symbol.asyncDispose]() {

@@ -1,3 +1,4 @@
+import { randomInt } from "node:crypto";
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Redis } from "ioredis";
@@ -58,10 +59,14 @@ export interface Run extends AsyncDisposable {
   inboxMessages(): Promise<InboxMessage[]>;
 }
 
+// Leaves room for thousands of claims below the largest safe integer.
+const longestStep = 2 ** 40;
+
 /** Claims the job: a new epoch, so that a worker which lost it writes nothing more. */
 export async function openRun(job: RunJob, signal: AbortSignal, deps: WorkerDeps): Promise<Run> {
   const epochKey = `${redisPrefix}:epoch:${job.runId}`;
-  const epoch = await within(5000, deps.redis.incr(epochKey));
+  // Steps of one would give the same epoch twice when Redis lost its data in between.
+  const epoch = await within(5000, deps.redis.incrby(epochKey, randomInt(1, longestStep)));
   await within(5000, deps.redis.expire(epochKey, 30 * 24 * 3600));
   const log = deps.openLog(job.runId);
   // One that can't be revoked now stays on disk, for the next try and for the tidying.
@@ -90,9 +95,10 @@ export async function openRun(job: RunJob, signal: AbortSignal, deps: WorkerDeps
     stopped: () => stop,
     inboxMessages: () => deps.inbox.read(job.runId),
     async guard() {
-      const current = Number(await within(5000, deps.redis.get(epochKey)));
-      // An empty Redis knows no epoch: the sweep may have begun the run anew, and then its own INCR stands there.
-      if (current > epoch) throw new OutageError(`run ${job.runId} was taken over by another worker`);
+      const current = await within(5000, deps.redis.get(epochKey));
+      // None is there when Redis lost its data and nobody has claimed the run anew.
+      if (current !== null && Number(current) !== epoch)
+        throw new OutageError(`run ${job.runId} was taken over by another worker`);
     },
     async withToken(access, work) {
       const token = await deps.host.mint(job.repo, access);
@@ -101,12 +107,17 @@ export async function openRun(job: RunJob, signal: AbortSignal, deps: WorkerDeps
       try {
         return await work(deps.host.forgeWith(job.repo, token.value), token.value);
       } finally {
-        await deps.host.revoke(token.value).then(
-          () => forgetToken(log.dir, token.value),
-          (error: unknown) =>
-            deps.log.warn({ run: job.runId, error: messageOf(error) }, "a token could not be revoked"),
+        const revoked = await deps.host.revoke(token.value).then(
+          () => true,
+          (error: unknown) => {
+            deps.log.warn({ run: job.runId, error: messageOf(error) }, "a token could not be revoked");
+            return false;
+          },
         );
-        await log.append({ type: "token.revoked", purpose: access });
+        if (revoked) {
+          forgetToken(log.dir, token.value);
+          await log.append({ type: "token.revoked", purpose: access });
+        }
       }
     },
     async [Symbol.asyncDispose]() {

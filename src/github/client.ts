@@ -135,22 +135,38 @@ async function revokeToken(options: GitHubOptions, token: string): Promise<void>
   }
 }
 
+/** What could be listed; one installation's trouble does not hide the others. Throws when none could be. */
 async function listRepositories(asApp: Octokit, options: GitHubOptions): Promise<RepoRef[]> {
   const installations = await asApp.paginate(asApp.rest.apps.listInstallations, { per_page: 100 });
   const found: RepoRef[] = [];
-  for (const installation of installations.filter((one) => one.suspended_at === null)) {
-    const { data } = await asApp.rest.apps.createInstallationAccessToken({
-      installation_id: installation.id,
-      permissions: { metadata: "read" },
-    });
+  const failures: unknown[] = [];
+  const active = installations.filter((one) => one.suspended_at === null);
+  for (const { id } of active) {
+    try {
+      found.push(...(await listInstallation(asApp, options, id)));
+    } catch (error) {
+      failures.push(error);
+    }
+  }
+  if (failures.length > 0 && failures.length === active.length) throw failures[0];
+  return found;
+}
+
+async function listInstallation(asApp: Octokit, options: GitHubOptions, installationId: number): Promise<RepoRef[]> {
+  const { data } = await asApp.rest.apps.createInstallationAccessToken({
+    installation_id: installationId,
+    permissions: { metadata: "read" },
+  });
+  try {
     const octokit = connect(options, { auth: data.token });
     const repositories = await octokit.paginate(octokit.rest.apps.listReposAccessibleToInstallation, { per_page: 100 });
-    for (const repo of repositories.filter((one) => !one.archived)) {
-      found.push({ id: repo.id, owner: repo.owner.login, name: repo.name, installationId: installation.id });
-    }
-    await revokeToken(options, data.token);
+    return repositories
+      .filter((one) => !one.archived)
+      .map((repo) => ({ id: repo.id, owner: repo.owner.login, name: repo.name, installationId }));
+  } finally {
+    // It lists names only and dies within the hour: not worth losing the list.
+    await revokeToken(options, data.token).catch(() => {});
   }
-  return found;
 }
 
 function explainAppRefusal(error: unknown): never {

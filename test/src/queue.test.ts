@@ -1,9 +1,9 @@
 import { once } from "node:events";
-import { Worker } from "bullmq";
+import { UnrecoverableError, Worker } from "bullmq";
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { OutageError } from "../../src/errors.ts";
 import type { IntakeJob, RunJob } from "../../src/job.ts";
-import { connectRedis, createQueues, redisPrefix, within } from "../../src/queue.ts";
+import { connectRedis, createQueues, intakeBackoffMs, redisPrefix, within } from "../../src/queue.ts";
 import type { Queues } from "../../src/queue.ts";
 import { patiently, startRedis, startRelay } from "../support/redis.ts";
 
@@ -58,6 +58,27 @@ describe("addIntake", () => {
     expect(seen).toEqual([{ kind: "label", delivery: "d", repo, issue: 5, actor, text }]);
   });
 
+  it("takes an event again that failed for good, since a person or the sweep asks anew", async () => {
+    await queues.addIntake(stop, "delivery");
+    await failAll("intake");
+
+    await queues.addIntake(stop, "delivery");
+
+    expect(await redis.llen(`${redisPrefix}:intake:wait`)).toBe(1);
+    expect(await redis.zcard(`${redisPrefix}:intake:failed`)).toBe(0);
+  });
+
+  it("is tried for hours before it is given up, at most five minutes apart", async () => {
+    await queues.addIntake(stop, "delivery");
+
+    const { attempts } = JSON.parse((await redis.hget(`${redisPrefix}:intake:e-delivery`, "opts")) ?? "{}");
+    const waits = Array.from({ length: attempts - 1 }, (_, i) => intakeBackoffMs(i + 1));
+
+    expect(Math.max(...waits)).toBeLessThanOrEqual(5 * 60_000);
+    expect(waits[0]).toBeLessThanOrEqual(1000);
+    expect(waits.reduce((sum, wait) => sum + wait, 0)).toBeGreaterThan(4 * 3600_000);
+  });
+
   it("refuses what is no intake job", async () => {
     const wrong = { ...stop, repo: "o/r" } as unknown as IntakeJob;
 
@@ -90,10 +111,20 @@ describe("addRun", () => {
 
   it("takes a run again that threw, since it still owes an answer", async () => {
     await queues.addRun(run("one"));
-    await failAll();
+    await failAll("runs");
 
     expect(await queues.isLive("one")).toBe(false);
     expect(await queues.addRun(run("one"))).toBe(true);
+    expect(await queues.isLive("one")).toBe(true);
+  });
+
+  it("keeps a run that threw once for another try", async () => {
+    await queues.addRun(run("one"));
+    await using _worker = startWorker("runs", async () => {
+      throw new Error("Redis went away in the middle");
+    });
+
+    await expect.poll(() => redis.zcard(`${redisPrefix}:runs:delayed`), patiently).toBe(1);
     expect(await queues.isLive("one")).toBe(true);
   });
 
@@ -245,11 +276,11 @@ function startWorker(name: "intake" | "runs", work: (data: unknown) => Promise<v
   };
 }
 
-async function failAll(): Promise<void> {
-  await using _worker = startWorker("runs", async () => {
-    throw new Error("Redis went away in the middle");
+async function failAll(name: "intake" | "runs"): Promise<void> {
+  await using _worker = startWorker(name, async () => {
+    throw new UnrecoverableError("no try is left");
   });
-  await expect.poll(() => redis.zcard(`${redisPrefix}:runs:failed`), patiently).toBe(1);
+  await expect.poll(() => redis.zcard(`${redisPrefix}:${name}:failed`), patiently).toBe(1);
 }
 
 async function keysWith(part: string): Promise<string[]> {

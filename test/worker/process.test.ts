@@ -1,11 +1,14 @@
-import { existsSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { statusMark } from "../../src/status.ts";
+import { createInbox } from "../../src/inbox.ts";
+import { connectRedis, createQueues } from "../../src/queue.ts";
 import { readRun } from "../../src/runlog.ts";
-import { processJob } from "../../worker/process.ts";
+import { processJob, startWorker } from "../../worker/process.ts";
 import type { Ended } from "../../worker/process.ts";
-import { createLocalDeps, createLocalHost, job, never } from "./support.ts";
+import { patiently, startRelay } from "../support/redis.ts";
+import { createLocalDeps, createLocalHost, dataFolder, job, never } from "./support.ts";
 import type { LocalDeps, LocalHost } from "./support.ts";
 
 let host: LocalHost;
@@ -73,22 +76,26 @@ describe("processJob", () => {
   });
 
   it("tells an outcome again that a dead worker had written down but not told", async () => {
-    const log = deps.openLog(job.runId);
-    await log.append({ type: "claimed", epoch: 1, job });
-    await log.append({
-      type: "finished",
-      outcome: "gave-up",
-      cause: "out of steps",
-      detail: "No more steps.",
-      pull: undefined,
-    });
-    log.close();
+    await writeFinished();
 
     const ended = await processJob(job, never, deps);
 
     expect(ended).toMatchObject({ outcome: { outcome: "gave-up", cause: "out of steps" } });
     expect(statusText()).toContain("No more steps.");
     expect(typesOf()).toEqual(["claimed", "finished", "claimed"]);
+  });
+
+  it("has ended a run whose outcome is told, also when Redis is away then", async () => {
+    await writeFinished();
+    await using relay = await startRelay(redisSocket());
+    await relay.refuse();
+    const far = connectRedis(relay.url, "producer");
+
+    const ended = await processJob(job, never, { ...deps, inbox: createInbox(far) });
+    far.disconnect();
+
+    expect(ended).toMatchObject({ outcome: { outcome: "gave-up", cause: "out of steps" } });
+    expect(statusText()).toContain("No more steps.");
   });
 
   it("ends a run on which workers keep dying", async () => {
@@ -100,3 +107,74 @@ describe("processJob", () => {
     expect(statusText()).toContain("The worker died 6 times on this run.");
   });
 });
+
+describe("startWorker", () => {
+  const pace = { concurrency: 1, lockMs: 3000, stalledMs: 3000, tidyEveryMs: 60_000 };
+
+  it("does not lose a run whose subject can't be locked because Redis is away", async () => {
+    await writeFinished();
+    await using relay = await startRelay(redisSocket());
+    await relay.refuse();
+    const far = connectRedis(relay.url, "producer");
+    const queues = createQueues(deps.redis);
+    await queues.addRun(job);
+    await using _worker = await startWorker({ ...pace, redisUrl: deps.redisUrl }, { ...deps, redis: far });
+    await expect.poll(() => delayedRuns(), patiently).toBe(1);
+
+    await relay.recover();
+
+    await expect.poll(() => queues.isLive(job.runId), { timeout: 20_000 }).toBe(false);
+    expect(statusText()).toContain("No more steps.");
+    far.disconnect();
+  });
+
+  it("gives a run back when it stops, also while it tidies", async () => {
+    const begun = Promise.withResolvers<void>();
+    const aborted = Promise.withResolvers<never[]>();
+    const mirrors = {
+      async fetch(_source: unknown, signal: AbortSignal): Promise<string> {
+        begun.resolve();
+        signal.addEventListener("abort", () => aborted.resolve([]));
+        await aborted.promise;
+        throw signal.reason;
+      },
+    };
+    let lists = 0;
+    // The first look belongs to the tidying, the next to the run.
+    const engine = { ...deps.engine, list: async () => (lists++ === 0 ? aborted.promise : []) };
+    await createQueues(deps.redis).addRun(job);
+    const worker = await startWorker({ ...pace, redisUrl: deps.redisUrl }, { ...deps, engine, mirrors });
+    await begun.promise;
+
+    await worker[Symbol.asyncDispose]();
+
+    expect(typesOf()?.at(-1)).toBe("released");
+    expect(await createQueues(deps.redis).isLive(job.runId)).toBe(true);
+  });
+
+  it("works on when the data folder can't be tidied", async () => {
+    await writeFinished();
+    using broken = dataFolder();
+    writeFileSync(join(broken.path, "runs"), "no folder");
+    const queues = createQueues(deps.redis);
+    await queues.addRun(job);
+    {
+      await using _worker = await startWorker({ ...pace, redisUrl: deps.redisUrl }, { ...deps, dataDir: broken.path });
+      await expect.poll(() => queues.isLive(job.runId), patiently).toBe(false);
+    }
+
+    expect(statusText()).toContain("No more steps.");
+  });
+});
+
+const redisSocket = () => deps.redisUrl.replace("unix://", "");
+const delayedRuns = () => deps.redis.zcard("{agent-fix}:runs:delayed");
+
+/** A log of a worker that died after it had written the outcome down. */
+async function writeFinished(): Promise<void> {
+  const log = deps.openLog(job.runId);
+  await log.append({ type: "claimed", epoch: 1, job });
+  const outcome = { outcome: "gave-up", cause: "out of steps", detail: "No more steps.", pull: undefined } as const;
+  await log.append({ type: "finished", ...outcome });
+  log.close();
+}

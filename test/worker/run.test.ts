@@ -23,10 +23,12 @@ describe("openRun", () => {
   it("writes the claim down, each with an epoch of its own", async () => {
     for (let i = 0; i < 2; i++) await (await openRun(job, never, deps))[Symbol.asyncDispose]();
 
-    expect(readRun(deps.dataDir, job.runId)).toMatchObject([
-      { type: "claimed", epoch: 1, job },
-      { type: "claimed", epoch: 2, job },
+    const events = readRun(deps.dataDir, job.runId) ?? [];
+    expect(events).toMatchObject([
+      { type: "claimed", job },
+      { type: "claimed", job },
     ]);
+    expect(new Set(events.map((event) => event.type === "claimed" && event.epoch)).size).toBe(2);
   });
 
   it("lets the newest worker of a run through, and every older one no longer", async () => {
@@ -47,6 +49,15 @@ describe("openRun", () => {
     await deps.redis.flushall();
 
     await expect(run.guard()).resolves.toBeUndefined();
+  });
+
+  it("keeps an older worker out also when Redis lost its data and the run was claimed anew", async () => {
+    await using first = await openRun(job, never, deps);
+    await deps.redis.flushall();
+    await using second = await openRun(job, never, deps);
+
+    await second.guard();
+    await expect(first.guard()).rejects.toThrow("run run-1 was taken over by another worker");
   });
 
   it("aborts when a person stops the run, and knows who", async () => {
@@ -110,6 +121,8 @@ describe("a run's token", () => {
     })();
     const file = tokensOf(join(deps.dataDir, "runs", job.runId));
     expect(readFileSync(file, "utf8")).toBe(`${token}\n`);
+    const told = readRun(deps.dataDir, job.runId)?.map(({ type }) => type);
+    expect(told).toEqual(["claimed", "token.minted"]);
 
     await (await openRun(job, never, deps))[Symbol.asyncDispose]();
     const stillThere = existsSync(file);

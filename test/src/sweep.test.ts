@@ -1,0 +1,70 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { RunJob } from "../../src/job.ts";
+import { connectRedis, createQueues, redisPrefix } from "../../src/queue.ts";
+import { sweep } from "../../src/sweep.ts";
+import { startRelay } from "../support/redis.ts";
+import { createLocalDeps, createLocalHost } from "../worker/support.ts";
+import type { LocalDeps, LocalHost } from "../worker/support.ts";
+
+let host: LocalHost;
+let deps: LocalDeps;
+beforeEach(async () => {
+  host = createLocalHost({
+    ".github/agent-fix.yml":
+      'maintenance:\n  tidy: {task: "Tidy up", schedule: "0 5 * * 1", timezone: Europe/Berlin}\n',
+  });
+  deps = await createLocalDeps(host.forge);
+});
+afterEach(async () => {
+  await deps[Symbol.asyncDispose]();
+  host[Symbol.dispose]();
+});
+
+const saturday = new Date("2026-11-21T12:00:00Z");
+const monday = new Date("2026-11-23T05:00:00Z");
+
+describe("a task whose time has passed", () => {
+  it("is started once, also by two sweeps at once and after its run is forgotten", async () => {
+    const { queues, started } = watchedQueues();
+    await sweep({ ...deps, queues }, saturday);
+
+    await Promise.all([sweep({ ...deps, queues }, monday), sweep({ ...deps, queues }, monday)]);
+    expect(await storedRuns()).toBe(1);
+    for (const runId of started) await queues.removeWaiting(runId);
+    await sweep({ ...deps, queues }, monday);
+
+    expect(await storedRuns()).toBe(0);
+  });
+
+  it("is started by a later sweep when Redis went away before its run was stored", async () => {
+    const { queues, started } = watchedQueues();
+    await sweep({ ...deps, queues }, saturday);
+    await using relay = await startRelay(deps.redisUrl.replace("unix://", ""));
+    const far = createQueues(connectRedis(relay.url, "producer"));
+    const addRun = async (run: RunJob) => {
+      await relay.refuse();
+      return far.addRun(run);
+    };
+
+    await sweep({ ...deps, queues: { ...far, addRun } }, monday);
+    await far.close();
+    await sweep({ ...deps, queues }, monday);
+
+    expect(started).toHaveLength(1);
+    expect(await storedRuns()).toBe(1);
+  });
+});
+
+const storedRuns = () => deps.redis.zcard(`${redisPrefix}:runs:prioritized`);
+
+/** The real queues, with the ids of the runs that were started. */
+function watchedQueues() {
+  const queues = createQueues(deps.redis);
+  const started: string[] = [];
+  const addRun = async (run: RunJob) => {
+    const added = await queues.addRun(run);
+    if (added) started.push(run.runId);
+    return added;
+  };
+  return { queues: { ...queues, addRun }, started };
+}
