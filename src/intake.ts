@@ -116,14 +116,12 @@ async function startRun({ forge, deps, number, run, text }: Start): Promise<void
     return;
   }
   const before = await runBefore(status, run, deps);
-  if (before === "works" && run.subject.kind === "issue") return;
-  if (before === "ends" && run.subject.kind === "issue")
+  if (before !== undefined && run.subject.kind === "issue") {
+    if (before === "works") return;
     throw new OutageError(`the run before this one on #${number} has not ended yet`);
-  if (before !== undefined && run.subject.kind === "review") {
-    const mark = replyMark(run.subject.review);
-    const body = `${mark}\nQueued: I answer this review when the run before it on this pull request has ended.`;
-    await forge.ensureComment(number, mark, body);
-  } else if (status?.run !== run.runId) {
+  }
+  if (before !== undefined) await answerWaiting(forge, number, run.subject);
+  else if (status?.run !== run.runId) {
     const lines = [
       `Asked for by ${inlineText(run.actor.login)}. I work on the text as it stands now; later edits do not reach the run.`,
     ];
@@ -132,6 +130,14 @@ async function startRun({ forge, deps, number, run, text }: Start): Promise<void
   if (text !== undefined) await deps.inbox.send(run.runId, { kind: "task", ...text });
   await setCurrentRun(deps.queues.redis, run);
   await deps.queues.addRun(run);
+}
+
+/** A review behind another run: the status comment is that run's, so the answer stands where the reply will. */
+async function answerWaiting(forge: Forge, number: number, subject: Subject): Promise<void> {
+  if (subject.kind !== "review") return;
+  const mark = replyMark(subject.review);
+  const body = `${mark}\nQueued: I answer this review when the run before it on this pull request has ended.`;
+  await forge.ensureComment(number, mark, body);
 }
 
 /**
