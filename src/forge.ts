@@ -23,7 +23,7 @@ export interface Forge {
 
   /** Writes blobs, one tree on the base commit's tree, and one commit without author fields. Returns both ids. */
   createCommit(change: CommitChange): Promise<{ commit: string; tree: string }>;
-  commitMessage(commit: string): Promise<string>;
+  commit(id: string): Promise<Commit>;
   /** Creates the branch, or moves it forward from `expected`. `conflict` when it stands elsewhere. */
   ensureBranch(branch: string, commit: string, expected: string | undefined): Promise<"done" | "conflict">;
   pullsFrom(branch: string): Promise<Pull[]>;
@@ -62,6 +62,11 @@ export interface CommitChange {
   message: string;
   files: { path: string; mode: "100644" | "100755" | "120000"; bytes: Buffer }[];
   deleted: string[];
+}
+export interface Commit {
+  message: string;
+  tree: string;
+  parents: string[];
 }
 export interface NewPull {
   branch: string;

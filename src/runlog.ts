@@ -26,7 +26,7 @@ export type RunEvent =
   | { type: "token.minted"; purpose: string; expires: string }
   | { type: "token.revoked"; purpose: string }
   | { type: "checks"; leg: "base" | "head"; results: CheckSummary[] }
-  | { type: "attempt"; round: number }
+  | { type: "attempt"; round: number; model: string }
   | { type: "model.intent"; step: number }
   | { type: "model.result"; step: number; calls: number; text: string; usage: Usage; ms: number }
   | { type: "tool.intent"; step: number; name: string; summary: string }

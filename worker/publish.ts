@@ -24,7 +24,8 @@ export type Published = { ok: true; commit: string; pull: Pull | undefined } | {
 /** Commit, branch, pull request: each step looks first, so that it may run again after a crash. */
 export async function publish(run: Publisher, forge: Forge, passed: Passed, target: Target): Promise<Published> {
   const repository = join(run.log.dir, "repo.git");
-  const adopted = await ownHead(forge, target.branch, run.job.runId);
+  const own = { runId: run.job.runId, base: target.base, tree: passed.tree };
+  const adopted = await ownHead(forge, target.branch, own);
   const commit =
     adopted ??
     (await step(run, "commit", async () => {
@@ -42,7 +43,7 @@ export async function publish(run: Publisher, forge: Forge, passed: Passed, targ
     if (moved === "conflict") return { ok: false, reason: `the branch \`${target.branch}\` moved while I worked` };
   }
   if (target.pull === undefined) return { ok: true, commit, pull: undefined };
-  const wanted = { ...target.pull, title: plainText(target.pull.title, 250) };
+  const wanted = { ...target.pull, title: plainText(withoutSkips(target.pull.title), 250) };
   let pull: Pull | undefined;
   await step(run, "pull", async () => {
     pull = await forge.ensurePull({ branch: target.branch, ...wanted });
@@ -52,25 +53,44 @@ export async function publish(run: Publisher, forge: Forge, passed: Passed, targ
   return { ok: true, commit, pull };
 }
 
+/** What a run's commit is known again by: anybody can write the trailer, so it has to hold the checked tree as well. */
+export interface OwnCommit {
+  runId: string;
+  base: string;
+  tree: string;
+}
+
+/** The branch of an issue's first pull request. */
+export function issueBranch(number: number): string {
+  return `agent-fix/issue-${number}`;
+}
+
 /** Our open pull request for a subject's branch, whichever of the numbered names it has. */
 export async function openPull(forge: Forge, name: string): Promise<Pull | undefined> {
-  for (let i = 1; i <= 100; i++) {
-    const pulls = await forge.pullsFrom(i === 1 ? name : `${name}-${i}`);
+  for await (const { pulls } of usedNames(forge, name)) {
     const open = pulls.find((pull) => pull.ours && pull.state === "open");
-    if (open !== undefined || pulls.length === 0) return open;
+    if (open !== undefined) return open;
   }
   return undefined;
 }
 
-/** A branch name for a new pull request: the plain one, or the next that nobody used. */
-export async function freeBranch(forge: Forge, name: string, runId: string): Promise<string> {
+/** A branch name for a new pull request: the plain one, or the next that nobody used or that has this very commit. */
+export async function freeBranch(forge: Forge, name: string, own: OwnCommit): Promise<string> {
+  for await (const { branch, head, pulls } of usedNames(forge, name)) {
+    if (head === undefined && pulls.length === 0) return branch;
+    if (head !== undefined && (await isOwn(forge, head, own))) return branch;
+  }
+  throw new OutageError(`a hundred branches named ${name}-N exist; delete the merged ones`);
+}
+
+/** The numbered names of a subject's branch, up to and with the first that nobody used. */
+async function* usedNames(forge: Forge, name: string) {
   for (let i = 1; i <= 100; i++) {
     const branch = i === 1 ? name : `${name}-${i}`;
     const [head, pulls] = await Promise.all([forge.branchHead(branch), forge.pullsFrom(branch)]);
-    if (head === undefined && pulls.length === 0) return branch;
-    if (head !== undefined && (await isOwn(forge, head, runId))) return branch;
+    yield { branch, head, pulls };
+    if (head === undefined && pulls.length === 0) return;
   }
-  throw new OutageError(`a hundred branches named ${name}-N exist; delete the merged ones`);
 }
 
 /** The trailer by which a commit of a run is known again. */
@@ -89,18 +109,30 @@ export function commitMessage({
   runId: string;
   held: boolean;
 }): string {
-  const subject = `${plainText(title, 72)}${held ? " [skip ci]" : ""}`;
-  return `${subject}\n\n${plainText(why)}\n\n${trailer(runId)}\n`;
+  const subject = `${withoutSkips(plainText(title, 72))}${held ? " [skip ci]" : ""}`;
+  return `${subject}\n\n${withoutSkips(plainText(why))}\n\n${trailer(runId)}\n`;
+}
+
+const skips = /\[(skip ci|ci skip|no ci|skip actions|actions skip)\]|\*{3}(no_ci)\*{3}|(skip-checks): *(?=true)/gi;
+
+/** One line whose words keep no CI from running: that is decided by `held` alone. */
+function withoutSkips(line: string): string {
+  // Replaced, not removed: what stands around a removed marker could become one.
+  return line.replaceAll(skips, (_all, words?: string, starred?: string, key?: string) =>
+    key === undefined ? `(${words ?? starred ?? ""})` : `${key} `,
+  );
 }
 
 /** The branch's head when this run made it, for example before a crash or on another machine. */
-async function ownHead(forge: Forge, branch: string, runId: string): Promise<string | undefined> {
+async function ownHead(forge: Forge, branch: string, own: OwnCommit): Promise<string | undefined> {
   const head = await forge.branchHead(branch);
-  return head !== undefined && (await isOwn(forge, head, runId)) ? head : undefined;
+  return head !== undefined && (await isOwn(forge, head, own)) ? head : undefined;
 }
 
-async function isOwn(forge: Forge, commit: string, runId: string): Promise<boolean> {
-  return (await forge.commitMessage(commit)).split("\n").includes(trailer(runId));
+async function isOwn(forge: Forge, commit: string, { runId, base, tree }: OwnCommit): Promise<boolean> {
+  const found = await forge.commit(commit);
+  const marked = found.message.split("\n").includes(trailer(runId));
+  return marked && found.tree === tree && found.parents.join(" ") === base;
 }
 
 async function step<T extends string>(

@@ -7,7 +7,7 @@ import { commitOf } from "../../worker/checkout.ts";
 import { ciHeld } from "../../worker/ci.ts";
 import { git } from "../../worker/git.ts";
 import { issueMessages } from "../../worker/prompts/messages.ts";
-import { commitMessage, freeBranch, publish } from "../../worker/publish.ts";
+import { commitMessage, freeBranch, issueBranch, publish } from "../../worker/publish.ts";
 import { readPatch } from "../../worker/rebuild.ts";
 import { renderPullBody } from "../../worker/report.ts";
 import type { Outcome, Tools } from "../../worker/run.ts";
@@ -112,7 +112,7 @@ async function runSubject({ subject, tools, log, runId, signal, options }: Task)
   );
   if (!result.ok) return result.outcome;
   return deliver(
-    { subject, tools, log, runId, signal, options },
+    { subject, log, runId, signal, options },
     { base, branch: settings.base ?? branch, trusted, mirror, job, passed: result.passed, ci: settings.ci },
   );
 }
@@ -127,7 +127,10 @@ interface Delivery {
   ci: "hold" | "run" | undefined;
 }
 
-async function deliver({ subject, tools, log, runId, signal, options }: Task, done: Delivery): Promise<Outcome> {
+async function deliver(
+  { subject, log, runId, signal, options }: Omit<Task, "tools">,
+  done: Delivery,
+): Promise<Outcome> {
   const { base, branch, job, passed } = done;
   const repository = join(log.dir, "repo.git");
   const patch = await readPatch(repository, base, passed.commit);
@@ -145,17 +148,15 @@ async function deliver({ subject, tools, log, runId, signal, options }: Task, do
     };
   }
   const held = await ciHeld(done.mirror, done.trusted, { ci: done.ci, isPrivate: (await forge.repository()).private });
-  const model = (await tools.model.describe(signal)).name;
   const body = renderPullBody({
     closes: subject.number,
     passed,
     events: log.events,
     base,
-    model,
     held,
     footer: "Made with `agent-fix resolve`.",
   });
-  const name = await freeBranch(forge, `agent-fix/issue-${subject.number ?? 0}`, runId);
+  const name = await freeBranch(forge, issueBranch(subject.number ?? 0), { runId, base, tree: passed.tree });
   const message = commitMessage({ title: passed.submission.title, why: passed.submission.cause, runId, held });
   const target = {
     base,

@@ -97,7 +97,7 @@ const says: { [T in RunEvent["type"]]: (event: Event<T>) => string } = {
   "token.minted": ({ purpose }) => purpose,
   "token.revoked": ({ purpose }) => purpose,
   checks: ({ leg, results }) => `${leg}: ${results.map((check) => `${check.run} ${check.end}`).join("; ")}`,
-  attempt: ({ round }) => `round ${round}`,
+  attempt: ({ round, model }) => `round ${round} with ${model}`,
   "model.intent": ({ step }) => `step ${step}`,
   "model.result": ({ calls, usage, ms }) =>
     `${calls} calls, ${usage.promptTokens} + ${usage.completionTokens} tokens, ${ms} ms`,

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { readFile, stat } from "node:fs/promises";
 import { dirname, join, resolve as absolute } from "node:path";
 import { git } from "../../worker/git.ts";
-import { githubAddresses } from "../config.ts";
+import { issueBranch, openPull } from "../../worker/publish.ts";
 import type { Config } from "../config.ts";
 import { ConfigError, OutageError, messageOf } from "../errors.ts";
 import type { Forge } from "../forge.ts";
@@ -70,17 +70,35 @@ async function remoteSubject(url: string, options: SubjectOptions, config: Confi
       "GITHUB_TOKEN is not set. `resolve` reads the issue with it, and with --publish writes the branch and the pull request.",
     );
   const [, owner = "", repo = "", number = ""] = match;
-  const { host, protocol } = new URL(url);
-  const { apiUrl } = githubAddresses(host, protocol === "http:" ? "http" : "https");
-  try {
-    const forge = await forgeWithToken({ apiUrl, throttle: true }, token, { owner, repo });
-    const [issue, facts] = await Promise.all([forge.issue(Number(number)), forge.repository()]);
-    const source = { key: String(forge.repo.id), url: facts.cloneUrl, token };
-    const name = `${owner}/${repo}`;
-    return { text: issue, name, number: issue.number, branch: facts.defaultBranch, source, forge, localDir: undefined };
-  } catch (error) {
-    explainRefusal(error, url);
-  }
+  const { apiUrl, webUrl } = config.github;
+  requireSameSite(url, webUrl);
+  const connected = forgeWithToken({ apiUrl, throttle: true }, token, { owner, repo });
+  const { forge, issue, facts, open } = await connected
+    .then((there) => lookAround(there, Number(number), options))
+    .catch((error: unknown) => explainRefusal(error, url));
+  requireSameSite(facts.cloneUrl, webUrl);
+  if (open !== undefined)
+    throw new ConfigError(`${url} has an open pull request: ${open.url}. Close it first, or use --out.`);
+  const source = { key: String(forge.repo.id), url: facts.cloneUrl, token };
+  const name = `${owner}/${repo}`;
+  return { text: issue, name, number: issue.number, branch: facts.defaultBranch, source, forge, localDir: undefined };
+}
+
+async function lookAround(forge: Forge, number: number, { publish }: SubjectOptions) {
+  const [issue, facts, open] = await Promise.all([
+    forge.issue(number),
+    forge.repository(),
+    publish === true ? openPull(forge, issueBranch(number)) : undefined,
+  ]);
+  return { forge, issue, facts, open };
+}
+
+/** GITHUB_TOKEN goes to the one site that the operator set, whatever an address says. */
+function requireSameSite(url: string, webUrl: string): void {
+  if (new URL(url).origin === new URL(webUrl).origin) return;
+  throw new ConfigError(
+    `${url} is not on ${webUrl}, so GITHUB_TOKEN is not sent there. Set GHE_HOST, and GHE_PROTOCOL where it is http, to that host if you trust it with the token.`,
+  );
 }
 
 function explainRefusal(error: unknown, url: string): never {

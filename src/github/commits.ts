@@ -1,5 +1,5 @@
 import type { Octokit } from "@octokit/rest";
-import type { CommitChange } from "../forge.ts";
+import type { Commit, CommitChange } from "../forge.ts";
 import { orMissing, statusOf } from "./status.ts";
 
 interface Name {
@@ -46,6 +46,11 @@ export async function createCommit(
     parents: [change.base],
   });
   return { commit: commit.sha, tree: tree.sha };
+}
+
+export async function readCommit(octokit: Octokit, name: Name, id: string): Promise<Commit> {
+  const { data } = await octokit.rest.git.getCommit({ ...name, commit_sha: id });
+  return { message: data.message, tree: data.tree.sha, parents: data.parents.map(({ sha }) => sha) };
 }
 
 export async function branchHead(octokit: Octokit, name: Name, branch: string): Promise<string | undefined> {

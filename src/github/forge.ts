@@ -1,7 +1,7 @@
 import type { Octokit } from "@octokit/rest";
 import type { Forge, Permission } from "../forge.ts";
 import type { RepoRef } from "../job.ts";
-import { branchHead, createCommit, ensureBranch, readFile } from "./commits.ts";
+import { branchHead, createCommit, ensureBranch, readCommit, readFile } from "./commits.ts";
 import { ensureComment, findComment, lastLabelEvent, openIssuesWith, readIssue, removeLabel } from "./issues.ts";
 import { ensurePull, pullsFrom, readPull, readReview } from "./pulls.ts";
 import { orMissing } from "./status.ts";
@@ -36,9 +36,7 @@ export function createForge(octokit: Octokit, repo: RepoRef, self: () => Promise
       ensureComment(octokit, { ...name, number }, { marker, login: await self() }, body),
 
     createCommit: (change) => createCommit(octokit, name, change),
-    async commitMessage(commit) {
-      return (await octokit.rest.git.getCommit({ ...name, commit_sha: commit })).data.message;
-    },
+    commit: (id) => readCommit(octokit, name, id),
     ensureBranch: (branch, commit, expected) => ensureBranch(octokit, name, { branch, commit, expected }),
     pullsFrom: async (branch) => pullsFrom(octokit, name, branch, await self()),
     ensurePull: async (pull) => ensurePull(octokit, name, pull, await self()),

@@ -1,5 +1,9 @@
 import { execFileSync } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { IncomingMessage } from "node:http";
+import type { AddressInfo } from "node:net";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createFolder, refusal, runCommand, startCommand, startSite } from "./support/command.ts";
@@ -180,8 +184,21 @@ describe("resolve with an issue's address", () => {
     expect(head.message).toMatch(/^Agent-Fix-Run: [0-9a-f]{20}$/m);
   });
 
+  it("opens no second pull request with --publish, and names the open one before it begins", async () => {
+    const url = await fileIssue("open");
+    site.github.setRole("ann/open", "bob", "write");
+    await resolveAsBob(url, "--publish");
+
+    const ended = await resolveAsBob(url, "--publish");
+
+    const { data } = await site.as("ann").rest.pulls.list({ owner: "ann", repo: "open", state: "all" });
+    expect(data).toHaveLength(1);
+    expect(ended).toMatchObject(refusal(data[0]?.html_url ?? "no pull request", "--out"));
+  });
+
   it("exits with 1 and the address where the host does not answer", async () => {
-    const ended = await resolveAsBob("http://127.0.0.1:2/ann/away/issues/1");
+    const env = { ...site.env, GHE_HOST: "127.0.0.1:2", GITHUB_TOKEN: site.github.addUser("bob") };
+    const ended = await runCommand(["resolve", "http://127.0.0.1:2/ann/away/issues/1"], { env });
 
     expect(ended).toMatchObject({ code: 1, stdout: "", stderr: expect.stringContaining("127.0.0.1:2") });
   });
@@ -219,6 +236,39 @@ describe.concurrent("resolve with wrong usage", () => {
     expect(ended).toMatchObject(refusal(...says));
   });
 
+  it.each<[what: string, url: () => string, set: Record<string, string>]>([
+    ["a host that GHE_HOST does not name", () => site.github.url, { GHE_HOST: "ghe.example.com" }],
+    ["github.com where GHE_HOST names another", () => "https://github.com", {}],
+    ["a host other than github.com without GHE_HOST", () => site.github.url, { GHE_HOST: "" }],
+    ["another protocol", () => site.github.url, { GHE_PROTOCOL: "https" }],
+    ["github.com over http", () => "http://github.com", { GHE_HOST: "" }],
+  ])("refuses %s", async (_what, url, set) => {
+    const env = { ...site.env, ...set, GITHUB_TOKEN: "ghp_none" };
+
+    const ended = await runCommand(["resolve", `${url()}/ann/known/issues/1`], { env });
+
+    expect(ended).toMatchObject(refusal(url(), "GHE_HOST"));
+  });
+
+  it("asks nothing of a host that is not the configured one", async () => {
+    const asked: (string | undefined)[] = [];
+    await using other = await listen((request) => asked.push(request.headers.authorization));
+
+    await resolveAsBob(`${other.url}/ann/known/issues/1`);
+
+    expect(asked).toEqual([]);
+  });
+
+  it("sends GITHUB_TOKEN to no clone address on another host", async () => {
+    const { data: issue } = await site.as("ann").rest.issues.create({ owner: "ann", repo: "known", title: "Wrong" });
+    const host = `localhost:${new URL(site.github.url).port}`;
+    const env = { ...site.env, GHE_HOST: host, GITHUB_TOKEN: site.github.addUser("bob") };
+
+    const ended = await runCommand(["resolve", `http://${host}/ann/known/issues/${issue.number}`], { env });
+
+    expect(ended).toMatchObject(refusal(`${site.github.url}/ann/known.git`, "GHE_HOST"));
+  });
+
   it("names GITHUB_TOKEN where GitHub refuses it", async () => {
     const url = `${site.github.url}/ann/secret/issues/1`;
 
@@ -229,6 +279,18 @@ describe.concurrent("resolve with wrong usage", () => {
   });
 });
 
+async function listen(onRequest: (request: IncomingMessage) => void): Promise<AsyncDisposable & { url: string }> {
+  const server = createServer((request, response) => {
+    onRequest(request);
+    response.writeHead(404).end();
+  });
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    [Symbol.asyncDispose]: async () => void (await once(server.close(), "close")),
+  };
+}
+
 function wrongIssue(): string {
   const path = join(folder.path, "wrong.md");
   writeFileSync(path, wrong);
@@ -236,7 +298,7 @@ function wrongIssue(): string {
 }
 
 function emptyIssue(): string[] {
-  const path = join(folder.path, "empty.md");
+  const path = join(folder.path, "without-title.md");
   writeFileSync(path, "\n\n");
   return ["--repo", folder.path, "--issue", path];
 }

@@ -29,12 +29,12 @@ describe("openRunLog", () => {
     const log = openRunLog(dataDir, "run-1");
 
     await log.append(snapshot);
-    await log.append({ type: "attempt", round: 1 });
+    await log.append({ type: "attempt", round: 1, model: "m" });
 
     const at = expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
     expect(readRun(dataDir, "run-1")).toEqual([
       { n: 1, at, ...snapshot },
-      { n: 2, at, type: "attempt", round: 1 },
+      { n: 2, at, type: "attempt", round: 1, model: "m" },
     ]);
     expect(log.events).toEqual(readRun(dataDir, "run-1"));
     expect(readFileSync(join(log.dir, "log.jsonl"), "utf8").split("\n")).toHaveLength(3);
@@ -53,12 +53,12 @@ describe("openRunLog", () => {
 
       const after = openRunLog(dataDir, "run-1");
       expect(after.events).toEqual([expect.objectContaining(snapshot)]);
-      await after.append({ type: "attempt", round: 1 });
+      await after.append({ type: "attempt", round: 1, model: "m" });
       after.close();
 
       expect(readRun(dataDir, "run-1")).toMatchObject([
         { n: 1, ...snapshot },
-        { n: 2, type: "attempt", round: 1 },
+        { n: 2, type: "attempt", round: 1, model: "m" },
       ]);
     },
   );
@@ -116,8 +116,8 @@ it("listRuns names the runs of this machine", () => {
 
 it("lastEvent finds the newest of its type", async () => {
   const log = openRunLog(newDataDir(), "run-1");
-  await log.append({ type: "attempt", round: 1 });
-  await log.append({ type: "attempt", round: 2 });
+  await log.append({ type: "attempt", round: 1, model: "m" });
+  await log.append({ type: "attempt", round: 2, model: "m" });
   await log.append({ type: "released" });
   log.close();
 

@@ -1,14 +1,18 @@
 import { mkdirSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import type { CommitChange, Forge, NewPull } from "../../src/forge.ts";
+import type { CommitChange, Forge, NewPull, Pull } from "../../src/forge.ts";
 import { openRunLog } from "../../src/runlog.ts";
 import type { RunLog } from "../../src/runlog.ts";
 import type { Passed } from "../../worker/attempt.ts";
 import { createRunRepository } from "../../worker/checkout.ts";
-import { commitMessage, freeBranch, publish, trailer } from "../../worker/publish.ts";
+import { commitMessage, freeBranch, openPull, publish, trailer } from "../../worker/publish.ts";
 import type { Published, Target } from "../../worker/publish.ts";
 import { rebuildCommit } from "../../worker/rebuild.ts";
-import { createLocalHost, dataFolder, job, never, submission } from "./support.ts";
+import { openRun } from "../../worker/run.ts";
+import { issueWorkflow } from "../../worker/workflows/issue.ts";
+import { maintenanceWorkflow } from "../../worker/workflows/maintenance.ts";
+import { createLocalDeps, createLocalHost, dataFolder, job, never, submission } from "./support.ts";
 import type { LocalHost } from "./support.ts";
 
 const name = "agent-fix/issue-7";
@@ -41,9 +45,10 @@ async function tryOnce(
   const log = crashing(openRunLog(dataDir, job.runId), point);
   const forge = crashingForge(host.forge, point);
   try {
-    const branch = target.branch ?? (await freeBranch(forge, name, runId));
+    const base = target.base ?? host.commits.at(-1) ?? "";
+    const branch = target.branch ?? (await freeBranch(forge, name, { runId, base, tree: passed.tree }));
     const message = commitMessage({ title: "Mend it", why: "It was broken.", runId, held: false });
-    const whole = { base: host.commits.at(-1) ?? "", branch, expected: undefined, message, pull, ...target };
+    const whole = { base, branch, expected: undefined, message, pull, ...target };
     return await publish({ job: { ...job, runId }, log, signal: never, guard }, forge, passed, whole);
   } finally {
     log.close();
@@ -84,6 +89,11 @@ function crashingForge(forge: Forge, point: () => void): Forge {
     ensureBranch: around((...to: Parameters<Forge["ensureBranch"]>) => forge.ensureBranch(...to)),
     ensurePull: around((wanted: NewPull) => forge.ensurePull(wanted)),
   };
+}
+
+function pullOf(number: number, branch: string, state: Pull["state"]): Pull {
+  const about = { url: "", title: "", body: "", ours: true, base: "main" };
+  return { ...about, number, state, head: { branch, commit: "" } };
 }
 
 const base = [{ "a.txt": "broken\n", "old.txt": "old\n" }];
@@ -157,6 +167,41 @@ describe("publish", () => {
     expect(host.writes).toEqual(["commit", `branch ${name}`, `pull ${name}`]);
   });
 
+  it("takes the next name where a branch has the run's trailer on another tree or another base", async () => {
+    using data = dataFolder();
+    using host = createLocalHost(...base, { "a.txt": "later\n" });
+    const [older = "", now = ""] = host.commits;
+    const passed = await prepare(data.path, host);
+    host.git("fetch", "--quiet", join(data.path, "runs", job.runId, "repo.git"), passed.commit);
+    const claim = (branch: string, tree: string, parent: string) => {
+      const commit = host.git("commit-tree", tree, "-p", parent, "-m", `Mend it\n\n${trailer(job.runId)}`);
+      host.git("update-ref", `refs/heads/${branch}`, commit);
+      return commit;
+    };
+    const others = [claim(name, `${now}^{tree}`, now), claim(`${name}-2`, passed.tree, older)];
+
+    const published = await tryOnce(data.path, host, { passed });
+
+    expect(published).toMatchObject({ ok: true, pull: { head: { branch: `${name}-3` } } });
+    expect(host.git("rev-parse", `${name}-3^`, `${name}-3^{tree}`)).toBe(`${now}\n${passed.tree}`);
+    expect(host.git("rev-parse", name, `${name}-2`).split("\n")).toEqual(others);
+  });
+
+  it("is a conflict when the branch got another commit with the run's trailer during the work", async () => {
+    using data = dataFolder();
+    using host = createLocalHost(...base);
+    const [head = ""] = host.commits;
+    const passed = await prepare(data.path, host);
+    const other = host.git("commit-tree", `${head}^{tree}`, "-p", head, "-m", `Other\n\n${trailer(job.runId)}`);
+    host.git("update-ref", `refs/heads/${name}`, other);
+
+    const target = { branch: name, expected: head, pull: undefined };
+    const published = await tryOnce(data.path, host, { passed, target });
+
+    expect(published).toMatchObject({ ok: false, reason: expect.stringContaining("moved while I worked") });
+    expect(host.git("rev-parse", name)).toBe(other);
+  });
+
   it("publishes nothing when the host built another tree than the gate ran", async () => {
     using data = dataFolder();
     using host = createLocalHost(...base);
@@ -224,22 +269,37 @@ describe("publish", () => {
   });
 });
 
+describe("a run whose gate had passed before its worker died", () => {
+  const settings = "maintenance:\n  tidy:\n    schedule: '0 3 * * 1'\n    task: Tidy the files\n";
+  it.each([
+    ["an issue", issueWorkflow, job.subject, name],
+    ["a task of the settings", maintenanceWorkflow, { kind: "task" as const, key: "tidy" }, "agent-fix/task/tidy"],
+  ])("is published for %s while the model server is away", async (_what, workflow, subject, branch) => {
+    using host = createLocalHost({ ...base[0], ".github/agent-fix.yml": settings });
+    await using deps = await createLocalDeps(host.forge);
+    const passed = await prepare(deps.dataDir, host);
+    await using run = await openRun({ ...job, subject }, never, deps);
+    await run.log.append({ type: "base", branch: "main", commit: host.commits[0] ?? "" });
+    await run.log.append({ type: "attempt", round: 0, model: "qwen" });
+    await run.log.append({ type: "gate", round: 0, passed: true, reason: "", ...passed });
+
+    const outcome = await workflow.work(run, deps);
+
+    expect(outcome).toMatchObject({ outcome: "published", pull: { number: 100 } });
+    expect(host.pulls).toMatchObject([{ head: { branch }, body: expect.stringContaining("- model: `qwen`") }]);
+  });
+});
+
 describe("freeBranch", () => {
   it("takes the plain name, and the next one where somebody else's branch or any pull request has it", async () => {
     using host = createLocalHost(...base);
-    const other = { url: "", title: "", body: "", ours: true, base: "main" };
-    const closed = (number: number, branch: string) => ({
-      ...other,
-      number,
-      state: "closed" as const,
-      head: { branch, commit: host.commits[0] ?? "" },
-    });
+    const own = { runId: job.runId, base: host.commits[0] ?? "", tree: host.git("rev-parse", "main^{tree}") };
 
-    const free = await freeBranch(host.forge, name, job.runId);
+    const free = await freeBranch(host.forge, name, own);
     host.git("update-ref", `refs/heads/${name}`, host.commits[0] ?? "");
-    const besideForeign = await freeBranch(host.forge, name, job.runId);
-    host.pulls.push(closed(1, `${name}-2`));
-    const besideClosed = await freeBranch(host.forge, name, job.runId);
+    const besideForeign = await freeBranch(host.forge, name, own);
+    host.pulls.push(pullOf(1, `${name}-2`, "closed"));
+    const besideClosed = await freeBranch(host.forge, name, own);
 
     expect([free, besideForeign, besideClosed]).toEqual([name, `${name}-2`, `${name}-3`]);
   });
@@ -247,10 +307,29 @@ describe("freeBranch", () => {
   it("goes back to the branch that the same run made, and to no other run's", async () => {
     using data = dataFolder();
     using host = createLocalHost(...base);
-    await tryOnce(data.path, host, { passed: await prepare(data.path, host) });
+    const passed = await prepare(data.path, host);
+    await tryOnce(data.path, host, { passed });
+    const own = { runId: job.runId, base: host.commits[0] ?? "", tree: passed.tree };
 
-    expect(await freeBranch(host.forge, name, job.runId)).toBe(name);
-    expect(await freeBranch(host.forge, name, "run-2")).toBe(`${name}-2`);
+    expect(await freeBranch(host.forge, name, own)).toBe(name);
+    expect(await freeBranch(host.forge, name, { ...own, runId: "run-2" })).toBe(`${name}-2`);
+  });
+});
+
+describe("openPull", () => {
+  it("finds ours beyond a foreign branch without pull requests and beyond a closed one", async () => {
+    using host = createLocalHost(...base);
+    host.git("update-ref", `refs/heads/${name}`, host.commits[0] ?? "");
+    host.pulls.push(pullOf(1, `${name}-2`, "closed"), pullOf(2, `${name}-3`, "open"));
+
+    expect(await openPull(host.forge, name)).toMatchObject({ number: 2 });
+  });
+
+  it("finds none where nobody used the name, and none beyond such a name", async () => {
+    using host = createLocalHost(...base);
+    host.pulls.push(pullOf(1, `${name}-2`, "open"));
+
+    expect(await openPull(host.forge, name)).toBeUndefined();
   });
 });
 
@@ -270,5 +349,22 @@ describe("commitMessage", () => {
 
     expect(commitMessage({ ...parts, held: true }).split("\n")[0]).toBe("Mend it [skip ci]");
     expect(commitMessage({ ...parts, held: false })).not.toContain("skip ci");
+  });
+  it.each([
+    "[skip ci]",
+    "[CI Skip]",
+    "[no\u{A0}ci]",
+    "[skip actions]",
+    "[actions skip]",
+    "***NO_CI***",
+    "[skip [skip ci]ci]",
+    "******NO_CI******",
+    "skip-checks: true",
+    "skip-checks:true",
+  ])("takes its force from %j in the title and in the cause", (words) => {
+    const message = commitMessage({ title: `Mend ${words} it`, why: words, runId: "r", held: false });
+
+    expect(message).not.toMatch(/\[(skip|no) (ci|actions)\]|\[(ci|actions) skip\]|\*{3}no_ci\*{3}|skip-checks: *true/i);
+    expect(message).toMatch(/^Mend .+ it\n\n.+\n\nAgent-Fix-Run: r\n$/);
   });
 });

@@ -21,8 +21,9 @@ const events: Stamped[] = [
     checks: ["npm test"],
     from: "npm",
   },
-  { n: 4, at: at(3), type: "model.result", step: 1, calls: 1, text: "", usage, ms: 5 },
-  { n: 5, at: at(4), type: "model.result", step: 2, calls: 1, text: "", usage, ms: 5 },
+  { n: 4, at: at(3), type: "attempt", round: 0, model: "qwen" },
+  { n: 5, at: at(3), type: "model.result", step: 1, calls: 1, text: "", usage, ms: 5 },
+  { n: 6, at: at(4), type: "model.result", step: 2, calls: 1, text: "", usage, ms: 5 },
 ];
 
 function passedWith(more: Partial<Passed> = {}): Passed {
@@ -42,7 +43,6 @@ function bodyOf(more: Partial<PullFacts> = {}): string {
     passed: passedWith(),
     events,
     base: "a".repeat(40),
-    model: "qwen",
     held: false,
     footer: "Asked for by ada in #7.",
   };
@@ -84,6 +84,7 @@ describe("renderPullBody", () => {
     expect(shown).toContain("| | base `aaaaaaa` | this change |\n|---|---|---|\n| `npm test` | exit code 1 | passed |");
     expect(shown).not.toContain("ok\nok");
     expect(body).toContain("<details><summary>Commands and log tails</summary>\n\n```\n$ npm test\nok\nok\n");
+    expect(body).toContain("- model: `qwen`\n- run: `run-1`");
     expect(body).toContain("- tokens: 2000 in (1600 cached), 100 out");
     expect(body).toContain("- image: `node:24` (`sha256:bbbbbbbbbbbb`), commands from npm");
   });
@@ -252,7 +253,7 @@ describe("createReporter", () => {
     it.reporter.say("one");
     await expect.poll(() => it.begun).toEqual(["one"]);
     it.reporter.say("two");
-    const finished = it.reporter.finish("opened", "Opened #9", ["link"], "c".repeat(40));
+    const finished = it.reporter.finish("opened", "Opened #9", ["link"], "label-2");
     it.reporter.say("three");
     it.release();
     await expect.poll(() => it.begun).toEqual(["one", "Opened #9"]);
@@ -262,7 +263,7 @@ describe("createReporter", () => {
 
     expect(it.begun).toEqual(["one", "Opened #9"]);
     expect(it.shown()).toContain("**Opened #9**\n\nlink");
-    expect(parseStatus(it.shown())).toEqual({ ...marker, state: "opened", head: "c".repeat(40) });
+    expect(parseStatus(it.shown())).toEqual({ ...marker, state: "opened", trigger: "label-2" });
   });
 
   it("writes the final text however short the time since the last edit is", async () => {

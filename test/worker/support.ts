@@ -61,7 +61,7 @@ export function createLocalHost(...sets: Record<string, string | undefined>[]): 
 
   const forge: Forge = {
     repo,
-    repository: async () => ({ defaultBranch: "main", private: true, cloneUrl: mirror, archived: false }),
+    repository: async () => ({ defaultBranch: "main", private: true, cloneUrl: `file://${mirror}`, archived: false }),
     permission: async () => "write",
     readFile: async (path, ref) => git("show", `${ref}:${path}`),
     branchHead: async (branch) => head(branch),
@@ -89,7 +89,10 @@ export function createLocalHost(...sets: Record<string, string | undefined>[]): 
       writes.push("commit");
       return { commit, tree };
     },
-    commitMessage: async (commit) => git("log", "-1", "--format=%B", commit),
+    async commit(commit) {
+      const [tree = "", parents = "", ...message] = git("log", "-1", "--format=%T%n%P%n%B", commit).split("\n");
+      return { tree, parents: parents.split(" ").filter(Boolean), message: message.join("\n") };
+    },
     async ensureBranch(branch, commit, expected) {
       const now = head(branch);
       if (now === commit) return "done";

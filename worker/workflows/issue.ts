@@ -3,6 +3,7 @@ import { mayWrite } from "../../src/forge.ts";
 import type { Forge, Pull } from "../../src/forge.ts";
 import { snapshotHash } from "../../src/job.ts";
 import type { TaskText } from "../../src/job.ts";
+import { labelTrigger, triggerLabel } from "../../src/triggers.ts";
 import { lastEvent } from "../../src/runlog.ts";
 import type { Passed } from "../attempt.ts";
 import { commitOf } from "../checkout.ts";
@@ -64,7 +65,7 @@ async function work(run: Run, deps: WorkerDeps): Promise<Outcome> {
       pull: undefined,
     };
   }
-  return await publishIssue(run, deps, { source, open, base, branch, passed: result.passed });
+  return await publishIssue(run, { source, open, base, branch, passed: result.passed });
 }
 
 interface Publishing {
@@ -75,12 +76,11 @@ interface Publishing {
   passed: Passed;
 }
 
-async function publishIssue(run: Run, deps: WorkerDeps, publishing: Publishing): Promise<Outcome> {
+async function publishIssue(run: Run, publishing: Publishing): Promise<Outcome> {
   const { source, open, passed } = publishing;
   const held = await ciHeld(source.mirror, source.trusted, { ci: source.settings.ci, isPrivate: source.facts.private });
-  const model = (await deps.model.describe(run.signal)).name;
   return run.withToken("publish", async (writer) => {
-    const target = await targetFor(run, writer, { ...publishing, held, model });
+    const target = await targetFor(run, writer, { ...publishing, held });
     const published = await publish(run, writer, passed, target);
     if (!published.ok)
       return needsInput(
@@ -96,7 +96,7 @@ async function publishIssue(run: Run, deps: WorkerDeps, publishing: Publishing):
 async function targetFor(
   run: Run,
   writer: Forge,
-  { open, base, branch, passed, held, model }: Publishing & { held: boolean; model: string },
+  { open, base, branch, passed, held }: Publishing & { held: boolean },
 ): Promise<Target> {
   const { runId, actor } = run.job;
   const { title, cause } = passed.submission;
@@ -104,8 +104,8 @@ async function targetFor(
   if (open !== undefined) return { base, branch: open.head.branch, expected: base, message, pull: undefined };
   const number = issueNumber(run);
   const footer = `Asked for by ${actor.login} in #${number}. Review it as you would a colleague's: a submitted review brings a follow-up commit.`;
-  const body = renderPullBody({ closes: number, passed, events: run.log.events, base, model, held, footer });
-  const name = await freeBranch(writer, `agent-fix/issue-${number}`, runId);
+  const body = renderPullBody({ closes: number, passed, events: run.log.events, base, held, footer });
+  const name = await freeBranch(writer, `agent-fix/issue-${number}`, { runId, base, tree: passed.tree });
   return { base, branch: name, expected: undefined, message, pull: { base: branch, title, body } };
 }
 
@@ -113,7 +113,11 @@ async function report(run: Run, outcome: Outcome, deps: WorkerDeps): Promise<voi
   const facts = { took: elapsed(run.log.events), stoppedBy: run.stopped()?.by };
   const { header, lines } = renderOutcome(outcome, facts);
   const state = outcome.outcome === "published" ? "opened" : outcome.outcome;
-  await reporterFor(run, deps, issueNumber(run)).finish(state, header, lines);
+  const number = issueNumber(run);
+  // A label that was taken off and set again meanwhile asked for nothing more; after a stop it asks for a new run.
+  const event =
+    state === "cancelled" ? undefined : await deps.host.forge(run.job.repo, "report").labelEvent(number, triggerLabel);
+  await reporterFor(run, deps, number).finish(state, header, lines, event && labelTrigger(event.id));
 }
 
 /** The text as it was signed at label time: from the log, else from the inbox, else (after Redis lost it) as it is now. */

@@ -43,7 +43,7 @@ async function work(run: Run, deps: WorkerDeps): Promise<Outcome> {
   if (base === undefined)
     return needsInput("base branch", `The branch \`${branch}\` that the settings name as \`base\` does not exist.`);
   await log.append({ type: "snapshot", hash: snapshotHash({ title: key, body: text }), title: key, body: text });
-  if (passed !== undefined) return publishTask(run, deps, { source, key, task, base, branch, passed: passed.change });
+  if (passed !== undefined) return publishTask(run, { source, key, task, base, branch, passed: passed.change });
 
   const solving = {
     runId: job.runId,
@@ -60,7 +60,7 @@ async function work(run: Run, deps: WorkerDeps): Promise<Outcome> {
   };
   const result = await solve(solving, deps);
   if (!result.ok) return result.outcome;
-  return publishTask(run, deps, { source, key, task, base, branch, passed: result.passed });
+  return publishTask(run, { source, key, task, base, branch, passed: result.passed });
 }
 
 function leftAlone({ number, url }: Pull): Outcome {
@@ -76,17 +76,16 @@ interface Publishing {
   passed: Passed;
 }
 
-async function publishTask(run: Run, deps: WorkerDeps, publishing: Publishing): Promise<Outcome> {
+async function publishTask(run: Run, publishing: Publishing): Promise<Outcome> {
   const { source, key, task, base, branch, passed } = publishing;
-  const { log, signal, job } = run;
+  const { log, job } = run;
   const { title, cause } = passed.submission;
   const held = await ciHeld(source.mirror, source.trusted, { ci: source.settings.ci, isPrivate: source.facts.private });
-  const model = (await deps.model.describe(signal)).name;
   const footer = `The task \`${key}\` of \`${settingsPath}\`, due at \`${task.schedule}\` (${task.timezone}).`;
-  const body = renderPullBody({ closes: undefined, passed, events: log.events, base, model, held, footer });
+  const body = renderPullBody({ closes: undefined, passed, events: log.events, base, held, footer });
   const message = commitMessage({ title, why: cause, runId: job.runId, held });
   return run.withToken("publish", async (writer) => {
-    const target = await freeBranch(writer, branchOf(key), job.runId);
+    const target = await freeBranch(writer, branchOf(key), { runId: job.runId, base, tree: passed.tree });
     const pull = { base: branch, title, body };
     const published = await publish(run, writer, passed, { base, branch: target, expected: undefined, message, pull });
     if (!published.ok) return needsInput("branch moved", published.reason);
