@@ -1,5 +1,6 @@
 import {
   closeSync,
+  copyFileSync,
   existsSync,
   fsyncSync,
   mkdirSync,
@@ -90,14 +91,18 @@ export function runsDir(dataDir: string): string {
   return join(dataDir, "runs");
 }
 
-/** Opens or continues a run's log; a last line torn by a crash is dropped. */
+/** Opens or continues a run's log, from the events before a line that a crash or a failing disk damaged. */
 export function openRunLog(dataDir: string, runId: string): RunLog {
   if (!isRunId(runId)) throw new Error(`${JSON.stringify(runId)} is not the id of a run`);
   const dir = join(runsDir(dataDir), runId);
   mkdirSync(dir, { recursive: true, mode: 0o700 });
   const file = join(dir, "log.jsonl");
   const { events, length } = readEvents(file);
-  if (existsSync(file)) truncateSync(file, length);
+  if (existsSync(file) && statSync(file).size > length) {
+    // What follows the damage is no basis to go on from, but tells a person what happened.
+    copyFileSync(file, join(dir, "log.damaged"));
+    truncateSync(file, length);
+  }
   const fd = openSync(file, "a", 0o600);
 
   return {
@@ -166,13 +171,24 @@ function isRunId(text: string): boolean {
   return /^[\w-]+$/.test(text);
 }
 
+/** Up to the first line that is not whole: a crash tears the last one, a failing disk any. */
 function readEvents(file: string): { events: Stamped[]; length: number } {
-  if (!existsSync(file)) return { events: [], length: 0 };
-  const text = readFileSync(file, "utf8");
-  const whole = text.slice(0, text.lastIndexOf("\n") + 1);
-  const events = whole
-    .split("\n")
-    .filter((line) => line !== "")
-    .map((line) => JSON.parse(line) as Stamped);
-  return { events, length: Buffer.byteLength(whole) };
+  const events: Stamped[] = [];
+  let length = 0;
+  const lines = existsSync(file) ? readFileSync(file, "utf8").split("\n").slice(0, -1) : [];
+  for (const line of lines) {
+    const event = parseEvent(line);
+    if (event === undefined) break;
+    events.push(event);
+    length += Buffer.byteLength(line) + 1;
+  }
+  return { events, length };
+}
+
+function parseEvent(line: string): Stamped | undefined {
+  try {
+    return JSON.parse(line) as Stamped;
+  } catch {
+    return undefined;
+  }
 }

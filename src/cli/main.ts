@@ -7,6 +7,7 @@ import { runsCommand } from "./runs.ts";
 import { upCommand } from "./up.ts";
 import { webCommand, workerCommand } from "./roles.ts";
 
+const lingerMs = 3000;
 const program = new Command("agent-fix")
   .description("Turns a labelled GitHub issue into a tested pull request, with an open-weights model on your own GPU")
   .showHelpAfterError()
@@ -20,6 +21,8 @@ try {
 } catch (error) {
   process.exitCode = explain(error);
 }
+// What still holds the process, such as a client that waits for a Redis that is gone, has nothing left to do.
+setTimeout(() => process.exit(), lingerMs).unref();
 
 /** commander ends the process itself unless each command, at every depth, is told to throw. */
 function throwing(command: Command): Command {

@@ -150,6 +150,21 @@ describe("web and worker", () => {
     expect([await web.ended, await worker.ended]).toMatchObject([{ code: 0 }, { code: 0 }]);
   });
 
+  it("end at SIGTERM also when their Redis is gone", async () => {
+    await using own = await startRedis();
+    const env = { ...site.env, REDIS_URL: own.url };
+    await using web = startCommand(["web"], { env });
+    await using worker = startCommand(["worker"], { env });
+    await web.line(/web is up/);
+    await worker.line(/worker is up/);
+    await own[Symbol.asyncDispose]();
+
+    web.signal("SIGTERM");
+    worker.signal("SIGTERM");
+
+    expect([await web.ended, await worker.ended]).toMatchObject([{ code: 0 }, { code: 0 }]);
+  });
+
   describe.concurrent.each(["web", "worker"])("%s", (role) => {
     it.for<[what: string, env: Record<string, string>, says: string[]]>([
       ["without Redis", { REDIS_URL: "" }, ["REDIS_URL is not set", "agent-fix up"]],

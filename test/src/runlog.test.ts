@@ -125,6 +125,24 @@ it("lastEvent finds the newest of its type", async () => {
   expect(lastEvent(log.events, "finished")).toBeUndefined();
 });
 
+it("goes on before a line that the disk damaged, and keeps what was there for a person", async () => {
+  const dataDir = newDataDir();
+  const log = openRunLog(dataDir, "hurt");
+  await log.append(snapshot);
+  log.close();
+  appendFileSync(join(log.dir, "log.jsonl"), '{"n":2,\0\0\n{"n":3,"at":"x","type":"released"}\n');
+
+  const again = openRunLog(dataDir, "hurt");
+  await again.append({ type: "released" });
+  again.close();
+
+  expect(readRun(dataDir, "hurt")?.map(({ n, type }) => [n, type])).toEqual([
+    [1, "snapshot"],
+    [2, "released"],
+  ]);
+  expect(readFileSync(join(log.dir, "log.damaged"), "utf8")).toContain('"n":3');
+});
+
 describe("a run that no queue knows", () => {
   it("is held while its process lives and has not let go", () => {
     const dataDir = newDataDir();
