@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { lock } from "proper-lockfile";
 import { OutageError } from "../src/errors.ts";
-import { git, gitToken } from "./git.ts";
+import { git, gitToken } from "../sandbox/git.ts";
 
 /** One bare mirror per repository, under DATA_DIR/mirrors. It never holds a token. */
 export interface Mirrors {

@@ -1,5 +1,5 @@
 import { listTree } from "./checkout.ts";
-import { git } from "./git.ts";
+import { git } from "../sandbox/git.ts";
 
 /**
  * Whether the head commit asks the repository's CI to skip it: our branch is untrusted input to workflows that hold

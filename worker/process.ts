@@ -6,6 +6,7 @@ import { tryLock } from "../src/lock.ts";
 import { connectRedis, redisPrefix } from "../src/queue.ts";
 import { lastEvent } from "../src/runlog.ts";
 import { EngineAway } from "../sandbox/docker.ts";
+import { GitFailed } from "../sandbox/git.ts";
 import { reap } from "../sandbox/reap.ts";
 import { gaveUp } from "./attempt.ts";
 import { elapsed } from "./report.ts";
@@ -34,6 +35,8 @@ const stopLimitMs = 20_000;
 const busyRetryMs = 5000;
 /** How often a run is taken before it is given up: outages and crashes count, graceful stops do not. */
 const mostClaims = 6;
+/** What says that a dependency failed us, and nothing about the issue. */
+const outages = [OutageError, EngineAway, GitFailed];
 
 /** Takes runs from the queue until disposed; a run in work is then aborted and goes back to the queue. */
 export async function startWorker(options: WorkerOptions, deps: WorkerDeps): Promise<RunningWorker> {
@@ -162,7 +165,7 @@ async function runWorkflow(run: Run, deps: WorkerDeps, claims: number): Promise<
       "run failed",
     );
     if (claims < mostClaims) return undefined;
-    const cause = error instanceof OutageError || error instanceof EngineAway ? "outage" : "internal error";
+    const cause = outages.some((kind) => error instanceof kind) ? "outage" : "internal error";
     return gaveUp(
       cause,
       `${messageOf(error)}\n\nThe operator finds the details with \`agent-fix runs show ${run.job.runId}\`.`,

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { CommitChange } from "../src/forge.ts";
 import { OutageError } from "../src/errors.ts";
 import type { Change } from "../sandbox/changes.ts";
-import { git } from "./git.ts";
+import { git } from "../sandbox/git.ts";
 
 const author = {
   GIT_AUTHOR_NAME: "agent-fix",

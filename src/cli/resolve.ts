@@ -5,7 +5,7 @@ import { Command } from "commander";
 import type { Passed } from "../../worker/attempt.ts";
 import { commitOf } from "../../worker/checkout.ts";
 import { ciHeld } from "../../worker/ci.ts";
-import { git } from "../../worker/git.ts";
+import { git } from "../../sandbox/git.ts";
 import { issueMessages } from "../../worker/prompts/messages.ts";
 import { commitMessage, freeBranch, issueBranch, publish } from "../../worker/publish.ts";
 import { readPatch } from "../../worker/rebuild.ts";

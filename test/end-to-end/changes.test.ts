@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { randomBytes } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Engine } from "../../sandbox/engine.ts";
-import { git } from "../../worker/git.ts";
+import { git } from "../../sandbox/git.ts";
 import { readCommitChange, readPatch } from "../../worker/rebuild.ts";
 import { testEngine } from "../sandbox/support.ts";
 import { changesOf, commitOf, createStage, expectNothingLeft, legOf } from "./support/local.ts";

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { commitOf, createMirrors, createRunRepository, forkOf, readCommit } from "../../worker/checkout.ts";
-import { git } from "../../worker/git.ts";
+import { git } from "../../sandbox/git.ts";
 import { git as plainGit, testRepository } from "../sandbox/support.ts";
 
 const never = new AbortController().signal;

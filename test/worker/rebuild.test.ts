@@ -4,7 +4,7 @@ import { array, assert, asyncProperty, constantFrom, dictionary, record, uint8Ar
 import { describe, expect, it } from "vitest";
 import type { Change } from "../../sandbox/changes.ts";
 import { createRunRepository } from "../../worker/checkout.ts";
-import { git } from "../../worker/git.ts";
+import { git } from "../../sandbox/git.ts";
 import { readBranchPatch, readCommitChange, readPatch, rebuildCommit } from "../../worker/rebuild.ts";
 import { git as plainGit, testRepository } from "../sandbox/support.ts";
 

@@ -4,7 +4,7 @@ import type { RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { git, gitToken } from "../../worker/git.ts";
+import { git, gitToken } from "../../sandbox/git.ts";
 import { testRepository } from "../sandbox/support.ts";
 
 const token = "ghs_0123456789abcdefghij";

@@ -1,5 +1,9 @@
 import { spawn } from "node:child_process";
-import { OutageError } from "../src/errors.ts";
+
+/** git ended badly or not in time. The message has its own last words. */
+export class GitFailed extends Error {
+  override name = "GitFailed";
+}
 
 export interface GitOptions {
   /** A bare repository of our own. git never runs where a work tree could hold somebody else's `.git`. */
@@ -31,7 +35,7 @@ const overrides = [
 ].flatMap((setting) => ["-c", setting]);
 const mostOutput = 256 * 2 ** 20;
 
-/** Runs git on a bare repository of ours, with nobody's configuration. Throws OutageError with git's own last words. */
+/** Runs git on a bare repository of ours, with nobody's configuration. Throws GitFailed with git's own last words. */
 export async function git(args: readonly string[], options: GitOptions): Promise<Buffer> {
   const { gitDir, stdin, env, timeoutMs = 60_000, signal } = options;
   const limit = AbortSignal.timeout(timeoutMs);
@@ -58,7 +62,7 @@ export async function git(args: readonly string[], options: GitOptions): Promise
   signal?.throwIfAborted();
   if (code !== 0) {
     const how = size > mostOutput ? "more than 256 MB of output" : code;
-    throw new OutageError(`git ${args[0] ?? ""} failed (${how}): ${words.trim().split("\n").slice(-3).join(" / ")}`);
+    throw new GitFailed(`git ${args[0] ?? ""} failed (${how}): ${words.trim().split("\n").slice(-3).join(" / ")}`);
   }
   return Buffer.concat(out);
 }
