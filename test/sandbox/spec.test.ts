@@ -1,16 +1,19 @@
 import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import Docker from "dockerode";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createEngine, type Mount, type Sandbox } from "../../sandbox/engine.ts";
+import { seccompProfile } from "../../sandbox/seccomp.ts";
+import { containerSpec, type ContainerSpec, type HostConfig, type Shape } from "../../sandbox/spec.ts";
 import { image, limits, say, specOf, testEngine } from "./support.ts";
 
 const instance = `test-${randomBytes(6).toString("hex")}`;
 const engine = createEngine({ instance, image });
 const folder = mkdtempSync(join(tmpdir(), "agent-fix-spec-"));
+const root = join(import.meta.dirname, "../..");
 const canary = `canary-${randomBytes(12).toString("hex")}`;
 let volume: string;
 let sandbox: Sandbox;
@@ -38,50 +41,193 @@ async function written(command: string): Promise<string> {
   return (await say(sandbox, command)).output.text;
 }
 
+/** Everything that the engine may report of a host configuration and that is not listed has to be empty. */
+const golden = {
+  CapDrop: ["ALL"],
+  SecurityOpt: ["no-new-privileges", `seccomp=${seccompProfile}`],
+  Privileged: false,
+  ReadonlyRootfs: true,
+  IpcMode: "private",
+  CgroupnsMode: "private",
+  NetworkMode: "none",
+  PidsLimit: limits.pids,
+  Memory: limits.memoryBytes,
+  MemorySwap: limits.memoryBytes,
+  NanoCpus: limits.cpus * 1e9,
+  Init: true,
+  LogConfig: { Type: "none", Config: {} },
+  RestartPolicy: { Name: "no", MaximumRetryCount: 0 },
+  Ulimits: [
+    { Name: "core", Soft: 0, Hard: 0 },
+    { Name: "nofile", Soft: 16_384, Hard: 16_384 },
+    { Name: "fsize", Soft: 8 * 2 ** 30, Hard: 8 * 2 ** 30 },
+  ],
+  Tmpfs: {
+    "/tmp": "rw,exec,nosuid,nodev,size=512m,nr_inodes=500k,uid=1000,gid=1000,mode=1777",
+    "/run/af": "rw,noexec,nosuid,nodev,size=256m,nr_inodes=40k,uid=1000,gid=1000,mode=0700",
+  },
+};
+
+function isEmpty(value: unknown): boolean {
+  if (typeof value === "object" && value !== null) return Object.values(value).every(isEmpty);
+  return value === undefined || value === null || value === "" || value === false || value === 0;
+}
+
 test("a live container is exactly the frozen spec: no privilege, no device, no host namespace, no log, our labels", async () => {
   const inspected = await new Docker().getContainer(sandbox.id).inspect();
-  const { HostConfig: host, Config: config } = inspected;
-  const expected = {
-    CapDrop: ["ALL"],
-    SecurityOpt: ["no-new-privileges"],
-    Privileged: false,
-    ReadonlyRootfs: true,
-    PidMode: "",
-    UTSMode: "",
-    UsernsMode: "",
-    IpcMode: "private",
-    CgroupnsMode: "private",
-    NetworkMode: "none",
-    PidsLimit: limits.pids,
-    Memory: limits.memoryBytes,
-    MemorySwap: limits.memoryBytes,
-    NanoCpus: limits.cpus * 1e9,
-    Init: true,
-    AutoRemove: false,
-    LogConfig: { Type: "none", Config: {} },
-    RestartPolicy: { Name: "no", MaximumRetryCount: 0 },
-    Ulimits: [
-      { Name: "core", Soft: 0, Hard: 0 },
-      { Name: "nofile", Soft: 16_384, Hard: 16_384 },
-      { Name: "fsize", Soft: 8 * 2 ** 30, Hard: 8 * 2 ** 30 },
-    ],
-    Tmpfs: {
-      "/tmp": "rw,exec,nosuid,nodev,size=512m,uid=1000,gid=1000,mode=1777",
-      "/run/af": "rw,noexec,nosuid,nodev,size=256m,nr_inodes=40k,uid=1000,gid=1000,mode=0700",
-    },
-  };
+  const {
+    Mounts: _mounts,
+    MaskedPaths: masked,
+    ReadonlyPaths: readonly,
+    Runtime,
+    ShmSize,
+    ...host
+  } = inspected.HostConfig;
+  const rest = Object.entries(host).filter(([name, value]) => name in golden || !isEmpty(value));
 
-  expect(Object.fromEntries(Object.entries(host).filter(([name]) => name in expected))).toEqual(expected);
-  const { CapAdd, Binds, VolumesFrom, GroupAdd, ExtraHosts, PortBindings, Devices, DeviceRequests } = host;
-  const none = [CapAdd, Binds, VolumesFrom, GroupAdd, ExtraHosts, PortBindings, Devices, DeviceRequests];
-  expect(none.flatMap((list: object | null | undefined) => Object.keys(list ?? {}))).toEqual([]);
-  expect(inspected.Image).toBe(sandbox.image.id);
-  expect(config).toMatchObject({ User: "1000:1000", Tty: false, WorkingDir: "/tmp", Cmd: ["/bin/sh", "-s"] });
+  expect(Object.fromEntries(rest)).toEqual(golden);
+  // What the engine fills in by itself.
+  expect(masked).toEqual(expect.arrayContaining(["/proc/kcore", "/proc/keys", "/proc/timer_list", "/sys/firmware"]));
+  expect(readonly).toEqual(
+    expect.arrayContaining(["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"]),
+  );
+  expect([Runtime, ShmSize]).toEqual(["runc", 64 * 2 ** 20]);
+});
+
+test("the process of a live container is ours: its user, command and labels, and nothing that the image asks for", async () => {
+  const { Config: config, Image } = await new Docker().getContainer(sandbox.id).inspect();
+
+  expect(Image).toBe(sandbox.image.id);
+  expect(config).toMatchObject({
+    User: "1000:1000",
+    Tty: false,
+    WorkingDir: "/tmp",
+    Entrypoint: [],
+    Cmd: ["/bin/sh", "-s"],
+    Healthcheck: { Test: ["NONE"] },
+  });
   expect(config.Labels).toMatchObject({
     "agent-fix.instance": instance,
     "agent-fix.run": "run-1",
     "agent-fix.role": "agent",
   });
+});
+
+const shape: Shape = {
+  image,
+  command: ["true"],
+  labels: {},
+  mounts: [
+    { volume: "some-volume", at: "/workspace" },
+    { hostDir: "/srv/mirror", at: "/mirror/0", readOnly: true },
+  ],
+  cwd: "/",
+  env: {},
+  limits,
+  network: "none",
+  runtime: undefined,
+  stdin: "once",
+};
+
+test("a spec is frozen to its depths", () => {
+  const { HostConfig: host } = containerSpec(shape);
+
+  expect(() => Object.assign(host, { Privileged: true })).toThrow("read only");
+  expect(() => host.Mounts.pop()).toThrow("delete property");
+  expect(() => Object.assign(host.SecurityOpt, ["no-new-privileges", "seccomp=unconfined"])).toThrow("read only");
+});
+
+test("privileges, host folders and host namespaces can't be written in the type of a spec", () => {
+  const { HostConfig: host, ...spec } = containerSpec(shape);
+
+  // Each line compiles only because it is an error: `tsc` says so when one becomes legal.
+  const illegal: HostConfig[] = [
+    // @ts-expect-error privileged
+    { ...host, Privileged: true },
+    // @ts-expect-error a capability more
+    { ...host, CapAdd: ["SYS_ADMIN"] },
+    // @ts-expect-error capabilities kept
+    { ...host, CapDrop: ["NET_RAW"] },
+    // @ts-expect-error no profile
+    { ...host, SecurityOpt: ["no-new-privileges", "apparmor=unconfined"] },
+    // @ts-expect-error new privileges
+    { ...host, SecurityOpt: [`seccomp=${seccompProfile}`] },
+    // @ts-expect-error a writable root
+    { ...host, ReadonlyRootfs: false },
+    // @ts-expect-error the engine's socket, in the old notation
+    { ...host, Binds: ["/var/run/docker.sock:/var/run/docker.sock"] },
+    // @ts-expect-error another container's volumes
+    { ...host, VolumesFrom: ["other"] },
+    // @ts-expect-error the host's network
+    { ...host, NetworkMode: "host" },
+    // @ts-expect-error a network of the engine
+    { ...host, NetworkMode: "bridge" },
+    // @ts-expect-error the host's processes
+    { ...host, PidMode: "host" },
+    // @ts-expect-error the host's shared memory
+    { ...host, IpcMode: "host" },
+    // @ts-expect-error the host's control groups
+    { ...host, CgroupnsMode: "host" },
+    // @ts-expect-error the host's name
+    { ...host, UTSMode: "host" },
+    // @ts-expect-error the host's users
+    { ...host, UsernsMode: "host" },
+    // @ts-expect-error a device
+    { ...host, Devices: [{ PathOnHost: "/dev/kvm", PathInContainer: "/dev/kvm", CgroupPermissions: "rwm" }] },
+    // @ts-expect-error devices by rule
+    { ...host, DeviceCgroupRules: ["a *:* rwm"] },
+    // @ts-expect-error nothing hidden of /proc
+    { ...host, MaskedPaths: [] },
+    // @ts-expect-error /proc/sys writable
+    { ...host, ReadonlyPaths: [] },
+    // @ts-expect-error kernel settings
+    { ...host, Sysctls: { "net.ipv4.ip_forward": "1" } },
+    // @ts-expect-error a log on the host's disk
+    { ...host, LogConfig: { Type: "json-file", Config: {} } },
+    // @ts-expect-error a port of the host
+    { ...host, PortBindings: { "80/tcp": [{ HostPort: "80" }] } },
+  ];
+  const [volume, folder] = host.Mounts;
+  if (volume?.Type !== "volume" || folder?.Type !== "bind") throw new Error("the mounts are not what they were");
+  const device = { DriverConfig: { Name: "local", Options: { type: "none", o: "bind", device: "/" } } };
+  const mounts: HostConfig["Mounts"] = [
+    // @ts-expect-error a path of the host that nobody looked at
+    { ...folder, Source: "/srv" },
+    // @ts-expect-error a writable folder of the host
+    { ...folder, ReadOnly: false },
+    // @ts-expect-error mounts that come back to the host
+    { ...folder, BindOptions: { Propagation: "rshared" } },
+    // @ts-expect-error a folder of the host as the device of a volume
+    { ...volume, VolumeOptions: device },
+  ];
+  const others: ContainerSpec[] = [
+    // @ts-expect-error root
+    { ...spec, HostConfig: host, User: "0:0" },
+    // @ts-expect-error volumes beside the mounts
+    { ...spec, HostConfig: host, Volumes: { "/data": {} } },
+    // @ts-expect-error a network beside the mode
+    { ...spec, HostConfig: host, NetworkingConfig: { EndpointsConfig: {} } },
+  ];
+  expect([illegal.length, mounts.length, others.length]).toEqual([22, 4, 3]);
+});
+
+test("one place creates containers, and one describes their host configuration", () => {
+  const files = ["src", "worker", "sandbox"].flatMap((room) =>
+    readdirSync(join(root, room), { recursive: true, encoding: "utf8" }).map((name) => join(room, name)),
+  );
+  const code = files
+    .filter((name) => /\.[jt]s$/.test(name))
+    .map((name) => [name, readFileSync(join(root, name), "utf8")] as const);
+  const naming = (pattern: RegExp) => code.flatMap(([name, text]) => (pattern.test(text) ? [name] : []));
+
+  expect(code.length).toBeGreaterThan(50);
+  expect(naming(/\bHostConfig\b/)).toEqual(["sandbox/spec.ts"]);
+  expect(naming(/\.createContainer\(|\/containers\/create/)).toEqual(["sandbox/docker.ts"]);
+  expect(naming(/\bcreateContainer\b/).filter((name) => name !== "sandbox/docker.ts")).toEqual(
+    naming(/import \{[^}]*\bcontainerSpec\b[^}]*\} from/),
+  );
+  expect(naming(/\bPrivileged\b|seccomp=unconfined|docker\.sock:/)).toEqual(["sandbox/spec.ts"]);
+  expect(naming(/["'`](?:docker|podman|nerdctl)["'`],\s*\[/)).toEqual([]);
 });
 
 test("a volume is the one thing that can be written; folders of the host are mounted read-only and privately", async () => {
@@ -145,12 +291,11 @@ test.each([
   ["an engine", "ls /var/run/docker.sock /run/docker.sock /run/containerd/containerd.sock 2>/dev/null | grep ."],
   ["the host's processes", "ps -e -o args= | grep -E 'dockerd|containerd|vitest' | grep -v grep"],
   ["a file of nine gigabytes", "truncate -s 9G /workspace/x"],
-  ["a file that fills /run/af", "head -c 300000000 /dev/zero >/run/af/x && ls /run/af/x"],
+  ["a file that fills /run/af", "head -c 300000000 /dev/zero >/run/af/x; code=$?; rm /run/af/x; exit $code"],
 ])("%s is out of reach", async (_what, command) => {
   const result = await say(sandbox, command);
 
   expect(result.end === "exited" && result.code).not.toBe(0);
-  await say(sandbox, "rm -f /run/af/x");
 });
 
 test("there is no network: loopback alone, no route, no name, no connection", async () => {
@@ -198,6 +343,17 @@ test.each([
   "/var/run",
   "/var/run/docker.sock",
   "/srv/own/docker.sock",
+  "/srv/own/podman.sock",
+  "/run",
+  "/run/docker",
+  "/run/containerd/io.containerd.runtime.v2.task",
+  "/run/user/1000",
+  "/run/user/1000/podman",
+  "/var/lib/docker",
+  "/var/lib/docker/volumes/of-another/_data",
+  "/proc/",
+  "//etc",
+  "/./etc/",
   "relative/path",
   "/tmp/../etc",
 ])("the folder %s of the host is not mounted", async (hostDir) => {
@@ -213,7 +369,7 @@ test("a runtime that the engine does not know is an error and not another runtim
 });
 
 test("the engine tells its version and its runtimes", async () => {
-  const told = await testEngine().ping();
+  const told = await testEngine().facts();
 
   expect(told.version).toMatch(/^\d+\./);
   expect(told.apiVersion).toMatch(/^1\.\d+$/);
