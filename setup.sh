@@ -35,6 +35,7 @@ missing_packages() {
   fi
   command -v docker >/dev/null || echo docker.io
   [ "${1:-}" != --test ] || { command -v chromium >/dev/null || echo chromium fonts-dejavu-core; }
+  [ "${1:-}" != --test ] || { [ -x /bin/busybox ] || echo busybox-static; }
 }
 
 engine_answers() {

@@ -11,25 +11,33 @@ export interface Answer {
   cwd: Buffer;
 }
 
+export interface Wanted {
+  /** How many bytes of the output are wanted from its start and from its end. */
+  head: number;
+  tail: number;
+  /** Whether the working directory is. Default: no. */
+  withCwd?: boolean;
+}
+
 /** The stream to the supervisor. What comes up is bounded and never taken for more than data. */
 export interface Channel {
   /** Settles when the stream has ended, for whatever reason. */
   readonly ended: Promise<void>;
   send(line: string | Buffer): void;
-  /** Sends a call of `O` and waits for its answer; undefined when none came in time. */
-  ask(id: number, head: number, tail: number): Promise<Answer | undefined>;
+  /** Asks for a command's output, head and tail, and waits; undefined when no answer came in time. */
+  ask(id: string, wanted: Wanted): Promise<Answer | undefined>;
   /** Repeats what was asked and not answered, because the shell that was asked has died. */
   askAgain(): void;
   close(): void;
 }
 
 interface Question {
-  call: string;
+  ask: (nonce: string) => string;
   nonce: Buffer;
   limit: number;
   chunks: Buffer[];
   length: number;
-  /** The last bytes that came: an answer ends in its nonce. */
+  /** The last bytes that came: a nonce may arrive in pieces. */
   end: Buffer;
   answered: (answer: Answer | undefined) => void;
 }
@@ -41,23 +49,75 @@ const strayLimit = 64 * 2 ** 20;
 
 export function createChannel(stream: Duplex, onEvent: (words: string[]) => void): Channel {
   const { promise: ended, resolve: end } = Promise.withResolvers<void>();
-  const questions: Question[] = [];
+  const destroy = () => void stream.destroy();
   let stray = 0;
-
-  const onLines = createEventReader(onEvent);
-  const demux = createDemux((source, chunk) => (source === "stdout" ? onAnswer(chunk) : onLine(chunk)));
-  stream.on("data", demux);
-  stream.on("error", () => stream.destroy());
-  stream.on("end", () => stream.destroy());
-  stream.on("close", () => {
-    for (const question of questions.splice(0)) question.answered(undefined);
-    end();
-  });
 
   // A process in the sandbox can write here without end. Nothing of it is kept, and in the end it costs the stream.
   function drop(chunk: Buffer): void {
     stray += chunk.length;
-    if (stray > strayLimit) stream.destroy();
+    if (stray > strayLimit) destroy();
+  }
+
+  function send(line: string | Buffer): void {
+    if (!stream.destroyed) stream.write(line);
+  }
+
+  const questions = createQuestions({ send, drop, destroy });
+  const onLines = createEventReader(onEvent);
+  const demux = createDemux((source, chunk) => {
+    if (source === "stdout") return questions.onAnswer(chunk);
+    drop(chunk);
+    onLines(chunk);
+  });
+  stream.on("data", demux);
+  stream.on("error", destroy);
+  stream.on("end", destroy);
+  stream.on("close", () => {
+    questions.end();
+    end();
+  });
+
+  async function ask(id: string, wanted: Wanted): Promise<Answer | undefined> {
+    if (stream.destroyed) return undefined;
+    // Most outputs are short: the first answer is then the whole, by one program less.
+    const whole = await questions.put("O", id, wanted);
+    if (whole === undefined || whole.head.length <= wanted.head + wanted.tail || stream.destroyed) return whole;
+    return questions.put("G", id, wanted);
+  }
+
+  return { ended, send, ask, askAgain: questions.again, close: destroy };
+}
+
+interface Wire {
+  send: (line: string) => void;
+  drop: (chunk: Buffer) => void;
+  destroy: () => void;
+}
+
+/** The supervisor answers one question after another. */
+function createQuestions({ send, drop, destroy }: Wire) {
+  const questions: Question[] = [];
+  // Before the first answer there may be one that another host asked for and did not live to read.
+  let slack = strayLimit;
+
+  async function put(verb: "O" | "G", id: string, { head, tail, withCwd }: Wanted): Promise<Answer | undefined> {
+    const { promise, resolve } = Promise.withResolvers<Answer | undefined>();
+    const ask = (nonce: string) => `${verb} ${id} ${nonce} ${head} ${tail} ${withCwd ? "cwd " : ""}E\n`;
+    const limit = head + tail + slack;
+    slack = 16_384;
+    const question = { ask, nonce: noBytes, limit, chunks: [], length: 0, end: noBytes, answered: resolve };
+    questions.push(question);
+    pose(question);
+    const answer = await firstOf(promise, { ms: answerLimitMs });
+    if (answer !== late) return answer;
+    destroy();
+    return undefined;
+  }
+
+  function pose(question: Question): void {
+    const nonce = randomBytes(16).toString("hex");
+    Object.assign(question, { nonce: Buffer.from(nonce), chunks: [], length: 0, end: noBytes });
+    send(question.ask(nonce));
   }
 
   function onAnswer(chunk: Buffer): void {
@@ -65,45 +125,24 @@ export function createChannel(stream: Duplex, onEvent: (words: string[]) => void
     if (!question) return drop(chunk);
     question.chunks.push(chunk);
     question.length += chunk.length;
-    question.end = Buffer.concat([question.end, chunk]).subarray(-question.nonce.length);
-    const complete = question.end.equals(question.nonce);
-    const answer = complete ? parseAnswer(Buffer.concat(question.chunks), question.nonce) : undefined;
-    if (!answer && question.length <= question.limit) return;
+    const seen = Buffer.concat([question.end, chunk]);
+    question.end = seen.subarray(1 - question.nonce.length);
+    const parsed = seen.includes(question.nonce)
+      ? parseAnswer(Buffer.concat(question.chunks), question.nonce)
+      : undefined;
+    if (!parsed && question.length <= question.limit) return;
     questions.shift();
-    question.answered(answer);
-    if (!answer) stream.destroy();
+    question.answered(parsed?.answer);
+    if (!parsed) return destroy();
+    if (parsed.rest.length > 0) onAnswer(parsed.rest);
   }
 
-  function onLine(chunk: Buffer): void {
-    drop(chunk);
-    onLines(chunk);
-  }
-
-  async function ask(id: number, head: number, tail: number): Promise<Answer | undefined> {
-    const nonce = randomBytes(16).toString("hex");
-    const { promise, resolve } = Promise.withResolvers<Answer | undefined>();
-    const limit = head + tail + 16_384;
-    const call = `O ${id} ${nonce} ${head} ${tail} E\n`;
-    questions.push({ call, nonce: Buffer.from(nonce), limit, chunks: [], length: 0, end: noBytes, answered: resolve });
-    send(call);
-    const answer = stream.destroyed ? undefined : await firstOf(promise, { ms: answerLimitMs });
-    if (answer !== late) return answer;
-    stream.destroy();
-    return undefined;
-  }
-
-  function askAgain(): void {
-    for (const question of questions) {
-      Object.assign(question, { chunks: [], length: 0, end: noBytes });
-      send(question.call);
-    }
-  }
-
-  function send(line: string | Buffer): void {
-    if (!stream.destroyed) stream.write(line);
-  }
-
-  return { ended, send, ask, askAgain, close: () => void stream.destroy() };
+  return {
+    put,
+    onAnswer,
+    again: () => questions.forEach(pose),
+    end: () => questions.splice(0).forEach(({ answered }) => answered(undefined)),
+  };
 }
 
 /** Hands on whole lines that look like events; whatever else a shell says is left out. */
@@ -119,8 +158,8 @@ function createEventReader(onEvent: (words: string[]) => void): (chunk: Buffer) 
   };
 }
 
-/** `nonce size \n head nonce tail nonce cwd nonce`, or undefined while it is not complete. */
-function parseAnswer(bytes: Buffer, nonce: Buffer): Answer | undefined {
+/** `nonce size \n head nonce tail nonce cwd nonce` and what follows, or undefined while it is not complete. */
+function parseAnswer(bytes: Buffer, nonce: Buffer): { answer: Answer; rest: Buffer } | undefined {
   const parts: Buffer[] = [];
   let start = bytes.indexOf(nonce);
   while (start >= 0 && parts.length < 3) {
@@ -132,7 +171,9 @@ function parseAnswer(bytes: Buffer, nonce: Buffer): Answer | undefined {
   const [first, tail, cwd] = parts;
   if (!first || !tail || !cwd) return undefined;
   const lineEnd = first.indexOf("\n");
-  const total = Number(first.subarray(0, lineEnd).toString("latin1"));
+  const size = first.subarray(0, lineEnd).toString("latin1");
+  const head = first.subarray(lineEnd + 1);
+  const total = size === "-" ? head.length : Number(size);
   if (lineEnd < 0 || !Number.isSafeInteger(total)) return undefined;
-  return { total, head: first.subarray(lineEnd + 1), tail, cwd };
+  return { answer: { total, head, tail, cwd }, rest: bytes.subarray(start + nonce.length) };
 }

@@ -13,7 +13,7 @@ export async function firstOf<T>(
   if (signal?.aborted) return late;
   const { promise: ended, resolve } = Promise.withResolvers<typeof late>();
   const giveUp = () => resolve(late);
-  const timer = setTimeout(giveUp, Math.min(ms, 2 ** 31 - 1));
+  const timer = setTimeout(giveUp, Math.max(0, Math.min(ms, 2 ** 31 - 1)));
   signal?.addEventListener("abort", giveUp, { once: true });
   try {
     return await Promise.race([promise, ended]);

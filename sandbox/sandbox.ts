@@ -1,10 +1,23 @@
 import { posix } from "node:path";
-import type { ExecOptions, ExecResult, FileRead, FileWritten, Sandbox, SandboxSpec } from "./engine.ts";
-import { attach, type Client, createContainer, newName, removeContainer } from "./docker.ts";
+import type {
+  ExecOptions,
+  ExecResult,
+  FileRead,
+  FileWritten,
+  ReopenedSandbox,
+  ResumeOptions,
+  ResumeResult,
+  Sandbox,
+  SandboxSpec,
+  StepName,
+} from "./engine.ts";
+import { attach, type Client, createContainer, newName, removeContainer, statusOf } from "./docker.ts";
+import { type Egress, egressEnvironment, startForwarder } from "./network.ts";
 import { type Output, renderOutput } from "./output.ts";
 import { quote } from "./quote.ts";
-import { type Command, createShell, type Ran, type Shell } from "./shell.ts";
+import { createShell, reopenShell, type Shell } from "./shell.ts";
 import { containerSpec } from "./spec.ts";
+import type { Command, Ran } from "./step.ts";
 
 /** Everything that is already known when a container is to start. */
 export interface Installation {
@@ -23,13 +36,15 @@ export async function startSupervised(
   { client, labels, image, runtime }: Installation,
   spec: SandboxSpec,
   signal?: AbortSignal,
+  joins?: string,
 ): Promise<Sandbox> {
   const { mounts, cwd, limits, env = {} } = spec;
+  const network = joins === undefined ? "none" : { joins };
   const name = newName();
   const command = ["/bin/sh", "-s"];
   const shape = { labels, mounts, cwd, env, limits, runtime, image: image.id, command };
   try {
-    const id = await createContainer(client, name, containerSpec({ ...shape, network: "none", stdin: "kept" }), signal);
+    const id = await createContainer(client, name, containerSpec({ ...shape, network, stdin: "kept" }), signal);
     const stream = await attach(client, id, signal);
     const shell = await createShell(stream, () =>
       client.call("start a container", { signal }, (docker) => docker.getContainer(id).start()),
@@ -38,6 +53,46 @@ export async function startSupervised(
     return createSandbox({ id, image, shell, cwd, remove: () => removeContainer(client, id) });
   } catch (error) {
     await removeContainer(client, name);
+    throw error;
+  }
+}
+
+/** The same in the network namespace of a forwarder, whose one way out is the egress proxy. */
+export async function startWithEgress(
+  { main, helper, egress }: { main: Installation; helper: Installation; egress: Egress },
+  spec: SandboxSpec,
+  signal?: AbortSignal,
+): Promise<Sandbox> {
+  await using stack = new AsyncDisposableStack();
+  const forwarder = stack.use(await startForwarder(helper, egress, signal));
+  const { env, mounts } = egressEnvironment(egress);
+  const withNetwork = { ...spec, env: { ...spec.env, ...env }, mounts: [...spec.mounts, ...mounts] };
+  const sandbox = stack.use(await startSupervised(main, withNetwork, signal, forwarder.id));
+  const owned = stack.move();
+  return { ...sandbox, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+/** Goes on with a container of `instance` that another process started. Undefined when nothing answers in it. */
+export async function reopenSupervised(
+  client: Client,
+  { id, instance }: { id: string; instance: string },
+  signal?: AbortSignal,
+): Promise<ReopenedSandbox | undefined> {
+  try {
+    const found = await client.call("describe a container", { signal }, (docker) => docker.getContainer(id).inspect());
+    if (found.Config.Labels["agent-fix.instance"] !== instance) {
+      throw new Error(`The container ${id} belongs to another installation of agent-fix, or to none.`);
+    }
+    if (!found.State.Running || found.State.Paused) return undefined;
+    const shell = await reopenShell(await attach(client, found.Id, signal));
+    if (shell === undefined) return undefined;
+    const image = { ref: found.Config.Image, id: found.Image };
+    const parts = { id: found.Id, image, shell, cwd: found.Config.WorkingDir };
+    const sandbox = createSandbox({ ...parts, remove: () => removeContainer(client, found.Id) });
+    return { ...sandbox, resume: (step, options) => resume(shell, step, options) };
+  } catch (error) {
+    // Removed or stopped, perhaps between two of these calls.
+    if (statusOf(error) === 404 || statusOf(error) === 409) return undefined;
     throw error;
   }
 }
@@ -65,7 +120,7 @@ function createSandbox({ id, image, shell, cwd, remove }: Parts): Sandbox {
     exec: (command, options) => exec(shell, command, options),
     readFile: (path, maxBytes) => readFile(shell, posix.resolve(cwd, path), maxBytes),
     writeFile: (path, bytes) => writeFile(shell, posix.resolve(cwd, path), bytes),
-    freeze: () => shell.freeze(),
+    freeze: (note) => shell.freeze(note),
     [Symbol.asyncDispose]: dispose,
   };
 }
@@ -76,11 +131,32 @@ async function exec(shell: Shell, text: string, options: ExecOptions): Promise<E
   if (refusal !== undefined) {
     return { end: "exited", code: 2, output: renderOutput(Buffer.from(refusal), Buffer.alloc(0), 0), durationMs: 0 };
   }
-  const half = Math.floor(maxOutputBytes / 2);
-  const ran = await shell.run({ text, cwd, timeoutMs, head: half, tail: half, env, signal });
+  const step = options.step === undefined ? undefined : stepName(options.step);
+  const ran = await shell.run({ text, cwd, timeoutMs, ...halves(maxOutputBytes), env, signal, step });
+  return { cwd, ...toResult(ran) };
+}
+
+async function resume(shell: Shell, step: StepName, options: ResumeOptions): Promise<ResumeResult> {
+  const { timeoutMs, maxOutputBytes = defaultOutputBytes, signal } = options;
+  const ran = await shell.resume(stepName(step), { timeoutMs, ...halves(maxOutputBytes), signal });
+  return "answer" in ran ? toResult(ran) : ran;
+}
+
+function stepName(step: StepName): string {
+  const name = String(step);
+  if (/^[A-Za-z0-9_-]{1,64}$/.test(name)) return name;
+  throw new RangeError(`"${name}" is no name of a step: letters, digits, "_" and "-", at most 64`);
+}
+
+function halves(bytes: number): { head: number; tail: number } {
+  const half = Math.floor(bytes / 2);
+  return { head: half, tail: half };
+}
+
+function toResult(ran: Ran): ExecResult {
   const { answer, note: _note, durationMs, ...end } = ran;
   const last = answer.cwd.length <= 4096 ? answer.cwd.toString("utf8").replace(/\n$/, "") : "";
-  return { ...end, output: outputOf(ran), durationMs, ...(last === "" ? { cwd } : { cwd: last }) };
+  return { ...end, output: outputOf(ran), durationMs, ...(last === "" ? {} : { cwd: last }) };
 }
 
 function outputOf({ answer, note }: Ran): Output {

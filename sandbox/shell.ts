@@ -2,47 +2,42 @@ import { randomBytes, randomInt } from "node:crypto";
 import { readFileSync } from "node:fs";
 import type { Duplex } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
-import { type Answer, type Channel, createChannel } from "./channel.ts";
+import { type Channel, createChannel } from "./channel.ts";
 import type { ExecEnd } from "./engine.ts";
 import { firstOf, late } from "./limits.ts";
 import { quote, quoteFormat } from "./quote.ts";
-
-export interface Command {
-  text: string;
-  cwd: string;
-  timeoutMs: number;
-  /** How many bytes of the output are wanted from its start and from its end. */
-  head: number;
-  tail: number;
-  env: Record<string, string>;
-  signal: AbortSignal | undefined;
-}
-
-export type Ran = ExecEnd & { answer: Answer; note: string; durationMs: number };
+import {
+  type Bounds,
+  type Command,
+  createStep,
+  lostStep,
+  noAnswer,
+  parseEnd,
+  type Ran,
+  ranNothing,
+  type Resumed,
+  type Step,
+  type StepEnd,
+} from "./step.ts";
 
 /** Commands in a sandbox, many at once, through the supervisor's one stream. */
 export interface Shell {
   run(command: Command): Promise<Ran>;
+  /** Waits for a step that another host began. `unknown`: it began, and how it ended nobody saw; nothing of it runs. */
+  resume(step: string, bounds: Bounds): Promise<Resumed>;
   /** Puts bytes into a file of the supervisor, unseen by the tree, and returns its path. */
   stage(bytes: Uint8Array): Promise<string>;
-  freeze(): Promise<void>;
+  freeze(note?: string): Promise<void>;
   close(): void;
 }
 
-type StepEnd = { end: ExecEnd; more: boolean; note: string };
-
-interface Step {
-  id: number;
-  ended: PromiseWithResolvers<StepEnd>;
-  swept: PromiseWithResolvers<void>;
-}
-
 const supervisor = readFileSync(new URL("supervisor.sh", import.meta.url));
-const noAnswer: Answer = { total: 0, head: Buffer.alloc(0), tail: Buffer.alloc(0), cwd: Buffer.alloc(0) };
 const graceMs = 1_000;
 const killLimitMs = 20_000;
 const readyLimitMs = 20_000;
 const floodCheckMs = 100;
+const resumeCheckMs = 50;
+const removedAtOnce = 64;
 // The kernel takes 128 KiB for one argument.
 const argumentLimit = 100_000;
 const chunkSize = 24_000;
@@ -61,18 +56,29 @@ export async function createShell(stream: Duplex, started: () => Promise<void>):
   return shell;
 }
 
+/** Goes on with a supervisor that another host started. Undefined when it does not answer. */
+export async function reopenShell(stream: Duplex): Promise<Shell | undefined> {
+  const shell = new SupervisedShell(stream);
+  if (await shell.rejoin()) return shell;
+  shell.close();
+  return undefined;
+}
+
 class SupervisedShell implements Shell {
   readonly #channel: Channel;
-  readonly #open = new Map<number, Step>();
+  readonly #steps = new Map<string, Step>();
   readonly #waiting = new Map<string, (rest: string) => void>();
   readonly #floodCheck: NodeJS.Timeout;
+  /** Named steps whose output may still be asked for, and ids of the others, to be removed. */
+  readonly #kept: Step[] = [];
+  readonly #spent: string[] = [];
   #recoveries = 0;
   #lost = false;
   #ready: Promise<unknown> = Promise.resolve();
 
   constructor(stream: Duplex) {
     this.#channel = createChannel(stream, (words) => this.#onEvent(words));
-    this.#floodCheck = setInterval(() => this.#open.size > 0 && this.#channel.send("T E\n"), floodCheckMs);
+    this.#floodCheck = setInterval(() => this.#steps.size > 0 && this.#channel.send("T E\n"), floodCheckMs);
     this.#floodCheck.unref();
     void this.#channel.ended.then(() => this.#onEnd());
   }
@@ -87,42 +93,107 @@ class SupervisedShell implements Shell {
     );
   }
 
+  /** Whether the supervisor answers. */
+  async rejoin(): Promise<boolean> {
+    const state = await this.#probe();
+    // It died while nobody listened, and a new shell took over its streams.
+    if (state === "") await this.#revive();
+    return state !== undefined && !this.#lost;
+  }
+
   async run(command: Command): Promise<Ran> {
     const started = performance.now();
-    const { end, more, note, id } = await this.#execute(command);
-    const answer = more && !this.#lost ? await this.#channel.ask(id, command.head, command.tail) : noAnswer;
-    if (more) this.#channel.send(`F ${id} E\n`);
+    const text = Buffer.byteLength(command.text) > argumentLimit ? await this.#sourced(command.text) : command.text;
+    await this.#ready;
+    if (this.#lost) return ranNothing({ end: "sandbox-lost" });
+    if (command.signal?.aborted) return ranNothing({ end: "aborted" });
+    // Who begins the next named step has noted how the last one ended.
+    if (command.step !== undefined) for (const step of this.#kept.splice(0)) this.#forget(step);
+    const step = this.#open(command.step);
+    const words = [command.cwd, text, ...Object.entries(command.env).map(([name, value]) => `${name}=${value}`)];
+    this.#channel.send(`S ${step.id} ${step.word} ${words.map(quote).join(" ")} E\n`);
+    return this.#finish(step, command, started);
+  }
+
+  async resume(name: string, bounds: Bounds): Promise<Resumed> {
+    const started = performance.now();
+    await this.#ready;
+    if (this.#lost) return ranNothing({ end: "sandbox-lost" });
+    const step = this.#open(name);
+    const ended = step.ended.promise.then(() => undefined);
+    const known = await firstOf(Promise.race([this.#watch(step), ended]), {
+      ms: bounds.timeoutMs,
+      signal: bounds.signal,
+    });
+    if (known === "never-began" || known === "unknown") {
+      this.#steps.delete(step.word);
+      return { end: known };
+    }
+    const timeoutMs = bounds.timeoutMs - (performance.now() - started);
+    return this.#finish(step, { ...bounds, timeoutMs, withCwd: true }, started);
+  }
+
+  #open(name: string | undefined): Step {
+    const step = createStep(name);
+    this.#steps.set(step.word, step);
+    return step;
+  }
+
+  /** Asks after a step of another host until its end is known. */
+  async #watch(step: Step): Promise<"never-began" | "unknown" | undefined> {
+    while (!this.#lost) {
+      const word = randomBytes(8).toString("hex");
+      const answer = await this.#event(word, () => this.#channel.send(`Q ${step.id} ${word} E\n`));
+      if (answer === undefined) this.close();
+      const [state, ...end] = answer?.split(" ") ?? [];
+      if (state === "none") return "never-began";
+      if (state === "lost") return this.#sweep(step);
+      if (state === "done") {
+        step.ended.resolve(parseEnd(end));
+        return undefined;
+      }
+      await delay(resumeCheckMs);
+    }
+    return undefined;
+  }
+
+  async #sweep(step: Step): Promise<"unknown" | undefined> {
+    this.#channel.send(`K ${step.id} ${step.word} KILL E\n`);
+    if ((await firstOf(step.swept.promise, { ms: killLimitMs })) === late) this.close();
+    return this.#lost ? undefined : "unknown";
+  }
+
+  async #finish(step: Step, bounds: Bounds, started: number): Promise<Ran> {
+    const first = await firstOf(step.ended.promise, { ms: bounds.timeoutMs, signal: bounds.signal });
+    const { end, output, cwd, note } = first === late ? await this.#stop(step, bounds.signal?.aborted === true) : first;
+    this.#steps.delete(step.word);
+    const wanted = { ...bounds, withCwd: cwd || bounds.withCwd === true };
+    const asks = (output || wanted.withCwd) && !this.#lost;
+    const answer = asks ? await this.#channel.ask(step.id, wanted) : noAnswer;
+    if (step.named) this.#kept.push(step);
+    else this.#forget(step, output);
     const ending: ExecEnd = answer === undefined ? { end: "sandbox-lost" } : end;
     return { ...ending, answer: answer ?? noAnswer, note, durationMs: performance.now() - started };
   }
 
-  async #execute(command: Command): Promise<StepEnd & { id: number }> {
-    const text = Buffer.byteLength(command.text) > argumentLimit ? await this.#sourced(command.text) : command.text;
-    await this.#ready;
-    // A process that stays behind can write events too, and must not know the ids to come.
-    const id = randomInt(2 ** 47);
-    const step: Step = { id, ended: Promise.withResolvers(), swept: Promise.withResolvers() };
-    if (this.#lost) return { end: { end: "sandbox-lost" }, more: false, note: "", id };
-    if (command.signal?.aborted) return { end: { end: "aborted" }, more: false, note: "", id };
-    this.#open.set(id, step);
-    const words = [command.cwd, text, ...Object.entries(command.env).map(([name, value]) => `${name}=${value}`)];
-    this.#channel.send(`S ${id} ${words.map(quote).join(" ")} E\n`);
-    const first = await firstOf(step.ended.promise, { ms: command.timeoutMs, signal: command.signal });
-    const ending = first === late ? await this.#stop(step, command.signal?.aborted === true) : first;
-    this.#open.delete(id);
-    return { ...ending, id };
-  }
-
   async #stop(step: Step, aborted: boolean): Promise<StepEnd> {
-    this.#channel.send(`K ${step.id} TERM E\n`);
+    this.#channel.send(`K ${step.id} ${step.word} TERM E\n`);
     await firstOf(step.ended.promise, { ms: graceMs });
-    this.#channel.send(`K ${step.id} KILL E\n`);
+    this.#channel.send(`K ${step.id} ${step.word} KILL E\n`);
     const all = Promise.all([step.ended.promise, step.swept.promise]);
     const stopped = await firstOf(all, { ms: killLimitMs });
     // A supervisor that can't end a command is of no further use.
     if (stopped === late) this.close();
-    if (this.#lost || stopped === late) return { end: { end: "sandbox-lost" }, more: false, note: "" };
-    return { end: { end: aborted ? "aborted" : "timed-out" }, more: true, note: "" };
+    if (this.#lost || stopped === late) return lostStep;
+    return { end: { end: aborted ? "aborted" : "timed-out" }, output: true, cwd: true, note: "" };
+  }
+
+  /** Gives the room of a step's output back. */
+  #forget(step: Step, output = true): void {
+    if (output) this.#channel.send(`F ${step.id} E\n`);
+    if (step.named) return;
+    this.#spent.push(step.id);
+    if (this.#spent.length >= removedAtOnce) this.#channel.send(`X ${this.#spent.splice(0).join(" ")} E\n`);
   }
 
   async #sourced(text: string): Promise<string> {
@@ -139,9 +210,9 @@ class SupervisedShell implements Shell {
     return `/run/af/${name}`;
   }
 
-  async freeze(): Promise<void> {
+  async freeze(note = ""): Promise<void> {
     await this.#ready;
-    await this.#killAll("");
+    await this.#killAll(note);
   }
 
   close(): void {
@@ -153,42 +224,49 @@ class SupervisedShell implements Shell {
     const word = randomBytes(8).toString("hex");
     const killed = await this.#event(word, () => this.#channel.send(`Z ${word} E\n`));
     if (killed === undefined) return this.close();
-    for (const step of this.#open.values()) {
-      step.ended.resolve({ end: { end: "killed" }, more: true, note });
+    for (const step of this.#steps.values()) {
+      step.ended.resolve({ end: { end: "killed" }, output: true, cwd: true, note });
       step.swept.resolve();
     }
   }
 
-  // The shell died because it could not fork. A new one reads on, perhaps from the middle of a quoted word.
+  // The shell died because it could not fork.
   async #recover(): Promise<void> {
     if (++this.#recoveries > recoveryLimit) return this.close();
     await delay(150);
-    const heard = (await this.#probe("", 2_000)) ?? (await this.#probe("'", 10_000));
-    if (heard === undefined) return this.close();
+    if ((await this.#probe()) === undefined) return this.close();
+    await this.#revive();
+  }
+
+  async #revive(): Promise<void> {
     const up = await this.#event("up", () => this.#channel.send(supervisor));
     if (up === undefined) return this.close();
     await this.#killAll("[agent-fix: the process limit was reached, and every process in the sandbox was ended]\n");
     this.#channel.askAgain();
   }
 
-  #probe(closing: string, limitMs: number): Promise<string | undefined> {
+  /**
+   * "up" from a supervisor, "" from a shell that is none yet. The shell may read on from the middle of a call, even of
+   * a quoted word: the quote closes the word there, and is a comment elsewhere.
+   */
+  #probe(): Promise<string | undefined> {
     const word = randomBytes(8).toString("hex");
-    return this.#event(word, () => this.#channel.send(`${closing}\n{ echo; echo R ${word}; } >&2\n`), limitMs);
+    return this.#event(word, () => this.#channel.send(`\n\n#'\n\n{ echo; echo R ${word} "$AF_UP"; } >&2\n`));
   }
 
   /** Waits for the event `R word`; undefined when it does not come. */
-  async #event(word: string, begin: () => void, limitMs: number = readyLimitMs): Promise<string | undefined> {
+  async #event(word: string, begin: () => void): Promise<string | undefined> {
     const { promise, resolve } = Promise.withResolvers<string>();
     this.#waiting.set(word, resolve);
     begin();
-    const came = await firstOf(promise, { ms: limitMs });
+    const came = await firstOf(promise, { ms: readyLimitMs });
     this.#waiting.delete(word);
     return came === late || this.#lost ? undefined : came;
   }
 
   #onEvent([kind, word = "", ...rest]: string[]): void {
-    const step = this.#open.get(Number(word));
-    if (kind === "R") this.#waiting.get(word)?.(rest[0] ?? "");
+    const step = this.#steps.get(word);
+    if (kind === "R") this.#waiting.get(word)?.(rest.join(" "));
     if (kind === "K" && rest[0] === "KILL") step?.swept.resolve();
     if (kind === "D") step?.ended.resolve(parseEnd(rest));
     if (kind === "Y") this.#ready = this.#ready.then(() => this.#recover());
@@ -198,15 +276,9 @@ class SupervisedShell implements Shell {
     this.#lost = true;
     clearInterval(this.#floodCheck);
     for (const resolve of this.#waiting.values()) resolve("");
-    for (const step of this.#open.values()) {
-      step.ended.resolve({ end: { end: "sandbox-lost" }, more: false, note: "" });
+    for (const step of this.#steps.values()) {
+      step.ended.resolve(lostStep);
       step.swept.resolve();
     }
   }
-}
-
-function parseEnd([code = "", more = "", killed = ""]: string[]): StepEnd {
-  const number = /^\d{1,3}$/.test(code) ? Number(code) : 255;
-  const end: ExecEnd = killed === "1" && number !== 0 ? { end: "out-of-memory" } : { end: "exited", code: number };
-  return { end, more: more === "1", note: "" };
 }

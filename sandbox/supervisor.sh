@@ -1,80 +1,138 @@
 # Runs inside every sandbox as `/bin/sh -s`: the host writes calls of these functions to its stdin. Everything on the
 # way up is built in, because a shell whose fork fails ends, and at the process limit every fork fails.
 #   stdout: answers to O, one after another        stderr: events, one short line each (D, K, R, Y)
-#   /run/af/ID.out .pid .rc .cwd: one command's output, process group, exit code, last working directory
+#   /run/af/ID.step: what is known of a command, one line each: began, by WATCHER, pid GROUP, rc CODE MORE KILLED [WHY], out gone
+#   /run/af/ID.out .cwd: its output and last working directory
 #   /run/af/ID.cut .tail: how much of a flood was cut out of .out after its head, and what stood before the cut
-# A call ends in the word E, so that half a line, left by a host that died, does nothing.
+#   /run/af/oom reserve probe: how often the kernel killed for memory, and room that is kept or tried for
+# A call ends in the word E, so that half a line, left by a host that died, does nothing. The host that comes after it
+# asks by ID (Q); events carry a word of the host's that commands don't know.
 D=/run/af
 # Before every event: what a stray process left on the stream without a line's end must not swallow it.
 N='
 '
 HEAD=65536
 FLOOD=8388608
-AF_SHELL=sh
-command -v bash >/dev/null 2>&1 && AF_SHELL=bash
-AF_RUN='trap "pwd -P >$2" EXIT; __af=$1; set --; eval "$__af"'
+# Looked for once: a search of PATH before each command is several failed calls of exec.
+find_program() {
+  program= IFS=:
+  for folder in $PATH; do [ -z "$program" ] && [ -x "$folder/$1" ] && program=$folder/$1; done
+  unset IFS
+  [ -n "$program" ]
+}
+AF_SETSID=
+find_program setsid && AF_SETSID=$program
+AF_SHELL=bash
+find_program bash || { AF_SHELL=sh; find_program sh; }
+AF_PROGRAM=${program:-/bin/sh}
+AF_RUN='__at=$PWD; trap "[ \"\$PWD\" = \"\$__at\" ] || pwd -P >$2" EXIT; __af=$1; set --; eval "$__af"'
 # At the process limit dash ends. A new shell takes over its streams, and the host (told by Y) clears up.
 trap 'echo "${N}Y" >&2; exec /bin/sh -s' EXIT
 
 complete() {
+  word=
   for word; do :; done
   [ "$word" = E ]
 }
 
-# How often the kernel killed a process of this container for its memory (cgroup v2, v1).
-count_oom() {
-  oom=0
+# Whether the kernel killed a process of this container for its memory since the last look (cgroup v2, v1).
+note_oom() {
+  oom=0 before=0
   for f in /sys/fs/cgroup/memory.events /sys/fs/cgroup/memory/memory.oom_control; do
     [ -r "$f" ] || continue
     while read -r name value; do [ "$name" = oom_kill ] && oom=$value; done <"$f"
+    break
   done
+  read -r before <"$D/oom"
+  [ "$oom" = "$before" ] || { killed=1; echo "$oom" 1<>"$D/oom"; }
 }
 
-# S id cwd command [NAME=value]... E: starts a command in its own session.
+# recall id: false when the command never began.
+recall() {
+  by= pid= rc= gone=
+  [ -s "$D/$1.step" ] || return 1
+  while read -r name value; do
+    case $name in by) by=$value ;; pid) pid=$value ;; rc) rc=$value ;; out) gone=$value ;; esac
+  done <"$D/$1.step"
+}
+
+# The first line makes room for the later ones: how a command ended can be written when /run/af is full.
+claim() {
+  { printf '' >>"$D/$1.out" && echo began >>"$D/$1.step"; } 2>/dev/null
+}
+
+finish() {
+  echo "rc $3" >>"$D/$1.step"
+  echo "${N}D $2 $3" >&2
+}
+
+# S id word cwd command [NAME=value]... E: starts a command in its own session, once per id.
 S() {
   complete "$@" || return 0
-  [ ! -e "$D/$1.pid" ] || return 0
+  if [ -s "$D/$1.step" ]; then
+    echo "${N}D $2 254 0 0 taken" >&2
+    return 0
+  fi
+  claim "$1" || { T E; claim "$1"; } || {
+    echo "${N}D $2 254 0 0 room" >&2
+    return 0
+  }
   (
     # Without a process left for the command, this shell ends here; it says so instead of leaving the host to wait.
-    trap "echo 'agent-fix: no further process could be started (process limit)' >>$D/$1.out; echo '${N}D $1 254 1 0' >&2" EXIT
-    count_oom
-    before=$oom
+    trap 'finish "$1" "$2" "254 0 0 processes"' EXIT
     (
       { echo 1000 >/proc/self/oom_score_adj; } 2>/dev/null
-      id=$1 run=$3
-      cd -- "$2" || exit 1
-      shift 3
+      id=$1 run=$4
+      cd -- "$3" || exit 1
+      shift 4
       while [ $# -gt 1 ]; do export "$1"; shift; done
       AF_STEP="$id;"
       export AF_STEP
-      exec setsid "$AF_SHELL" -c "$AF_RUN" "$AF_SHELL" "$run" "$D/$id.cwd"
+      exec "$AF_SETSID" "$AF_PROGRAM" -c "$AF_RUN" "$AF_SHELL" "$run" "$D/$id.cwd"
     ) >>"$D/$1.out" 2>&1 </dev/null &
     p=$!
-    echo $p >"$D/$1.pid"
+    echo "pid $p" >>"$D/$1.step"
     wait $p 2>/dev/null
     r=$?
     kill -KILL -$p 2>/dev/null
-    echo $r >"$D/$1.rc"
-    count_oom
-    more=0 killed=0 now=
+    more=0 killed=0 full=
     [ -s "$D/$1.out" ] || [ -s "$D/$1.cut" ] && more=1
-    [ -r "$D/$1.cwd" ] && read -r now <"$D/$1.cwd"
-    [ "${now:-$2}" = "$2" ] || more=1
-    [ "$oom" = "$before" ] || killed=1
+    [ -s "$D/$1.cwd" ] && more=$((more + 2))
     trap - EXIT
-    echo "${N}D $1 $r $more $killed" >&2
+    if [ $r != 0 ]; then
+      note_oom
+      { printf %8192s . >"$D/probe"; } 2>/dev/null || full=" full"
+    fi
+    finish "$1" "$2" "$r $more $killed$full"
+    # A success is told first. What was killed in it is no later command's.
+    [ $r != 0 ] || note_oom
   ) &
+  echo "by $!" >>"$D/$1.step"
 }
 
-# K id TERM|KILL E: ends a command; KILL also finds what left its session, by the marker in its environment.
+# Q id word E: done CODE MORE KILLED [WHY], running, lost (its watcher was killed, its end is not known) or none.
+Q() {
+  complete "$@" || return 0
+  state=none z=
+  if recall "$1"; then
+    state=lost
+    [ -n "$by" ] && { read -r _ _ z _ <"/proc/$by/stat"; } 2>/dev/null
+    [ -n "$z" ] && [ "$z" != Z ] && state=running
+    # Only now: it may have ended in between.
+    recall "$1"
+    [ -z "$rc" ] || state="done $rc${gone:+ $gone}"
+  fi
+  echo "${N}R $2 $state" >&2
+}
+
+# K id word TERM|KILL E: ends a command; KILL also finds what left its session, by the marker in its environment.
 K() {
   complete "$@" || return 0
   (
-    p=
-    [ -r "$D/$1.pid" ] && read -r p <"$D/$1.pid"
-    [ -z "$p" ] || kill "-$2" "-$p" 2>/dev/null
+    recall "$1"
+    [ -z "$pid" ] || kill "-$3" "-$pid" 2>/dev/null
     n=0
-    while [ "$2" = KILL ] && [ $n -lt 20 ]; do
+    while [ "$3" = KILL ] && [ $n -lt 20 ]; do
       found=
       for q in $(grep -l "AF_STEP=$1;" /proc/[0-9]*/environ 2>/dev/null); do
         q=${q#/proc/}
@@ -83,12 +141,23 @@ K() {
       [ -n "$found" ] || break
       n=$((n + 1))
     done
-    echo "${N}K $1 $2" >&2
+    echo "${N}K $2 $3" >&2
   ) &
 }
 
-# O id nonce head tail E: total size, then at most `head` bytes from the start and `tail` from the end, then the cwd.
+# O id nonce head tail E: at most head + tail bytes and one, which is everything where it is not more.
 O() {
+  complete "$@" || return 0
+  [ ! -e "$D/$1.cut" ] || { G "$@"; return 0; }
+  printf '%s-\n' "$2"
+  [ ! -s "$D/$1.out" ] || head -c $(($3 + $4 + 1)) "$D/$1.out"
+  printf %s "$2$2"
+  [ "$5" = E ] || [ ! -r "$D/$1.cwd" ] || head -c 4097 "$D/$1.cwd"
+  printf %s "$2"
+}
+
+# G id nonce head tail [cwd] E: total size, then at most `head` bytes from the start and `tail` from the end.
+G() {
   complete "$@" || return 0
   f=$D/$1 c=0 n=0
   [ -r "$f.cut" ] && read -r c <"$f.cut"
@@ -105,15 +174,34 @@ O() {
     { [ "$c" = 0 ] || cat "$f.tail"; tail -c +$((after + 1)) "$f.out"; } 2>/dev/null | tail -c "$4"
   fi
   printf %s "$2"
-  [ -r "$f.cwd" ] && head -c 4097 "$f.cwd"
+  [ "$5" = E ] || [ ! -r "$f.cwd" ] || head -c 4097 "$f.cwd"
   printf %s "$2"
 }
 
-# F id E: the host has the output.
+# F id E: the host has the output. That the command ran, and how it ended, stays known.
 F() {
   complete "$@" || return 0
-  printf '' >"$D/$1.out"
+  for f in "$D/$1.out" "$D/$1.tail" "$D/$1.cwd"; do
+    [ ! -s "$f" ] || printf '' >"$f"
+  done
+  echo "out gone" >>"$D/$1.step"
 }
+
+# X id... E: nobody will ask about these commands any more.
+X() {
+  complete "$@" || return 0
+  (
+    cd "$D" || exit 0
+    files=
+    for id; do files="$files $id.*"; done
+    exec rm -f $files
+  ) 2>/dev/null &
+}
+
+# Room for the tail of a flood that has filled /run/af.
+keep_reserve() {
+  [ -s "$D/reserve" ] || printf "%${HEAD}s" . >"$D/reserve"
+} 2>/dev/null
 
 # T E: cuts outputs that grow too large. Programs write in append mode, so they go on behind the cut.
 T() {
@@ -121,17 +209,20 @@ T() {
     [ -s "$f" ] || continue
     n=$(($(wc -c <"$f")))
     [ $n -gt $FLOOD ] || continue
-    b=${f%.out} c=0 p=
+    b=${f%.out} c=0
     [ -r "$b.cut" ] && read -r c <"$b.cut"
     # Its writers stand still, or what they write between look and cut would be lost uncounted.
-    [ -r "$b.pid" ] && read -r p <"$b.pid"
-    [ -z "$p" ] || kill -STOP "-$p" 2>/dev/null
+    recall "${b##*/}"
+    [ -z "$pid" ] || kill -STOP "-$pid" 2>/dev/null
     n=$(($(wc -c <"$f")))
-    # A full /run/af has no room for the tail; the cut makes the room.
-    tail -c $HEAD "$f" >"$b.tail" 2>/dev/null || printf '' >"$b.tail"
+    tail -c $HEAD "$f" >"$b.tail" 2>/dev/null || {
+      printf '' >"$D/reserve"
+      tail -c $HEAD "$f" >"$b.tail" 2>/dev/null
+    }
     dd if=/dev/null of="$f" bs=$HEAD seek=1 count=0 2>/dev/null
     echo $((c + n - HEAD)) >"$b.cut"
-    [ -z "$p" ] || kill -CONT "-$p" 2>/dev/null
+    keep_reserve
+    [ -z "$pid" ] || kill -CONT "-$pid" 2>/dev/null
   done
 }
 
@@ -148,4 +239,7 @@ Z() {
   echo "${N}R $1" >&2
 }
 
-if command -v setsid >/dev/null 2>&1; then echo "${N}R up" >&2; else echo "${N}R up bare" >&2; fi
+keep_reserve
+[ -s "$D/oom" ] || echo 0 >"$D/oom"
+AF_UP=up
+if [ -n "$AF_SETSID" ]; then echo "${N}R up" >&2; else echo "${N}R up bare" >&2; fi

@@ -152,7 +152,7 @@ test("an engine that is away is told by its address and by what to do, whatever 
   const away = createEngine({ instance: "x", image, host: "unix:///nonexistent/docker.sock" });
 
   const asked = await Promise.allSettled([
-    away.ping(),
+    away.facts(),
     away.ensureImage(image),
     away.startSandbox(specOf()),
     away.runOnce({ ...specOf(), command: ["true"], timeoutMs: 1_000, maxStdoutBytes: 0 }),
@@ -173,7 +173,7 @@ test("an engine that is away is told by its address and by what to do, whatever 
 test("a host that is no engine, and an address that is none, are named", async () => {
   const closed = createEngine({ instance: "x", image, host: "tcp://127.0.0.1:1" });
 
-  await expect(closed.ping()).rejects.toThrow("No Docker engine answers at tcp://127.0.0.1:1");
+  await expect(closed.facts()).rejects.toThrow("No Docker engine answers at tcp://127.0.0.1:1");
   expect(() => createEngine({ instance: "x", image, host: "ssh://me@there" })).toThrow("expected unix://");
 });
 

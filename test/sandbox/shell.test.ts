@@ -1,8 +1,8 @@
-import { execFileSync } from "node:child_process";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import Docker from "dockerode";
 import type { Sandbox } from "../../sandbox/engine.ts";
-import { image, limits, say, specOf, testEngine } from "./support.ts";
+import { busyboxImage, changedImage } from "./images.ts";
+import { limits, say, specOf, testEngine } from "./support.ts";
 
 const engine = testEngine();
 let sandbox: Sandbox;
@@ -86,8 +86,6 @@ test("the time limit gives what was written so far and ends the whole process gr
   );
 
   expect(result).toMatchObject({ end: "timed-out", output: { text: "begun\n" } });
-  expect(result.durationMs).toBeGreaterThanOrEqual(1_500);
-  expect(result.durationMs).toBeLessThan(15_000);
   expect(await say(sandbox, "pgrep -af 'sleep 61[0-4]' | grep -v pgrep")).toMatchObject({ code: 1 });
 });
 
@@ -101,10 +99,10 @@ test("a time limit ends one command and leaves the others running", async () => 
 });
 
 test("what a command leaves running in the background does not hold its result up, and is ended with it", async () => {
+  // Held up, it would end at its time limit instead.
   const result = await say(sandbox, "sleep 620 & echo started");
 
   expect(result).toMatchObject({ end: "exited", code: 0, output: { text: "started\n" } });
-  expect(result.durationMs).toBeLessThan(20_000);
   await until(sandbox, "! pgrep -f '^sleep 620'");
 });
 
@@ -246,12 +244,54 @@ test("a fork bomb is stopped by the process limit, and the sandbox answers after
 
 test("an image with no setsid is refused by what it lacks, and leaves no container", async () => {
   const mine = testEngine();
-  const tag = "agent-fix-test:no-setsid";
-  const dockerfile = `FROM ${image}\nUSER root\nRUN rm "$(command -v setsid)"\n`;
-  execFileSync("docker", ["build", "-q", "--network", "none", "-t", tag, "-"], { input: dockerfile, stdio: "pipe" });
+  using bare = changedImage('rm "$(command -v setsid)"');
 
-  await expect(mine.startSandbox(specOf({ image: tag }))).rejects.toThrow("no setsid");
+  await expect(mine.startSandbox(specOf({ image: bare.tag }))).rejects.toThrow("no setsid");
 
   expect(await mine.list()).toEqual([]);
-  execFileSync("docker", ["rmi", "-f", tag], { stdio: "pipe" });
+});
+
+const shells = [
+  ["busybox and nothing else", busyboxImage],
+  ["bash as sh", () => changedImage("ln -sf bash /bin/sh")],
+  ["dash without bash", () => changedImage("rm /bin/bash")],
+] as const;
+
+test.each(shells)("an image of %s keeps the same promises", async (_name, make) => {
+  using own = make();
+  await using sandbox = await engine.startSandbox(specOf({ image: own.tag }));
+  const text = 'it\'s "$HOME" `id` \\ \n\tü % -n';
+  const bytes = Buffer.from(Array.from({ length: 70_000 }, (_, index) => (index * 7) % 256));
+
+  const codes = await Promise.all(
+    ["true", "exit 7", "no-such-program", "kill -9 $$"].map((line) => say(sandbox, line)),
+  );
+  const quoted = await say(sandbox, 'cd /usr 2>/dev/null || cd /etc; printf %s "$V"; cat', { env: { V: text } });
+  const long = await say(sandbox, `: ${"x".repeat(200_000)}\nexit 5`);
+  const late = await say(
+    sandbox,
+    "trap '' TERM; echo begun; setsid sleep 671 & sleep 672 & while :; do sleep 673; done",
+    {
+      timeoutMs: 500,
+    },
+  );
+  const flood = await say(sandbox, "seq 1 3000000", { maxOutputBytes: 1_000 });
+  const numbers = Array.from({ length: 15 }, (_, index) => index);
+  const many = await Promise.all(numbers.map((n) => say(sandbox, `echo ${n}; exit ${n}`)));
+
+  expect(codes.map((result) => result.end === "exited" && result.code)).toEqual([0, 7, 127, 137]);
+  expect(quoted).toMatchObject({ code: 0, output: { text }, cwd: expect.stringMatching(/^\/(?:usr|etc)$/) });
+  expect(long).toMatchObject({ end: "exited", code: 5 });
+  expect(late).toMatchObject({ end: "timed-out", output: { text: "begun\n" } });
+  expect(await say(sandbox, "grep -l 'slee[p].67' /proc/[0-9]*/cmdline 2>/dev/null")).toMatchObject({ code: 1 });
+  expect(flood.output).toMatchObject({ bytes: 22_888_896, truncated: true });
+  expect(flood.output.text).toMatch(/^1\n2\n[^]*\n3000000\n$/);
+  expect(many).toMatchObject(numbers.map((n) => ({ end: "exited", code: n, output: { text: `${n}\n` } })));
+  expect(await sandbox.writeFile("/tmp/any", bytes)).toEqual({ ok: true });
+  expect(await sandbox.readFile("/tmp/any", 100_000)).toEqual({ kind: "file", bytes });
+  expect(await Promise.all([say(sandbox, "sleep 680"), sandbox.freeze()])).toMatchObject([
+    { end: "killed" },
+    undefined,
+  ]);
+  expect(await say(sandbox, "echo on")).toMatchObject({ code: 0, output: { text: "on\n" } });
 });
