@@ -1,9 +1,12 @@
-import { readFileSync } from "node:fs";
-import type { Engine, OneShotResult } from "./engine.ts";
-import { helperFailure, runHelper } from "./helper.ts";
-import { type Output, renderOutput } from "./output.ts";
-import { refusalsOf } from "./paths.ts";
-import { type Listing, readListing } from "./raw-diff.ts";
+import { createHash } from "node:crypto";
+import { asStored, attributeFiles, mayConvert } from "./attributes.ts";
+import type { Engine } from "./engine.ts";
+import { withoutIgnored } from "./ignore.ts";
+import { type Entry, refusalsOf } from "./paths.ts";
+import { openReader, type Reader } from "./reader.ts";
+import { trackedAt } from "./tracked.ts";
+import type { Content } from "./folders.ts";
+import type { Found, Tracked } from "./walk.ts";
 import type { Workspace } from "./workspace.ts";
 
 /** One path of the change, as data. For a link, `bytes` is its target. */
@@ -20,20 +23,13 @@ export interface ChangeLimits {
   maxBytes: number;
 }
 
-/** A file that set-up left in the tree, neither tracked nor ignored. */
-export interface SetupFile {
-  path: string;
-  mode: string;
-  object: string;
-}
-
-const script = readFileSync(new URL("changes.sh", import.meta.url), "utf8");
-const limitMs = 300_000;
-const leftoverLimits = { maxFiles: 200_000, maxBytes: 4 * 2 ** 30 };
+/** Files that are listed before the ignored ones are left out. */
+const mostFound = 100_000;
+const rulesLimit = 4_000_000;
 
 /**
- * What differs between the workspace and its commit, ignored files left out. It comes out as data that is read in a
- * container of ours; nothing on the host opens a file of the tree. Freeze or remove the sandbox before.
+ * What differs between the workspace and its commit, ignored files left out, as git would store it. It comes out as data:
+ * no git runs in the tree, and nothing follows a link of it. Freeze or remove the sandbox before.
  */
 export async function readChanges(
   engine: Engine,
@@ -41,128 +37,106 @@ export async function readChanges(
   limits: ChangeLimits,
   signal?: AbortSignal,
 ): Promise<Changes> {
-  // A file of set-up that the agent deleted is listed too, though it is no change.
-  const overhead = (limits.maxFiles + workspace.setupFiles.length) * 4_500;
-  const stdout = { limits, maxStdoutBytes: limits.maxBytes + overhead };
-  const result = await runChanges(engine, workspace, { verb: "list", ...stdout }, signal);
-  const reasons = refusalOf(result, limits);
-  if (reasons) return { kind: "refused", reasons };
-  const listing = result.stdoutTruncated ? undefined : readListing(result.stdout);
-  if (!listing) return { kind: "refused", reasons: [tooLarge(limits)] };
-  return toChanges(listing, workspace.setupFiles, limits);
+  const { sources, commit } = workspace;
+  const tracked = await trackedAt(sources, commit);
+  const reader = await openReader(engine, workspace, signal);
+  const listing = await reader.list(tracked, mostFound);
+  if ("refused" in listing) return refused(listRefusals[listing.refused] ?? tooLarge(limits));
+  const found = await withoutIgnored(listing.found, { sources, reader });
+  if (found === undefined) return refused("its .gitignore files are larger than 4 MB. Shorten them.");
+  const odd = found.flatMap((one) => oddity(one, tracked) ?? []);
+  if (odd.length > 0) return { kind: "refused", reasons: odd };
+  if (found.length + listing.deleted.length > limits.maxFiles) return refused(tooLarge(limits));
+  const contents = await contentsOf(found, { reader, tracked, workspace, limits });
+  if (contents === undefined) return refused(tooLarge(limits));
+  return toChanges(contents, { tracked, found, deleted: listing.deleted });
 }
 
-/** The change as a unified diff, for reading. */
-export async function diffText(
-  engine: Engine,
-  workspace: Workspace,
-  maxBytes: number,
-  signal?: AbortSignal,
-): Promise<Output> {
-  const limits = { maxFiles: 100_000, maxBytes: 2 ** 30 };
-  const options = { verb: "diff", limits, maxStdoutBytes: 0, maxOutputBytes: maxBytes } as const;
-  const result = await runChanges(engine, workspace, options, signal);
-  const reasons = refusalOf(result, limits);
-  if (!reasons) return result.output;
-  const text = Buffer.from(`agent-fix: ${reasons.join("\n")}\n`);
-  return renderOutput(text, Buffer.alloc(0), text.length);
+const listRefusals: Partial<Record<string, string>> = {
+  "too deep": "the tree has folders more than 200 levels deep. Remove them.",
+  "no tree": "the repository's folder itself must stay where it is, and be a folder.",
+};
+
+/** What is found but can be no part of a change, in the words of a refusal. */
+function oddity({ path, mode }: Found, tracked: Tracked): string | undefined {
+  const shown = refusalName(path);
+  if (mode === "unreadable") return `${shown}: Permission denied. Let its owner read it, or remove it.`;
+  for (let cut = path.indexOf("/"); cut >= 0; cut = path.indexOf("/", cut + 1)) {
+    if (tracked.get(path.slice(0, cut))?.mode === "160000") {
+      return `${shown}: it lies in a submodule, whose files belong to another repository. Remove it.`;
+    }
+  }
+  return undefined;
 }
 
-/** What set-up left behind: everything that is there beside tracked and ignored files. */
-export async function listLeftovers(engine: Engine, workspace: Workspace, signal?: AbortSignal): Promise<SetupFile[]> {
-  const options = { verb: "leftovers", limits: leftoverLimits, maxStdoutBytes: 2 ** 28 } as const;
-  const result = await runChanges(engine, { ...workspace, setupFiles: [] }, options, signal);
-  const listing = result.end === "exited" && result.code === 0 ? readListing(result.stdout) : undefined;
-  if (!listing) throw helperFailure("list what set-up left behind", result);
-  return listing.changes.map(({ path, mode, object }) => ({ path: path.toString("latin1"), mode, object }));
+/** The contents as git would store them; undefined when they are over the limit. */
+async function contentsOf(
+  found: readonly Found[],
+  { reader, tracked, workspace, limits }: ContentParts,
+): Promise<Map<string, Content> | undefined> {
+  const paths = found.filter(({ mode }) => mode !== "160000").map(({ path }) => path);
+  const contents = await reader.read(paths, limits.maxBytes);
+  if (!(contents instanceof Map)) return undefined;
+  const rules = await reader.read(attributeFiles(tracked, paths), rulesLimit);
+  if (!(rules instanceof Map) || !mayConvert(rules, contents)) return contents;
+  return asStored(contents, { rules, sources: workspace.sources, commit: workspace.commit });
 }
 
-interface Task {
-  verb: "list" | "leftovers" | "diff";
+interface ContentParts {
+  reader: Reader;
+  tracked: Tracked;
+  workspace: Workspace;
   limits: ChangeLimits;
-  maxStdoutBytes: number;
-  maxOutputBytes?: number;
 }
 
-async function runChanges(
-  engine: Engine,
-  workspace: Workspace,
-  { verb, limits, ...bounds }: Task,
-  signal?: AbortSignal,
-): Promise<OneShotResult> {
-  const [volume, ...objects] = workspace.mounts;
-  if (!volume || !("volume" in volume)) throw new Error("A workspace's first mount is its volume");
-  const args = [workspace.commit, String(limits.maxFiles), String(limits.maxBytes), ...objects.map(({ at }) => at)];
-  return runHelper(
-    engine,
-    {
-      run: workspace.run,
-      role: "changes",
-      script,
-      args: [verb, ...args],
-      mounts: [{ ...volume, readOnly: true }, ...objects],
-      timeoutMs: limitMs,
-      stdin: indexInfo(workspace.setupFiles),
-      ...bounds,
-    },
-    signal,
-  );
+function toChanges(
+  contents: ReadonlyMap<string, Content>,
+  { tracked, found, deleted }: { tracked: Tracked; found: readonly Found[]; deleted: readonly string[] },
+): Changes {
+  const gone = new Set(deleted);
+  for (const { path } of found) gone.delete(path);
+  const kept = [...contents].filter(([path, content]) => !isSame(tracked.get(path), content));
+  const named = (path: string, mode: string, content?: Buffer) => ({ path: latin1(path), mode, content });
+  const entries: Entry[] = [
+    ...[...gone].map((path) => named(path, "000000")),
+    ...kept.map(([path, { mode, bytes }]) => named(path, mode, bytes)),
+    ...found.filter(({ mode }) => mode === "160000").map(({ path, mode }) => named(path, mode)),
+  ];
+  entries.sort((one, other) => Buffer.compare(one.path, other.path));
+  const reasons = refusalsOf(entries, tracked);
+  return reasons.length > 0 ? { kind: "refused", reasons } : { kind: "changes", changes: entries.map(toChange) };
 }
 
-function indexInfo(files: SetupFile[]): Buffer {
-  return Buffer.from(files.map(({ path, mode, object }) => `${mode} ${object}\t${path}\0`).join(""), "latin1");
+function isSame(former: { mode: string; oid: string } | undefined, { mode, bytes }: Content): boolean {
+  if (former?.mode !== mode) return false;
+  const hash = createHash(former.oid.length === 64 ? "sha256" : "sha1");
+  return hash.update(`blob ${bytes.length}\0`).update(bytes).digest("hex") === former.oid;
 }
 
-function refusalOf(result: OneShotResult, limits: ChangeLimits): string[] | undefined {
-  const said = result.stdout.toString("utf8").trim() || result.output.text.trim();
-  if (result.end === "timed-out" || result.end === "out-of-memory" || result.end === "killed") {
-    return [`the change could not be read (${result.end}): it holds too many or too large files. ${tooLarge(limits)}`];
+function toChange({ path: raw, mode, content }: Entry): Change {
+  const path = raw.toString("utf8");
+  if (mode === "000000") return { path, mode: "deleted" };
+  if (content === undefined || (mode !== "100644" && mode !== "100755" && mode !== "120000")) {
+    throw new Error(`${JSON.stringify(path)} was found with mode ${mode} and without content`);
   }
-  if (result.end !== "exited") throw helperFailure("read the changes", result);
-  switch (result.code) {
-    case 0:
-      return undefined;
-    case 65:
-      return [`git can't take a file of the change in; remove or repair it: ${escapeText(said)}`];
-    case 66:
-    case 67:
-      return [`${escapeText(said)}: ${tooLarge(limits)}`];
-    case 68:
-      return [`${said}: the repository's folder itself must stay where it is`];
-    default:
-      throw helperFailure("read the changes", result);
-  }
+  return { path, mode, bytes: content };
+}
+
+function refused(reason: string): Changes {
+  return { kind: "refused", reasons: [reason] };
 }
 
 function tooLarge({ maxFiles, maxBytes }: ChangeLimits): string {
   return `a change has at most ${maxFiles} files and ${maxBytes} bytes. Delete what was generated, or let .gitignore name it.`;
 }
 
-function toChanges(listing: Listing, setupFiles: SetupFile[], limits: ChangeLimits): Changes {
-  const left = new Set(setupFiles.map(({ path }) => path));
-  // Set-up's own files are unknown to the commit: to delete one again is no change, to edit one adds it.
-  const changes = listing.changes.filter(({ path, mode }) => mode !== "000000" || !left.has(path.toString("latin1")));
-  const bytes = changes.reduce((sum, { object }) => sum + (listing.contents.get(object)?.length ?? 0), 0);
-  if (changes.length > limits.maxFiles || bytes > limits.maxBytes) {
-    return { kind: "refused", reasons: [tooLarge(limits)] };
-  }
-  const reasons = refusalsOf(
-    changes.map(({ path, mode, object }) => ({ path, mode, content: listing.contents.get(object) })),
-  );
-  if (reasons.length > 0) return { kind: "refused", reasons };
-  return { kind: "changes", changes: changes.map((change) => toChange(change, listing)) };
+function latin1(path: string): Buffer {
+  return Buffer.from(path, "latin1");
 }
 
-function toChange({ path: raw, mode, object }: Listing["changes"][number], { contents }: Listing): Change {
-  const path = raw.toString("utf8");
-  if (mode === "000000") return { path, mode: "deleted" };
-  const bytes = contents.get(object);
-  if (!bytes || (mode !== "100644" && mode !== "100755" && mode !== "120000")) {
-    throw new Error(`The helper listed ${JSON.stringify(path)} with mode ${mode} and did not send its content`);
-  }
-  return { path, mode, bytes };
-}
-
-function escapeText(text: string): string {
-  return text.replaceAll(/[^\x20-\x7e]+/g, " ").slice(0, 1_000);
+function refusalName(path: string): string {
+  return latin1(path)
+    .toString("utf8")
+    .replaceAll(/[^\x20-\x7e]+/g, " ")
+    .slice(0, 300);
 }

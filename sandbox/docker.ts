@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import type { Duplex } from "node:stream";
 import Docker from "dockerode";
 import { firstOf, late } from "./limits.ts";
+import type { ContainerSpec } from "./spec.ts";
 
 /** The engine does not answer. The message names the address and the remedy. */
 export class EngineAway extends Error {
@@ -82,7 +83,7 @@ export function newName(): string {
 export async function createContainer(
   client: Client,
   name: string,
-  spec: Docker.ContainerCreateOptions,
+  spec: ContainerSpec,
   signal?: AbortSignal,
 ): Promise<string> {
   const options = { _query: { name }, _body: spec };
@@ -92,7 +93,7 @@ export async function createContainer(
     );
     return container.id;
   } catch (error) {
-    if (statusOf(error) === 404 && /no such image/i.test(String(error))) throw imageMissing(String(spec.Image), error);
+    if (statusOf(error) === 404 && /no such image/i.test(String(error))) throw imageMissing(spec.Image, error);
     throw error;
   }
 }

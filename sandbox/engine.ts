@@ -1,16 +1,12 @@
-import {
-  type Client,
-  createClient,
-  type ClientOptions,
-  imageMissing,
-  newName,
-  removeContainer,
-  statusOf,
-} from "./docker.ts";
+import { type Client, createClient, type ClientOptions, imageMissing, removeContainer, statusOf } from "./docker.ts";
+import { type EngineFacts, readFacts } from "./facts.ts";
+import { type DiskLimit, guardOneShot, guardSandbox } from "./disk.ts";
 import type { Egress } from "./network.ts";
 import { runContained, runWithEgress } from "./one-shot.ts";
 import type { Output } from "./output.ts";
-import { startSupervised } from "./sandbox.ts";
+import { reopenSupervised, startSupervised, startWithEgress } from "./sandbox.ts";
+import { probeTrees, type Trees } from "./trees.ts";
+import { createVolume, findVolume, type Overlay, removeVolume, type Volume } from "./volumes.ts";
 
 export interface EngineOptions extends ClientOptions {
   /** Which installation of agent-fix owns a container: the value of the label `agent-fix.instance`. */
@@ -19,11 +15,15 @@ export interface EngineOptions extends ClientOptions {
   image: string;
   /** A runtime that the engine knows, as `runsc`. Default: the engine's own default. */
   runtime?: string;
+  /** How trees are stored. Default: what the engine can do. */
+  trees?: Trees;
 }
 
 export interface Labels {
   run: string;
   role: string;
+  /** Which claim of the run it belongs to. */
+  epoch?: number;
 }
 
 /** A volume of the engine, or a folder or file of the host, which is always read-only. */
@@ -38,6 +38,10 @@ export interface SandboxSpec {
   cwd: string;
   env?: Record<string, string>;
   limits: { memoryBytes: number; cpus: number; pids: number };
+  /** Default: what the engine's disk can take. */
+  disk?: DiskLimit;
+  /** Default: "none". */
+  network?: "none" | { egress: Egress };
 }
 
 export interface OneShotSpec extends SandboxSpec {
@@ -47,8 +51,6 @@ export interface OneShotSpec extends SandboxSpec {
   maxStdoutBytes: number;
   /** Of `output`. Default: 60,000. */
   maxOutputBytes?: number;
-  /** Default: "none". */
-  network?: "none" | { egress: Egress };
 }
 
 /** How a command ended. `sandbox-lost`: its container went away, by another hand or with the engine. */
@@ -78,7 +80,20 @@ export interface ExecOptions {
   maxOutputBytes?: number;
   env?: Record<string, string>;
   signal?: AbortSignal;
+  /** A name that no step of this sandbox had before, so that `resume` can ask for its result after a crash. */
+  step?: StepName;
 }
+
+/** Letters, digits, "_" and "-", at most 64. */
+export type StepName = string | number;
+
+export type ResumeOptions = Pick<ExecOptions, "timeoutMs" | "maxOutputBytes" | "signal">;
+
+/**
+ * The result of a step, `cwd` only where it is known; or why there is none. `never-began`: nothing of it ran.
+ * `unknown`: it began, nobody saw how it ended, and nothing of it runs any more.
+ */
+export type ResumeResult = ExecResult | { end: "never-began" } | { end: "unknown" };
 
 export type FileRead =
   | { kind: "file"; bytes: Buffer }
@@ -95,8 +110,17 @@ export interface Sandbox extends AsyncDisposable {
   readFile(path: string, maxBytes: number): Promise<FileRead>;
   /** Creates parent folders, keeps the mode of an existing file. At most 8 MB. */
   writeFile(path: string, bytes: Uint8Array): Promise<FileWritten>;
-  /** Kills every process but the supervisor; running commands end as "killed". */
-  freeze(): Promise<void>;
+  /** Kills every process but the supervisor; running commands end as "killed", with the note in their output. */
+  freeze(note?: string): Promise<void>;
+}
+
+/** A sandbox that another process, now dead, had started. */
+export interface ReopenedSandbox extends Sandbox {
+  /**
+   * The true result of a step, waited for while it runs; `timeoutMs` begins anew. A step's output is kept until the
+   * next one that has a name begins, how it ended as long as the container lives.
+   */
+  resume(step: StepName, options: ResumeOptions): Promise<ResumeResult>;
 }
 
 /** A container or volume of this installation. */
@@ -105,72 +129,124 @@ export interface Owned {
   id: string;
   run: string;
   role: string;
+  epoch?: number;
+}
+
+/** A volume that outlives its run. `inUse`: a run's overlay stands on it. */
+export interface Kept {
+  volume: string;
+  kept: string;
+  created: Date;
+  inUse: boolean;
+}
+
+export interface LocalImage {
+  id: string;
+  created: Date | undefined;
 }
 
 /** The container engine, in our words. Every call ends in bounded time, and throws EngineAway when nobody answers. */
 export interface Engine {
   /** Our own image, for the helper containers. */
   readonly helperImage: string;
-  ping(signal?: AbortSignal): Promise<{ version: string; apiVersion: string; runtimes: string[] }>;
-  /** Pulls the image if it is not here; throws ImageMissing when it is not to be had. */
-  ensureImage(ref: string, signal?: AbortSignal): Promise<{ id: string }>;
+  facts(signal?: AbortSignal): Promise<EngineFacts>;
+  /** Pulls the image if it is not here; throws ImageMissing when it is not to be had. `created`: undefined when it does not say. */
+  ensureImage(ref: string, signal?: AbortSignal): Promise<LocalImage>;
   startSandbox(spec: SandboxSpec, signal?: AbortSignal): Promise<Sandbox>;
+  /** Goes on with a running sandbox of this installation. Undefined when it is lost: gone, stopped, or deaf. */
+  reopen(id: string, signal?: AbortSignal): Promise<ReopenedSandbox | undefined>;
   /** Runs a command as the main process of its own container; the exit code is the engine's. */
   runOnce(spec: OneShotSpec, signal?: AbortSignal): Promise<OneShotResult>;
-  createVolume(labels: Labels): Promise<{ name: string }>;
+  /** With `overlay`, one that shows its layers as one folder. With `kept` for a run, it is nobody's and not reaped. */
+  createVolume(labels: Labels | { kept: string }, overlay?: Overlay): Promise<Volume>;
+  /** Undefined when it is gone. */
+  findVolume(name: string): Promise<Volume | undefined>;
+  /** How the trees of runs are stored: tried out once. "copy": this engine can't mount an overlay of volumes. */
+  trees(): Promise<Trees>;
   /** A volume that is gone is no error. */
   removeVolume(name: string): Promise<void>;
-  /** All containers and volumes of this installation, in whatever state. */
+  /** All containers and volumes of this installation's runs, in whatever state. */
   list(): Promise<Owned[]>;
+  /** The volumes that outlive their runs. */
+  listKept(): Promise<Kept[]>;
   /** Removes a container, running or not. One that is gone is no error. */
   remove(id: string): Promise<void>;
 }
 
 const prefix = "agent-fix";
 
+/** The same engine for one claim of a run: what it makes carries the epoch, so that a later claim can tell it apart. */
+export function forEpoch(engine: Engine, epoch: number): Engine {
+  const own = (labels: Labels) => ({ ...labels, epoch });
+  return {
+    ...engine,
+    startSandbox: (spec, signal) => engine.startSandbox({ ...spec, labels: own(spec.labels) }, signal),
+    runOnce: (spec, signal) => engine.runOnce({ ...spec, labels: own(spec.labels) }, signal),
+    createVolume: (labels, overlay) => engine.createVolume("kept" in labels ? labels : own(labels), overlay),
+  };
+}
+
 export function createEngine(options: EngineOptions): Engine {
   const client = createClient(options);
   const { instance, image: helperImage, runtime } = options;
-  const labelsOf = ({ run, role }: Labels) => ({
-    [`${prefix}.instance`]: instance,
+  const own = { [`${prefix}.app`]: "agent-fix", [`${prefix}.instance`]: instance };
+  const labelsOf = ({ run, role, epoch }: Labels) => ({
+    ...own,
     [`${prefix}.run`]: run,
     [`${prefix}.role`]: role,
+    ...(epoch === undefined ? {} : { [`${prefix}.epoch`]: String(epoch) }),
   });
+  const volumeLabels = (labels: Labels | { kept: string }, lower: readonly Volume[]) => ({
+    ...("kept" in labels ? { ...own, [`${prefix}.kept`]: labels.kept } : labelsOf(labels)),
+    ...(lower.length === 0 ? {} : { [`${prefix}.lower`]: lower.map(({ name }) => name).join(" ") }),
+  });
+  let trees: Promise<Trees> | undefined;
 
   async function installation(ref: string, labels: Labels, signal?: AbortSignal) {
     const { id } = await ensureImage(client, ref, signal);
     return { client, labels: labelsOf(labels), image: { ref, id }, runtime };
   }
 
-  return {
+  async function start(spec: SandboxSpec, signal?: AbortSignal): Promise<Sandbox> {
+    const main = await installation(spec.image, spec.labels, signal);
+    if (spec.network === undefined || spec.network === "none") return startSupervised(main, spec, signal);
+    const helper = await installation(helperImage, { ...spec.labels, role: "egress" }, signal);
+    return startWithEgress({ main, helper, egress: spec.network.egress }, spec, signal);
+  }
+
+  const engine: Engine = {
     helperImage,
-    ping: (signal) => ping(client, signal),
+    facts: (signal) => readFacts(client, signal),
     ensureImage: (ref, signal) => ensureImage(client, ref, signal),
-    startSandbox: async (spec, signal) =>
-      startSupervised(await installation(spec.image, spec.labels, signal), spec, signal),
-    runOnce: async (spec, signal) => {
+    startSandbox: async (spec, signal) => {
+      const sandbox = await start(spec, signal);
+      return spec.disk === undefined ? sandbox : guardSandbox(engine, sandbox, spec.disk);
+    },
+    reopen: (id, signal) => reopenSupervised(client, { id, instance }, signal),
+    runOnce: async ({ disk, ...spec }, signal) => {
+      if (disk !== undefined) return guardOneShot(engine, { ...spec, disk }, signal);
       const main = await installation(spec.image, spec.labels, signal);
       if (spec.network === undefined || spec.network === "none") return runContained(main, spec, signal);
       const helper = await installation(helperImage, { ...spec.labels, role: "egress" }, signal);
       return runWithEgress({ main, helper, egress: spec.network.egress }, spec, signal);
     },
-    createVolume: async (labels) => createVolume(client, labelsOf(labels)),
+    createVolume: (labels, overlay) => createVolume(client, volumeLabels(labels, overlay?.lower ?? []), overlay),
+    findVolume: (name) => findVolume(client, name),
     removeVolume: (name) => removeVolume(client, name),
+    trees: async () => {
+      trees ??= options.trees === undefined ? probeTrees(engine) : Promise.resolve(options.trees);
+      // An engine that was away is asked again.
+      trees.catch(() => (trees = undefined));
+      return trees;
+    },
     list: () => list(client, instance),
+    listKept: () => listKept(client, instance),
     remove: (id) => removeContainer(client, id),
   };
+  return engine;
 }
 
-async function ping(client: Client, signal?: AbortSignal) {
-  const asked = { limitMs: 10_000, signal };
-  const version = await client.call("tell its version", asked, (docker) => docker.version());
-  const info: { Runtimes?: Record<string, unknown> } = await client.call("describe itself", asked, (docker) =>
-    docker.info(),
-  );
-  return { version: version.Version, apiVersion: version.ApiVersion, runtimes: Object.keys(info.Runtimes ?? {}) };
-}
-
-async function ensureImage(client: Client, ref: string, signal?: AbortSignal): Promise<{ id: string }> {
+async function ensureImage(client: Client, ref: string, signal?: AbortSignal): Promise<LocalImage> {
   // The name becomes part of an address of the engine's API, and it may come from a repository's settings.
   if (!/^[A-Za-z0-9][\w.:@/-]*$/.test(ref) || ref.split("/").includes("..")) {
     throw imageMissing(ref, "that is no name of an image");
@@ -188,36 +264,22 @@ async function ensureImage(client: Client, ref: string, signal?: AbortSignal): P
   return pulled;
 }
 
-async function findImage(client: Client, ref: string, signal?: AbortSignal): Promise<{ id: string } | undefined> {
+async function findImage(client: Client, ref: string, signal?: AbortSignal): Promise<LocalImage | undefined> {
   try {
     const found = await client.call(`look for the image ${ref}`, { signal }, (docker) =>
       docker.getImage(ref).inspect(),
     );
-    return { id: found.Id };
+    const created = new Date(found.Created);
+    // Reproducible builds write the year 1 or 1970.
+    return { id: found.Id, created: created.getFullYear() > 1980 ? created : undefined };
   } catch (error) {
     if (statusOf(error) === 404 || statusOf(error) === 400) return undefined;
     throw error;
   }
 }
 
-// A volume without a name counts as anonymous: the engine removes it with the first container that used it.
-async function createVolume(client: Client, labels: Record<string, string>): Promise<{ name: string }> {
-  const volume = await client.call("create a volume", {}, (docker) =>
-    docker.createVolume({ Name: newName(), Labels: labels }),
-  );
-  return { name: volume.name };
-}
-
-async function removeVolume(client: Client, name: string): Promise<void> {
-  try {
-    await client.call("remove a volume", {}, (docker) => docker.getVolume(name).remove({ force: true }));
-  } catch (error) {
-    if (statusOf(error) !== 404) throw error;
-  }
-}
-
 async function list(client: Client, instance: string): Promise<Owned[]> {
-  const filters = { label: [`${prefix}.instance=${instance}`] };
+  const filters = { label: [`${prefix}.instance=${instance}`, `${prefix}.run`] };
   const containers = await client.call("list containers", {}, (docker) =>
     docker.listContainers({ all: true, filters }),
   );
@@ -229,5 +291,24 @@ async function list(client: Client, instance: string): Promise<Owned[]> {
 }
 
 function owned(kind: Owned["kind"], id: string, labels: Record<string, string> | null): Owned {
-  return { kind, id, run: labels?.[`${prefix}.run`] ?? "", role: labels?.[`${prefix}.role`] ?? "" };
+  const epoch = labels?.[`${prefix}.epoch`];
+  return {
+    kind,
+    id,
+    run: labels?.[`${prefix}.run`] ?? "",
+    role: labels?.[`${prefix}.role`] ?? "",
+    ...(epoch === undefined ? {} : { epoch: Number(epoch) }),
+  };
+}
+
+async function listKept(client: Client, instance: string): Promise<Kept[]> {
+  const filters = { label: [`${prefix}.instance=${instance}`] };
+  const { Volumes: volumes } = await client.call("list volumes", {}, (docker) => docker.listVolumes({ filters }));
+  const lower = new Set(volumes.flatMap(({ Labels }) => (Labels[`${prefix}.lower`] ?? "").split(" ")));
+  return volumes.flatMap((volume) => {
+    const kept = volume.Labels[`${prefix}.kept`];
+    // The engine's answer has it; the types of its client do not.
+    const created = new Date((volume as { CreatedAt?: string }).CreatedAt ?? 0);
+    return kept === undefined ? [] : [{ volume: volume.Name, kept, created, inUse: lower.has(volume.Name) }];
+  });
 }

@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { resolve as resolvePath } from "node:path";
 
 /** git ended badly or not in time. The message has its own last words. */
 export class GitFailed extends Error {
@@ -6,7 +7,7 @@ export class GitFailed extends Error {
 }
 
 export interface GitOptions {
-  /** A bare repository of our own. git never runs where a work tree could hold somebody else's `.git`. */
+  /** A bare repository of our own. git never runs where a work tree could hold somebody else's files. */
   gitDir: string;
   stdin?: string | Uint8Array;
   env?: Record<string, string>;
@@ -32,6 +33,7 @@ const overrides = [
   "core.symlinks=false",
   "transfer.bundleURI=false",
   "gc.auto=0",
+  "maintenance.auto=false",
 ].flatMap((setting) => ["-c", setting]);
 const mostOutput = 256 * 2 ** 20;
 
@@ -39,7 +41,9 @@ const mostOutput = 256 * 2 ** 20;
 export async function git(args: readonly string[], options: GitOptions): Promise<Buffer> {
   const { gitDir, stdin, env, timeoutMs = 60_000, signal } = options;
   const limit = AbortSignal.timeout(timeoutMs);
-  const child = spawn("git", [...overrides, `--git-dir=${gitDir}`, ...args], {
+  const child = spawn("git", [...overrides, `--git-dir=${resolvePath(gitDir)}`, ...args], {
+    // Without a work tree git takes the working directory for one, and reads attributes in it.
+    cwd: "/",
     env: { ...clean, ...env },
     stdio: ["pipe", "pipe", "pipe"],
     signal: signal === undefined ? limit : AbortSignal.any([signal, limit]),

@@ -1,10 +1,12 @@
+import { EngineAway } from "./docker.ts";
 import type { Engine, Mount, OneShotResult } from "./engine.ts";
 
 export interface HelperTask {
   run: string;
   role: string;
-  /** The text of a POSIX shell script, and its arguments. */
+  /** The text of a POSIX shell script (or, for "node", of a module), and its arguments. */
   script: string;
+  interpreter?: "node";
   args: string[];
   mounts: Mount[];
   timeoutMs: number;
@@ -18,6 +20,7 @@ const limits = { memoryBytes: 2 * 2 ** 30, cpus: 2, pids: 256 };
 /** Runs one of our own scripts in a container of our own image, without network. The host never runs git on a tree. */
 export async function runHelper(engine: Engine, task: HelperTask, signal?: AbortSignal): Promise<OneShotResult> {
   const { run, role, script, args, mounts, timeoutMs, stdin, maxStdoutBytes, maxOutputBytes } = task;
+  const shell = ["/bin/sh", "-c", script, "agent-fix", ...args];
   const result = await engine.runOnce(
     {
       image: engine.helperImage,
@@ -26,7 +29,7 @@ export async function runHelper(engine: Engine, task: HelperTask, signal?: Abort
       cwd: "/",
       env: gitEnvironment,
       limits,
-      command: ["/bin/sh", "-c", script, "agent-fix", ...args],
+      command: task.interpreter === "node" ? ["node", "--input-type=module-typescript", "-e", script] : shell,
       timeoutMs,
       maxStdoutBytes,
       ...(stdin === undefined ? {} : { stdin }),
@@ -40,6 +43,7 @@ export async function runHelper(engine: Engine, task: HelperTask, signal?: Abort
 
 /** What a helper that must not fail is thrown as: it names the step, the ending and what was said. */
 export function helperFailure(what: string, result: OneShotResult): Error {
+  if (result.end === "sandbox-lost") return new EngineAway(`The container that was to ${what} disappeared.`);
   const ending = result.end === "exited" ? `exit code ${result.code}` : result.end;
   return new Error(`Could not ${what} (${ending}): ${result.output.text.trim().slice(-2_000)}`);
 }

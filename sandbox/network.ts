@@ -42,6 +42,12 @@ export interface Egress extends AsyncDisposable {
   readonly decisions: readonly Decision[];
 }
 
+/** What was refused, each host once. */
+export function refusedHosts(decisions: readonly Decision[]): string[] {
+  const refused = decisions.filter(({ allowed }) => !allowed);
+  return [...new Set(refused.map(({ host, port }) => (port === 443 ? host : `${host}:${port}`)))];
+}
+
 const proxyAddress = "http://127.0.0.1:3128";
 const caPath = "/run/egress-ca.crt";
 const forwarder = readFileSync(new URL("forwarder.js", import.meta.url), "utf8");

@@ -5,23 +5,40 @@ export interface Entry {
   content: Buffer | undefined;
 }
 
+/** What the commit holds: path to mode. A path is a latin1 string, one character per byte. */
+export type TrackedModes = ReadonlyMap<string, { mode: string }>;
+
 const pathLimit = 4096;
 
-/** Why this change may not leave the sandbox, each reason with its path and what to do; empty when it may. */
-export function refusalsOf(entries: Entry[]): string[] {
-  const reasons: string[] = [];
-  for (const entry of entries) {
-    const reason = entryRefusal(entry);
-    if (reason !== undefined) reasons.push(`${escapePath(entry.path)}: ${reason}`);
+/**
+ * Why this change may not leave the sandbox, each reason with its path and what to do; empty when it may. `tracked` is
+ * the commit that it changes: what was there before is not held against the change.
+ */
+export function refusalsOf(entries: readonly Entry[], tracked: TrackedModes = new Map()): string[] {
+  const before = createTree();
+  const gone = new Set(entries.filter(({ mode }) => mode === "000000").map(({ path }) => path.toString("latin1")));
+  // What is accepted may be in both: its names are fit to be there.
+  const left = gone.size === 0 ? before : createTree();
+  for (const key of tracked.keys()) {
+    const path = fromLatin1(key);
+    before.add(path);
+    if (left !== before && !gone.has(key)) left.add(path);
   }
-  const kept = entries.filter(({ mode }) => mode !== "000000").map(({ path }) => path.toString("utf8"));
-  return [...reasons, ...collisions(kept)];
+  return entries.flatMap((entry) => {
+    const reason = entryRefusal(entry, before);
+    if (reason !== undefined) return `${escapePath(entry.path)}: ${reason}`;
+    if (entry.mode === "000000") return [];
+    const path = entry.path.toString("utf8");
+    const clash = clashOf(path, left);
+    left.add(path);
+    return clash ?? [];
+  });
 }
 
-function entryRefusal({ path: bytes, mode, content }: Entry): string | undefined {
+function entryRefusal({ path: bytes, mode, content }: Entry, before: Tree): string | undefined {
   const path = decode(bytes);
   if (path === undefined) return "its name is not UTF-8. Rename it.";
-  const reason = pathRefusal(path);
+  const reason = pathRefusal(path, before);
   if (reason !== undefined) return reason;
   switch (mode) {
     case "000000":
@@ -38,22 +55,33 @@ function entryRefusal({ path: bytes, mode, content }: Entry): string | undefined
 }
 
 /** Why a path may not be part of a change. Paths use "/" and start at the repository's root. */
-function pathRefusal(path: string): string | undefined {
+function pathRefusal(path: string, before: Tree): string | undefined {
   if (path === "" || path.startsWith("/")) return "it is not a path inside the repository. Remove it.";
   if (Buffer.byteLength(path) > pathLimit) return `its path is longer than ${pathLimit} bytes. Shorten it.`;
-  if (hasControl(path)) return "its name has control characters. Rename it.";
-  if (/[\\:]/.test(path)) return 'its name has a "\\" or ":", which is no file name on Windows. Rename it.';
-  for (const part of path.split("/")) {
+  for (const prefix of prefixesOf(path)) {
+    const part = lastOf(prefix);
     if (part === "" || part === "." || part === "..") return "its path has empty, . or .. components. Remove it.";
-    if (isGitFolder(part)) return "a component of its path is .git, or is taken for it by a file system. Remove it.";
-    if (isReserved(part)) return `"${part}" is a reserved name on Windows. Rename it.`;
+    if (part.split("\\").some(isGitFolder)) {
+      return "a component of its path is .git, or is taken for it by a file system. Remove it.";
+    }
+    const reason = before.has(prefix) ? undefined : nameRefusal(part);
+    if (reason !== undefined) return reason;
   }
   return undefined;
 }
 
+/** What a new name may not be, though git itself would take it in. */
+function nameRefusal(part: string): string | undefined {
+  if (hasControl(part)) return "its name has control characters. Rename it.";
+  if (/[\\:]/.test(part)) return 'its name has a "\\" or ":", which is no file name on Windows. Rename it.';
+  if (isReserved(part)) return `"${part}" is a reserved name on Windows. Rename it.`;
+  const meant = gitFileOf(part);
+  if (meant !== undefined && meant !== part) return `file systems take its name for ${meant}. Use that name.`;
+  return undefined;
+}
+
 function linkRefusal(path: string, content: Buffer | undefined): string | undefined {
-  const name = fold(path.split("/").at(-1) ?? "");
-  if ([".gitmodules", ".gitattributes", ".mailmap", ".gitignore"].includes(name)) {
+  if (gitFileOf(lastOf(path)) !== undefined) {
     return "git reads this file, and it may not be a link. Write the file itself.";
   }
   const target = content && decode(content);
@@ -70,39 +98,118 @@ function linkRefusal(path: string, content: Buffer | undefined): string | undefi
   return undefined;
 }
 
-function collisions(paths: string[]): string[] {
-  const seen = new Map<string, string>();
-  const reasons: string[] = [];
-  for (const path of paths) {
-    const parts = path.split("/");
-    for (let length = 1; length <= parts.length; length++) {
-      const prefix = parts.slice(0, length).join("/");
-      const key = prefix.normalize("NFC").toLowerCase();
-      const other = seen.get(key) ?? prefix;
-      seen.set(key, other);
-      if (other === prefix) continue;
-      reasons.push(
-        `${escapePath(Buffer.from(prefix))} and ${escapePath(Buffer.from(other))} are one name where case does not count. Rename one.`,
-      );
-      break;
+/** Paths with the folders above them, also by what they are called where case and Unicode form do not count. */
+interface Tree {
+  add(path: string): void;
+  has(path: string): boolean;
+  kindOf(path: string): "file" | "folder" | undefined;
+  /** Another path that is the same one where case does not count. */
+  twinOf(path: string): string | undefined;
+}
+
+function createTree(): Tree {
+  const kinds = new Map<string, "file" | "folder">();
+  // Made when it is asked for: it costs more than all the rest.
+  let names: Map<string, string> | undefined;
+  const put = (path: string, kind: "file" | "folder") => {
+    kinds.set(path, kind);
+    if (names !== undefined) name(names, path);
+  };
+  const name = (all: Map<string, string>, path: string) => {
+    const key = pathKey(path);
+    if (!all.has(key)) all.set(key, path);
+  };
+  return {
+    add(path) {
+      put(path, "file");
+      let end = path.lastIndexOf("/");
+      // Above a folder that is known, all are.
+      for (; end > 0 && kinds.get(path.slice(0, end)) !== "folder"; end = path.lastIndexOf("/", end - 1)) {
+        put(path.slice(0, end), "folder");
+      }
+    },
+    has: (path) => kinds.has(path),
+    kindOf: (path) => kinds.get(path),
+    twinOf(path) {
+      if (names === undefined) {
+        names = new Map();
+        for (const known of kinds.keys()) name(names, known);
+      }
+      const twin = names.get(pathKey(path));
+      return twin === path ? undefined : twin;
+    },
+  };
+}
+
+/** Why a new path can't be beside what is there. */
+function clashOf(path: string, tree: Tree): string | undefined {
+  const shown = (name: string) => escapePath(Buffer.from(name));
+  if (tree.kindOf(path) === "folder") return `${shown(path)}: it is a folder as well. Remove the one or the other.`;
+  for (const prefix of prefixesOf(path)) {
+    if (prefix !== path && tree.kindOf(prefix) === "file") {
+      return `${shown(path)}: ${shown(prefix)} is no folder. Remove the one or the other.`;
+    }
+    const twin = tree.has(prefix) ? undefined : tree.twinOf(prefix);
+    if (twin !== undefined) {
+      return `${shown(prefix)} and ${shown(twin)} are one name where case does not count. Rename one.`;
     }
   }
-  return reasons;
+  return undefined;
+}
+
+function prefixesOf(path: string): string[] {
+  const parts = path.split("/");
+  return parts.map((_part, index) => parts.slice(0, index + 1).join("/"));
+}
+
+function lastOf(path: string): string {
+  return path.slice(path.lastIndexOf("/") + 1);
+}
+
+/** The same for all paths that some file system takes for one. */
+function pathKey(path: string): string {
+  // Most paths by far are plain; the whole commit passes here.
+  if (/^[\w/.-]*$/.test(path) && !path.endsWith(".") && !path.includes("./")) return path.toLowerCase();
+  return path.split("/").map(fold).join("/");
 }
 
 // HFS+ ignores these code points; NTFS drops dots and blanks at the end and offers git~1 as a second name.
 const ignorable = /[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]/g;
 
 function isGitFolder(part: string): boolean {
-  const name = fold(part);
+  // Behind a colon NTFS has the name of a stream.
+  const name = fold(part.split(":")[0] ?? "");
   return name === ".git" || /^git~\d+$/.test(name);
 }
 
+// What git reads for its own ends, with the checksum that is in its short name on NTFS.
+const gitFiles = [
+  [".gitmodules", "gi7eba"],
+  [".gitattributes", "gi7d29"],
+  [".gitignore", "gi250a"],
+  [".mailmap", "maba30"],
+] as const;
+
+/** Which of those files this name is, on some file system. */
+function gitFileOf(part: string): string | undefined {
+  const name = fold(part.split(":")[0] ?? "");
+  const [stem = "", number = ""] = name.split("~");
+  const numbered = /^[1-9]\d*$/.test(number);
+  const found = gitFiles.find(([file, sum]) => {
+    const short = stem === file.slice(1, 7) || (name.length === 8 && sum.startsWith(stem));
+    return name === file || (numbered && short);
+  });
+  return found?.[0];
+}
+
+/** Letters that are one in capitals or in small ones are one: Windows compares capitals, macOS folds. */
 function fold(part: string): string {
   return part
     .replaceAll(ignorable, "")
     .normalize("NFKC")
+    .toUpperCase()
     .toLowerCase()
+    .normalize("NFKC")
     .replace(/[. ]+$/, "");
 }
 
@@ -120,6 +227,10 @@ function decode(bytes: Buffer): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+function fromLatin1(path: string): string {
+  return /[\u0080-\u00ff]/.test(path) ? Buffer.from(path, "latin1").toString("utf8") : path;
 }
 
 /** A path for people: letters, digits and signs as they are, marks and control characters as \u{...}, at most 300 characters. */

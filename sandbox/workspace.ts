@@ -1,26 +1,47 @@
 import { readFileSync } from "node:fs";
-import { listLeftovers, type SetupFile } from "./changes.ts";
-import type { Engine, Mount } from "./engine.ts";
+import type { Engine, Labels, Mount, Sandbox } from "./engine.ts";
 import { helperFailure, runHelper } from "./helper.ts";
+import { quote } from "./quote.ts";
+import type { Volume } from "./volumes.ts";
 
 /** Where a run's objects come from. Both must be readable by other users, since helpers run as user 1000. */
 export interface Sources {
   /** Absolute path of a bare repository on the host. Only its `objects` are mounted, read-only. */
   mirror: string;
-  /** Further `objects` folders on the host. */
+  /** Further `objects` folders on the host, of which the packs are seen. */
   extraObjects?: string[];
 }
 
-/** A run's files: one volume at /workspace with the tree in `repo` and HOME in `home`. Disposing removes it. */
-export interface Workspace extends AsyncDisposable {
-  readonly run: string;
-  readonly volume: string;
+/** Files that nobody writes to any more, so that others can stand on them: topmost layer first. */
+export interface Layered {
+  readonly layers: readonly Volume[];
+  /** What the tracked files are. */
   readonly commit: string;
+}
+
+/**
+ * A run's files at /workspace, with the tree in `repo` and HOME in `home`. Disposing removes what is its own, but for
+ * the layer that was made to be kept.
+ */
+export interface Workspace extends Layered, AsyncDisposable {
+  readonly run: string;
+  commit: string;
+  readonly volume: Volume;
   readonly sources: Sources;
   /** The volume at /workspace, and the objects, read-only. */
   readonly mounts: Mount[];
-  /** What set-up left behind beside tracked and ignored files: no change of the agent's. Set by `sealSetup`. */
-  setupFiles: SetupFile[];
+  /** What is written goes here, when the tree stands on the layers of another. */
+  readonly upper: Volume | undefined;
+  /** Its own layer holds tracked files. */
+  isMoved: boolean;
+  /** What it is a copy of, when it has everything itself. */
+  readonly copyOf: Volume | undefined;
+}
+
+export interface Sealed {
+  bytes: number;
+  /** It holds what may have been made from the commit's own files, so it fits no other commit. */
+  bound: boolean;
 }
 
 export const repoDir = "/workspace/repo";
@@ -28,62 +49,201 @@ export const repoDir = "/workspace/repo";
 const script = readFileSync(new URL("workspace.sh", import.meta.url), "utf8");
 const limitMs = 900_000;
 
+interface Owner {
+  run: string;
+  sources: Sources;
+}
+
 /** A new volume with the tree at `commit`: a real .git, HEAD detached, no remotes, nothing changed. */
 export async function createWorkspace(
   engine: Engine,
-  { run, sources, commit }: { run: string; sources: Sources; commit: string },
+  { run, sources, commit }: Owner & { commit: string },
   signal?: AbortSignal,
 ): Promise<Workspace> {
-  const workspace = await newWorkspace(engine, { run, sources, commit });
-  return filled(workspace, () => work(engine, workspace, { verb: "create", before: "" }, signal));
+  assertCommit(commit);
+  const volume = await engine.createVolume({ run, role: "workspace" });
+  const workspace = plain(engine, { run, sources, commit, volume });
+  return filled(workspace, () => work(engine, workspace, { verb: "create" }, signal));
+}
+
+/** The same for many runs to stand on: it belongs to none, and stays. */
+export async function createBase(
+  engine: Engine,
+  { sources, commit }: { sources: Sources; commit: string },
+  signal?: AbortSignal,
+): Promise<{ volume: Volume; bytes: number }> {
+  assertCommit(commit);
+  const volume = await engine.createVolume({ kept: "base" });
+  const workspace = plain(engine, { run: "base", sources, commit, volume });
+  let bytes = 0;
+  await filled(workspace, async () => {
+    bytes = (await work(engine, workspace, { verb: "create" }, signal)).bytes;
+  });
+  return { volume, bytes };
 }
 
 /**
- * A new volume with everything that is in `from`. With `commit`, tracked files become exactly those of that commit;
- * untracked and ignored ones (node_modules) stay as they are in `from`, and .git is made anew.
+ * A new tree with everything that is in `from`, which must not be written to meanwhile. With `commit`, tracked files
+ * become exactly those of that commit; untracked and ignored ones (node_modules) stay as they are in `from`. With
+ * `kept`, what is written into it can outlive the run.
  */
 export async function copyWorkspace(
   engine: Engine,
-  from: Workspace,
-  { run, sources, commit }: { run: string; sources: Sources; commit?: string },
+  from: Layered,
+  { run, sources, commit, kept }: Owner & { commit?: string; kept?: string },
   signal?: AbortSignal,
 ): Promise<Workspace> {
-  const workspace = await newWorkspace(engine, { run, sources, commit: commit ?? from.commit });
-  workspace.setupFiles = from.setupFiles;
-  const verb = commit === undefined ? "copy" : "reset";
-  const origin: Mount = { volume: from.volume, at: "/from", readOnly: true };
-  return filled(workspace, () => work(engine, workspace, { verb, before: from.commit, mounts: [origin] }, signal));
+  if (commit !== undefined) assertCommit(commit);
+  const owner = { run, sources, commit: from.commit };
+  if ((await engine.trees()) === "copy") {
+    const [origin] = from.layers;
+    if (origin === undefined) throw new Error("There is no layer to copy");
+    const volume = await engine.createVolume(kept === undefined ? { run, role: "workspace" } : { kept });
+    const workspace = plain(engine, { ...owner, commit: commit ?? from.commit, volume, copyOf: origin, kept });
+    const verb = commit === undefined ? "copy" : "reset";
+    const mounts: Mount[] = [{ volume: origin.name, at: "/from", readOnly: true }];
+    return filled(workspace, () => work(engine, workspace, { verb, before: from.commit, mounts }, signal));
+  }
+  const workspace = await stacked(engine, from, { ...owner, kept });
+  if (commit === undefined || (commit === from.commit && sources.extraObjects === undefined)) return workspace;
+  return filled(workspace, () => moveTo(engine, workspace, commit, signal));
 }
 
 /**
- * To be called when set-up has run: tracked files go back to the commit, .git is made anew, and what set-up added
- * beside tracked and ignored files is noted, so that it is not taken for the agent's change.
+ * The same for set-up, whose layer is to hold nothing but what set-up adds: where tracked files have to be moved to the
+ * commit, they are in a layer between.
  */
-export async function sealSetup(engine: Engine, workspace: Workspace, signal?: AbortSignal): Promise<void> {
-  await work(engine, workspace, { verb: "seal", before: workspace.commit }, signal);
-  workspace.setupFiles = await listLeftovers(engine, workspace, signal);
+export async function copyForSetup(
+  engine: Engine,
+  from: Layered,
+  { commit, ...owner }: Owner & { commit: string; kept?: string },
+  signal?: AbortSignal,
+): Promise<Workspace> {
+  const { run, sources } = owner;
+  if (commit === from.commit && sources.extraObjects === undefined) return copyWorkspace(engine, from, owner, signal);
+  await using stack = new AsyncDisposableStack();
+  const moved = stack.use(await copyWorkspace(engine, from, { run, sources, commit }, signal));
+  const workspace = stack.use(await copyWorkspace(engine, moved, owner, signal));
+  const owned = stack.move();
+  return { ...workspace, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
-async function newWorkspace(
+/** Makes tracked files those of another commit: in the sandbox, if its image has git, else in a helper. */
+export async function moveInside(
   engine: Engine,
-  { run, sources, commit }: { run: string; sources: Sources; commit: string },
-): Promise<Workspace> {
+  { workspace, sandbox }: { workspace: Workspace; sandbox: Sandbox },
+  commit: string,
+  signal?: AbortSignal,
+): Promise<void> {
+  if (workspace.commit === commit) return;
+  assertCommit(commit);
+  const command = `command -v git >/dev/null || exit 127
+    git read-tree -u --reset ${commit} && echo ${commit} >.git/HEAD && touch -d "@$(($(date +%s) + 5))" .git/index`;
+  const options = { cwd: repoDir, timeoutMs: limitMs, ...(signal === undefined ? {} : { signal }) };
+  const ran = await sandbox.exec(`cd ${quote(repoDir)} && ${command}`, options);
+  signal?.throwIfAborted();
+  if (ran.end === "exited" && ran.code === 0) workspace.commit = commit;
+  else await moveTo(engine, workspace, commit, signal);
+}
+
+/**
+ * To be called when set-up has run: tracked files go back to the commit and .git to what it was. What set-up added stays,
+ * for others to stand on.
+ */
+export async function sealSetup(engine: Engine, workspace: Workspace, signal?: AbortSignal): Promise<Sealed> {
+  const { upper, commit } = workspace;
+  if (workspace.isMoved) throw new Error("Set-up's layer holds tracked files: it was to be opened by copyForSetup");
+  if (upper === undefined) {
+    await work(engine, workspace, { verb: "seal", before: commit }, signal);
+    return { bytes: 0, bound: true };
+  }
+  const own: Mount[] = [{ volume: upper.name, at: "/upper" }, ...workspace.mounts.slice(1)];
+  const cleaned = await work(engine, { ...workspace, mounts: own }, { verb: "clean" }, signal);
+  const verified = await work(engine, workspace, { verb: "verify" }, signal);
+  return { bytes: cleaned.bytes, bound: cleaned.bound || verified.bound };
+}
+
+async function moveTo(engine: Engine, workspace: Workspace, commit: string, signal?: AbortSignal): Promise<void> {
+  await work(engine, { ...workspace, commit }, { verb: "move", before: workspace.commit }, signal);
+  workspace.commit = commit;
+  workspace.isMoved = workspace.upper !== undefined;
+}
+
+function assertCommit(commit: string): void {
   if (!/^(?:[0-9a-f]{40}|[0-9a-f]{64})$/.test(commit)) throw new Error(`"${commit}" is no full commit id`);
-  const { name: volume } = await engine.createVolume({ run, role: "workspace" });
-  const folders = [`${sources.mirror}/objects`, ...(sources.extraObjects ?? [])];
-  const objects = folders.map((hostDir, index) => ({ hostDir, at: `/mirror/${index}`, readOnly: true }) as const);
+}
+
+interface PlainParts extends Owner {
+  commit: string;
+  volume: Volume;
+  copyOf?: Volume;
+  kept?: string | undefined;
+}
+
+/** One that has everything itself. */
+function plain(engine: Engine, { run, sources, commit, volume, copyOf, kept }: PlainParts): Workspace {
   return {
     run,
     volume,
     commit,
     sources,
-    mounts: [{ volume, at: "/workspace" }, ...objects],
-    setupFiles: [],
-    [Symbol.asyncDispose]: () => engine.removeVolume(volume),
+    layers: [volume],
+    upper: undefined,
+    isMoved: false,
+    copyOf,
+    mounts: mountsOf(volume, sources),
+    [Symbol.asyncDispose]: async () => (kept === undefined ? engine.removeVolume(volume.name) : undefined),
   };
 }
 
-async function filled(workspace: Workspace, fill: () => Promise<void>): Promise<Workspace> {
+/** One that stands on the layers of another. */
+async function stacked(
+  engine: Engine,
+  from: Layered,
+  { run, sources, commit, kept }: Owner & { commit: string; kept: string | undefined },
+): Promise<Workspace> {
+  const labels = (role: string): Labels => ({ run, role });
+  await using stack = new AsyncDisposableStack();
+  const made = async (creating: Promise<Volume>) => {
+    const volume = await creating;
+    stack.defer(() => engine.removeVolume(volume.name));
+    return volume;
+  };
+  const [upper, work] = await Promise.all([
+    kept === undefined ? made(engine.createVolume(labels("upper"))) : engine.createVolume({ kept }),
+    made(engine.createVolume(labels("work"))),
+  ]);
+  const lower = from.layers;
+  const volume = await made(engine.createVolume(labels("workspace"), { upper, work, lower }));
+  const owned = stack.move();
+  return {
+    run,
+    volume,
+    commit,
+    sources,
+    layers: [upper, ...lower],
+    upper,
+    isMoved: false,
+    copyOf: undefined,
+    mounts: mountsOf(volume, sources),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+function mirrorAt(index: number): string {
+  return `/mirror/${index}`;
+}
+
+function mountsOf(volume: Volume, { mirror, extraObjects = [] }: Sources): Mount[] {
+  const objects = { hostDir: `${mirror}/objects`, at: mirrorAt(0), readOnly: true } as const;
+  // What else lies there names folders of the host.
+  const packs = extraObjects.map(
+    (folder, index) => ({ hostDir: `${folder}/pack`, at: `${mirrorAt(index + 1)}/pack`, readOnly: true }) as const,
+  );
+  return [{ volume: volume.name, at: "/workspace" }, objects, ...packs];
+}
+
+async function filled(workspace: Workspace, fill: () => Promise<unknown>): Promise<Workspace> {
   try {
     await fill();
     return workspace;
@@ -96,33 +256,23 @@ async function filled(workspace: Workspace, fill: () => Promise<void>): Promise<
 async function work(
   engine: Engine,
   workspace: Workspace,
-  { verb, before, mounts = [] }: { verb: string; before: string; mounts?: Mount[] },
+  { verb, before = "", mounts = [] }: { verb: string; before?: string; mounts?: Mount[] },
   signal?: AbortSignal,
-): Promise<void> {
+): Promise<Sealed> {
   const { run, commit } = workspace;
-  const result = await runHelper(
-    engine,
-    {
-      run,
-      role: "workspace",
-      script,
-      args: [verb, commit, before, ...objectFolders(workspace)],
-      mounts: [...workspace.mounts, ...mounts],
-      timeoutMs: limitMs,
-      maxStdoutBytes: 10_000,
-    },
-    signal,
-  );
-  if (result.end === "exited" && result.code === 0) return;
+  const objects = [0, ...(workspace.sources.extraObjects ?? []).map((_folder, index) => index + 1)].map(mirrorAt);
+  const args = [verb, commit, before, ...objects];
+  const all = [...workspace.mounts, ...mounts];
+  const task = { run, role: "workspace", script, args, mounts: all, timeoutMs: limitMs, maxStdoutBytes: 10_000 };
+  const result = await runHelper(engine, task, signal);
+  if (result.end === "exited" && result.code === 0) {
+    const said = result.stdout.toString("utf8");
+    return { bytes: Number(/^bytes (\d+)$/m.exec(said)?.[1] ?? 0), bound: /^bound$/m.test(said) };
+  }
   if (result.end === "exited" && result.code === 64) {
     throw new Error(
       `Commit ${commit} can't be read in ${workspace.sources.mirror}: fetch it, and let others read the folder (chmod -R go+rX).`,
     );
   }
   throw helperFailure(`${verb} the workspace at ${commit}`, result);
-}
-
-/** Where the objects are inside. */
-function objectFolders(workspace: Workspace): string[] {
-  return workspace.mounts.filter((mount) => "hostDir" in mount).map((mount) => mount.at);
 }

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { expect, test } from "vitest";
-import { type Change, diffText, readChanges } from "../../sandbox/changes.ts";
+import { type Change, readChanges } from "../../sandbox/changes.ts";
 import type { Engine } from "../../sandbox/engine.ts";
 import { createWorkspace, repoDir, type Workspace } from "../../sandbox/workspace.ts";
 import { shell, specOf, testEngine, testRepository } from "./support.ts";
@@ -102,10 +102,8 @@ test("poisoned git configuration, hooks, filters and a poisoned repository insid
     echo new >new.txt`);
 
   const result = await readChanges(it.engine, it.workspace, bounds);
-  const diff = await diffText(it.engine, it.workspace, 20_000);
 
   expect(result.kind === "changes" && result.changes.map(({ path }) => path)).toEqual([".gitattributes", "new.txt"]);
-  expect(diff.text).toContain("+new\n");
   await using sandbox = await it.engine.startSandbox(specOf({ mounts: it.workspace.mounts }));
   expect(await shell(sandbox, "ls /workspace", "/tmp")).toBe("all\nhome\nrepo\n");
   expect(existsSync("/tmp/agent-fix-fired")).toBe(false);
@@ -116,11 +114,9 @@ test("a repository inside the tree is refused by name, with or without commits",
     git init -q nested; cd nested; git -c user.name=a -c user.email=b commit -q --allow-empty -m x; git config core.fsmonitor 'touch /workspace/fired'`);
   const empty = await changesAfter("git init -q nested; echo x >nested/file");
 
-  expect(committed).toEqual({
-    kind: "refused",
-    reasons: ["nested: it is a repository of its own inside the tree. Remove its .git, or the whole folder."],
-  });
-  expect(empty.kind === "refused" && empty.reasons[0]).toContain("nested/");
+  const reasons = ["nested: it is a repository of its own inside the tree. Remove its .git, or the whole folder."];
+  expect(committed).toEqual({ kind: "refused", reasons });
+  expect(empty).toEqual({ kind: "refused", reasons });
 });
 
 test("names that other systems take for .git, odd names and links out of the tree are refused, each with its reason", async () => {
@@ -178,18 +174,7 @@ test("pipes and sockets in the tree are no files, and do not hold the reading up
   expect(result).toEqual({ kind: "changes", changes: [{ path: "edited.txt", mode: "deleted" }] });
 });
 
-test("the diff is a unified one, cut in the middle when it is long", async () => {
-  await using it = await edited("printf 'one\\nthree\\n' >edited.txt; seq 1 5000 >long.txt");
-
-  const whole = await diffText(it.engine, it.workspace, 200_000);
-  const cut = await diffText(it.engine, it.workspace, 400);
-
-  expect(whole.text).toContain("--- a/edited.txt\n+++ b/edited.txt\n@@ -1,2 +1,2 @@\n one\n-two\n+three\n");
-  expect(whole.truncated).toBe(false);
-  expect(cut.text).toMatch(/^diff --git a\/edited.txt[^]*\n\[\.\.\. \d+ bytes left out \.\.\.\]\n[^]*\+5000\n$/);
-});
-
-test("hooks and filters that are configured in every place git looks run nothing while changes are read and rendered", async () => {
+test("hooks and filters that are configured in every place git looks run nothing while changes are read", async () => {
   const fire = "touch /workspace/fired";
   await using it = await edited(`
     git config hook.spy.command '${fire}'; git config hook.spy.event post-index-change
@@ -200,14 +185,12 @@ test("hooks and filters that are configured in every place git looks run nothing
     mv .git /workspace/elsewhere; echo 'gitdir: /workspace/elsewhere' >.git`);
 
   const result = await readChanges(it.engine, it.workspace, bounds);
-  const diff = await diffText(it.engine, it.workspace, 20_000);
 
   expect(result.kind === "changes" && result.changes.map(({ path }) => path).toSorted()).toEqual([
     "edited.txt",
     "sub/.gitattributes",
     "sub/new.txt",
   ]);
-  expect(diff.text).toContain("+++ b/sub/new.txt\n@@ -0,0 +1 @@\n+new\n");
   await using sandbox = await it.engine.startSandbox(specOf({ mounts: it.workspace.mounts }));
   expect(await shell(sandbox, "ls /workspace", "/tmp")).toBe("elsewhere\nhome\nrepo\n");
 });

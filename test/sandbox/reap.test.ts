@@ -27,7 +27,7 @@ test("what dead runs left is removed; live runs, other installations and foreign
   const theirs = await leaveBehind(other, "dead");
   const foreign = await docker.createVolume({ Labels: { "agent-fix.run": "dead" } });
 
-  const { removed } = await reap(engine, (run) => run === "live");
+  const { removed } = await reap(engine, ({ run }) => run === "live");
 
   expect(removed.toSorted()).toEqual(ids(dead));
   expect(ids(await engine.list())).toEqual(ids(live));
@@ -94,7 +94,7 @@ test("a volume that a live run still holds does not keep the others from being r
   await using holder = await engine.startSandbox(specOf({ labels: { run: "live", role: "agent" }, mounts }));
   await leaveBehind(engine, "dead too");
 
-  const { removed } = await reap(engine, (run) => run === "live");
+  const { removed } = await reap(engine, ({ run }) => run === "live");
 
   expect(removed).toHaveLength(3);
   expect(new Set(ids(await engine.list()))).toEqual(new Set([holder.id, volume?.id]));

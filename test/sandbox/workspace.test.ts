@@ -1,7 +1,15 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { type Engine, type Sandbox } from "../../sandbox/engine.ts";
 import { readChanges } from "../../sandbox/changes.ts";
-import { copyWorkspace, createWorkspace, repoDir, sealSetup, type Workspace } from "../../sandbox/workspace.ts";
+import type { Trees } from "../../sandbox/trees.ts";
+import {
+  copyWorkspace,
+  createWorkspace,
+  moveInside,
+  repoDir,
+  sealSetup,
+  type Workspace,
+} from "../../sandbox/workspace.ts";
 import { git, shell, specOf, testEngine, testRepository } from "./support.ts";
 
 const bounds = { maxFiles: 100, maxBytes: 1_000_000 };
@@ -59,79 +67,210 @@ test("a submodule's folder stays empty", async () => {
   expect(await readChanges(engine, workspace, bounds)).toEqual({ kind: "changes", changes: [] });
 });
 
-test("what set-up wrote is no change: tracked files go back, the rest is known, hooks and configuration are gone", async () => {
+test("files in Git LFS stay pointers, and names that differ in case alone are both there and may be edited", async () => {
   const engine = testEngine();
-  using repository = testRepository({ "a.txt": "one\n", "package.json": "{}\n", ".gitignore": "node_modules\n" });
-  await using workspace = await createWorkspace(engine, {
-    run: "r",
-    sources: repository,
-    commit: repository.commits[0] ?? "",
+  const pointer = `version https://git-lfs.example.com/spec/v1\noid sha256:${"0".repeat(64)}\nsize 5\n`;
+  const attributes = "*.bin filter=lfs diff=lfs merge=lfs -text\n";
+  using repository = testRepository({
+    ".gitattributes": attributes,
+    "big.bin": pointer,
+    "Name.txt": "1\n",
+    "name.txt": "2\n",
   });
+  const [commit = ""] = repository.commits;
+  await using workspace = await createWorkspace(engine, { run: "r", sources: repository, commit });
   await using sandbox = await sandboxOn(engine, workspace);
-  await shell(
-    sandbox,
-    `echo '{"x":1}' >package.json; rm a.txt; echo lock >package-lock.json; echo other >other.txt; mkdir node_modules
-     echo m >node_modules/m; git config core.fsmonitor 'touch /tmp/fired'; echo 'touch /tmp/fired' >.git/hooks-pre`,
-  );
 
-  await sealSetup(engine, workspace);
-
+  expect(await shell(sandbox, "cat big.bin Name.txt name.txt; git status --porcelain")).toBe(`${pointer}1\n2\n`);
   expect(await readChanges(engine, workspace, bounds)).toEqual({ kind: "changes", changes: [] });
-  expect(await shell(sandbox, "cat a.txt package.json node_modules/m; git config core.fsmonitor || echo none")).toBe(
-    "one\n{}\nm\nnone\n",
-  );
-  await shell(sandbox, "echo edited >package-lock.json; rm other.txt");
-  expect(await readChanges(engine, workspace, bounds)).toEqual({
-    kind: "changes",
-    changes: [{ path: "package-lock.json", mode: "100644", bytes: Buffer.from("edited\n") }],
-  });
-});
-
-test("a copy has everything, and with a commit its tracked files become exactly that commit's", async () => {
-  const engine = testEngine();
-  using repository = testRepository(
-    { "a.txt": "one\n", "gone.txt": "old\n", "same.txt": "same\n", ".gitignore": "node_modules\n" },
-    { "a.txt": "two\n", "gone.txt": undefined, "new/file.txt": "new\n" },
-  );
-  const [first = "", second = ""] = repository.commits;
-  await using workspace = await createWorkspace(engine, { run: "r", sources: repository, commit: first });
-  {
-    await using sandbox = await sandboxOn(engine, workspace);
-    await shell(
-      sandbox,
-      "mkdir node_modules; echo m >node_modules/m; echo cache >$HOME/cache; echo changed >a.txt; mkdir new; echo x >new/file.txt",
-    );
-  }
-
-  await using whole = await copyWorkspace(engine, workspace, { run: "r", sources: repository });
-  await using moved = await copyWorkspace(engine, workspace, { run: "r", sources: repository, commit: second });
-
-  await using one = await sandboxOn(engine, whole);
-  expect(await shell(one, "cat a.txt gone.txt node_modules/m $HOME/cache; git rev-parse HEAD")).toBe(
-    `changed\nold\nm\ncache\n${first}\n`,
-  );
-  await using two = await sandboxOn(engine, moved);
-  expect(
-    await shell(
-      two,
-      "cat a.txt new/file.txt node_modules/m $HOME/cache; ls gone.txt 2>&1 || :; git status --porcelain; git rev-parse HEAD",
-    ),
-  ).toBe(`two\nnew\nm\ncache\nls: cannot access 'gone.txt': No such file or directory\n${second}\n`);
+  await shell(sandbox, "echo 3 >name.txt; sed -i s/5/6/ big.bin");
+  const changed = await readChanges(engine, workspace, bounds);
+  expect(changed.kind === "changes" && changed.changes.map(({ path }) => path)).toEqual(["big.bin", "name.txt"]);
+  await shell(sandbox, "echo 4 >NAME.txt");
+  const colliding = await readChanges(engine, workspace, bounds);
+  expect(colliding.kind === "refused" && colliding.reasons[0]).toContain("NAME.txt");
 });
 
 test("disposing of a workspace removes its volume", async () => {
   const engine = testEngine();
   using repository = testRepository({ a: "1" });
+  const [commit = ""] = repository.commits;
   {
-    await using workspace = await createWorkspace(engine, {
-      run: "r",
-      sources: repository,
-      commit: repository.commits[0] ?? "",
-    });
+    await using workspace = await createWorkspace(engine, { run: "r", sources: repository, commit });
     expect((await engine.list()).map(({ kind, id, run }) => ({ kind, id, run }))).toEqual([
-      { kind: "volume", id: workspace.volume, run: "r" },
+      { kind: "volume", id: workspace.volume.name, run: "r" },
     ]);
   }
 
   expect(await engine.list()).toEqual([]);
+});
+
+test("this engine mounts an overlay of volumes", async () => {
+  const engine = testEngine();
+
+  expect(await engine.trees()).toBe("overlay");
+  expect(await engine.list()).toEqual([]);
+});
+
+describe.each<Trees>(["overlay", "copy"])("a tree that is stored as %s", (trees) => {
+  const first = { "a.txt": "one\n", "gone.txt": "old\n", "same/s.txt": "same\n", ".gitignore": "node_modules\n" };
+  const second = { "a.txt": "two\n", "gone.txt": undefined, "new/file.txt": "new\n" };
+
+  test("what set-up wrote is no change: tracked files go back, the rest stays, hooks and configuration are gone", async () => {
+    const engine = testEngine(trees);
+    using repository = testRepository({ "a.txt": "one\n", "package.json": "{}\n", ".gitignore": "node_modules\n" });
+    const [commit = ""] = repository.commits;
+    const owner = { run: "r", sources: repository };
+    await using base = await createWorkspace(engine, { ...owner, commit });
+    await using setup = await copyWorkspace(engine, base, owner);
+    {
+      await using sandbox = await sandboxOn(engine, setup);
+      await shell(
+        sandbox,
+        `echo '{"x":1}' >package.json; rm a.txt; echo lock >package-lock.json; echo other >other.txt; mkdir node_modules
+         echo m >node_modules/m; git config core.fsmonitor 'touch /tmp/fired'; echo 'touch /tmp/fired' >.git/hooks-pre`,
+      );
+    }
+
+    await sealSetup(engine, setup);
+
+    await using workspace = await copyWorkspace(engine, setup, owner);
+    await using sandbox = await sandboxOn(engine, workspace);
+    expect(await readChanges(engine, workspace, bounds)).toEqual({ kind: "changes", changes: [] });
+    expect(await shell(sandbox, "cat a.txt package.json node_modules/m; git config core.fsmonitor || echo none")).toBe(
+      "one\n{}\nm\nnone\n",
+    );
+    await shell(sandbox, "echo edited >package-lock.json; rm other.txt; ls .git/hooks-pre && exit 1 || true");
+    expect(await readChanges(engine, workspace, bounds)).toEqual({
+      kind: "changes",
+      changes: [{ path: "package-lock.json", mode: "100644", bytes: Buffer.from("edited\n") }],
+    });
+  });
+
+  test("a copy has everything, and with a commit its tracked files become exactly that commit's", async () => {
+    const engine = testEngine(trees);
+    using repository = testRepository(first, second);
+    const [one = "", two = ""] = repository.commits;
+    const owner = { run: "r", sources: repository };
+    await using workspace = await createWorkspace(engine, { ...owner, commit: one });
+    {
+      await using sandbox = await sandboxOn(engine, workspace);
+      await shell(
+        sandbox,
+        "mkdir node_modules; echo m >node_modules/m; echo cache >$HOME/cache; echo changed >a.txt; mkdir new; echo x >new/file.txt",
+      );
+    }
+
+    await using whole = await copyWorkspace(engine, workspace, owner);
+    await using moved = await copyWorkspace(engine, workspace, { ...owner, commit: two });
+
+    await using boxOfWhole = await sandboxOn(engine, whole);
+    expect(await shell(boxOfWhole, "cat a.txt gone.txt node_modules/m $HOME/cache; git rev-parse HEAD")).toBe(
+      `changed\nold\nm\ncache\n${one}\n`,
+    );
+    await using boxOfMoved = await sandboxOn(engine, moved);
+    const all =
+      "cat a.txt new/file.txt node_modules/m $HOME/cache; ls gone.txt 2>&1 || :; git status --porcelain; git rev-parse HEAD";
+    expect(await shell(boxOfMoved, all)).toBe(
+      `two\nnew\nm\ncache\nls: cannot access 'gone.txt': No such file or directory\n${two}\n`,
+    );
+  });
+
+  test("a sandbox brings its tree to another commit by itself, and what the agent does then is the change", async () => {
+    const engine = testEngine(trees);
+    using repository = testRepository(first, second);
+    const [one = "", two = ""] = repository.commits;
+    const owner = { run: "r", sources: repository };
+    await using base = await createWorkspace(engine, { ...owner, commit: one });
+    await using workspace = await copyWorkspace(engine, base, owner);
+    await using sandbox = await sandboxOn(engine, workspace);
+
+    await moveInside(engine, { workspace, sandbox }, two);
+
+    expect(workspace.commit).toBe(two);
+    expect(await shell(sandbox, "git status --porcelain; git rev-parse HEAD; cat a.txt new/file.txt; ls")).toBe(
+      `${two}\ntwo\nnew\na.txt\nnew\nsame\n`,
+    );
+    expect(await readChanges(engine, workspace, bounds)).toEqual({ kind: "changes", changes: [] });
+    await shell(sandbox, "mv same other; rm -r new; mkdir new; echo x >new/y");
+    const changes = await readChanges(engine, workspace, bounds);
+    expect(changes.kind === "changes" && changes.changes.map(({ path, mode }) => `${mode} ${path}`)).toEqual([
+      "deleted new/file.txt",
+      "100644 new/y",
+      "100644 other/s.txt",
+      "deleted same/s.txt",
+    ]);
+  });
+
+  test("folders that were exchanged by renaming are changes, file by file", async () => {
+    const engine = testEngine(trees);
+    using repository = testRepository({ "one/a": "1\n", "one/b": "same\n", "two/a": "2\n", "two/b": "same\n" });
+    const [commit = ""] = repository.commits;
+    const owner = { run: "r", sources: repository };
+    await using base = await createWorkspace(engine, { ...owner, commit });
+    await using workspace = await copyWorkspace(engine, base, owner);
+    await using sandbox = await sandboxOn(engine, workspace);
+
+    await shell(
+      sandbox,
+      'python3 -c \'import os; os.rename("one","x"); os.rename("two","one"); os.rename("x","two")\'',
+    );
+
+    expect(await readChanges(engine, workspace, bounds)).toEqual({
+      kind: "changes",
+      changes: [
+        { path: "one/a", mode: "100644", bytes: Buffer.from("2\n") },
+        { path: "two/a", mode: "100644", bytes: Buffer.from("1\n") },
+      ],
+    });
+  });
+
+  test("two copies of one tree know nothing of each other, and the tree below stays as it was", async () => {
+    const engine = testEngine(trees);
+    using repository = testRepository({ "a.txt": "one\n" });
+    const [commit = ""] = repository.commits;
+    const owner = { run: "r", sources: repository };
+    await using base = await createWorkspace(engine, { ...owner, commit });
+    await using left = await copyWorkspace(engine, base, owner);
+    await using right = await copyWorkspace(engine, base, owner);
+    await using inLeft = await sandboxOn(engine, left);
+    await using inRight = await sandboxOn(engine, right);
+
+    await shell(inLeft, "echo left >a.txt; echo l >$HOME/l");
+    await shell(inRight, "rm a.txt; git status --porcelain | grep -qx ' D a.txt'; ls $HOME | wc -l | grep -qx 0");
+
+    await using inBase = await sandboxOn(engine, base);
+    expect(await shell(inBase, "cat a.txt; ls $HOME")).toBe("one\n");
+    expect(await shell(inLeft, "cat a.txt")).toBe("left\n");
+  });
+
+  test("the change reads the same in a helper container, where the host can't see the tree", async () => {
+    const engine = testEngine(trees);
+    using repository = testRepository(first);
+    const [commit = ""] = repository.commits;
+    const owner = { run: "r", sources: repository };
+    await using base = await createWorkspace(engine, { ...owner, commit });
+    await using workspace = await copyWorkspace(engine, base, owner);
+    {
+      await using sandbox = await sandboxOn(engine, workspace);
+      await shell(
+        sandbox,
+        "echo two >a.txt; rm gone.txt; mkdir -p x node_modules; printf '\\303\\274\\000' >x/ü; echo 1 >node_modules/1",
+      );
+    }
+    const unseen = { ...workspace, volume: { ...workspace.volume, mountpoint: "/nowhere" } };
+
+    const here = await readChanges(engine, workspace, bounds);
+    const inHelper = await readChanges(engine, unseen, bounds);
+
+    expect(inHelper).toEqual(here);
+    expect(here).toEqual({
+      kind: "changes",
+      changes: [
+        { path: "a.txt", mode: "100644", bytes: Buffer.from("two\n") },
+        { path: "gone.txt", mode: "deleted" },
+        { path: "x/ü", mode: "100644", bytes: Buffer.from([0xc3, 0xbc, 0]) },
+      ],
+    });
+  });
 });
