@@ -1,48 +1,143 @@
-import { rm } from "node:fs/promises";
+import { mkdir, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { CommitChange } from "../src/forge.ts";
 import { OutageError } from "../src/errors.ts";
 import type { Change } from "../sandbox/changes.ts";
-import { git } from "../sandbox/git.ts";
+import { git, GitFailed } from "../sandbox/git.ts";
 
-const author = {
-  GIT_AUTHOR_NAME: "agent-fix",
-  GIT_AUTHOR_EMAIL: "agent-fix@localhost",
-  GIT_COMMITTER_NAME: "agent-fix",
-  GIT_COMMITTER_EMAIL: "agent-fix@localhost",
-};
+/** git takes the change in as no commit, or not as exactly what it is. The message says why. */
+export class ChangeRefused extends Error {
+  override name = "ChangeRefused";
+}
 
-/** Builds a commit on `base` from data alone, in a repository of our own. The same change gives the same tree. */
+const author = "agent-fix <agent-fix@localhost>";
+const deleted = "000000";
+const config = `[core]
+	repositoryformatversion = 1
+	bare = true
+[fastimport]
+	unpackLimit = 0
+[pack]
+	compression = 1
+`;
+// A git whose parent was killed may still write into it.
+const removal = { recursive: true, force: true, maxRetries: 5 };
+const sha256 = "[extensions]\n\tobjectformat = sha256\n";
+
+/**
+ * Builds a commit on `base` from data alone, and takes it into a repository of our own once `git fsck --strict` would
+ * find nothing wrong in it. The same change gives the same commit. One at a time in a repository. Throws ChangeRefused.
+ */
 export async function rebuildCommit(
   repository: string,
   base: string,
   changes: readonly Change[],
   signal: AbortSignal,
 ): Promise<{ commit: string; tree: string }> {
-  const index = join(repository, "index");
-  const at = { gitDir: repository, signal, env: { ...author, GIT_INDEX_FILE: index } };
-  // A git that was killed leaves these, and every later one would refuse to work.
-  await Promise.all([index, `${index}.lock`].map((path) => rm(path, { force: true })));
-  await git(["read-tree", base], at);
-  const rows: string[] = [];
-  for (const change of changes) {
-    if (change.mode === "deleted") rows.push(`0 ${"0".repeat(40)}\t${change.path}`);
-    else {
-      const oid = await git(["hash-object", "-w", "--no-filters", "--stdin"], { ...at, stdin: change.bytes });
-      rows.push(`${change.mode} ${oid.toString().trim()}\t${change.path}`);
+  if (changes.some(({ path }) => path.split("/").includes(""))) {
+    throw new ChangeRefused("a path of the change has an empty component");
+  }
+  // git fast-import takes in almost any path, so it writes into a repository that nobody else reads.
+  const build = join(repository, "build");
+  try {
+    await createBuild(build, repository, base);
+    const built = await importChange(build, base, changes, signal);
+    const [wanted, found] = [wantedRows(changes), await changedRows(build, base, built.tree)];
+    if (wanted.length !== found.length || wanted.some((row, index) => row !== found[index])) {
+      throw new ChangeRefused(
+        "the commit that was built does not hold exactly the changes that came out of the sandbox",
+      );
     }
+    await takeOver(build, repository, signal);
+    return built;
+  } finally {
+    await rm(build, removal);
   }
-  await git(["update-index", "-z", "--index-info"], { ...at, stdin: rows.map((row) => `${row}\0`).join("") });
-  const tree = (await git(["write-tree"], at)).toString().trim();
+}
 
-  // update-index drops a path that it dislikes with a warning only, so what came out is compared with what went in.
-  const built = await changedPaths(repository, base, tree);
-  const wanted = new Set(changes.map((change) => change.path));
-  if (built.length !== wanted.size || built.some((path) => !wanted.has(path))) {
-    throw new OutageError("the commit that was built does not hold exactly the changes that came out of the sandbox");
+/** A bare repository that reads the other one's objects. What a killed process left of an earlier one is removed. */
+async function createBuild(build: string, repository: string, base: string): Promise<void> {
+  await rm(build, removal);
+  await Promise.all(
+    ["refs", "objects/info", "objects/pack"].map((name) => mkdir(join(build, name), { recursive: true })),
+  );
+  await Promise.all([
+    writeFile(join(build, "HEAD"), "ref: refs/heads/main\n"),
+    writeFile(join(build, "config"), base.length === 64 ? `${config}${sha256}` : config),
+    writeFile(join(build, "objects", "info", "alternates"), `${join(repository, "objects")}\n`),
+  ]);
+}
+
+async function importChange(
+  build: string,
+  base: string,
+  changes: readonly Change[],
+  signal: AbortSignal,
+): Promise<{ commit: string; tree: string }> {
+  const facts = (await git(["cat-file", "commit", base], { gitDir: build, signal })).toString("latin1");
+  // A clock would give each repetition after a crash another commit.
+  const seconds = /^committer .* (\d{1,10}) [-+]\d+$/m.exec(facts)?.[1] ?? "0";
+  const stdin = Buffer.concat([
+    Buffer.from(
+      `commit refs/heads/main\nmark :1\ncommitter ${author} ${seconds} +0000\ndata 7\nchange\nfrom ${base}\n`,
+    ),
+    ...inOrder(changes).flatMap(command),
+    Buffer.from('\nget-mark :1\nls :1 ""\ndone\n'),
+  ]);
+  const out = await git(["fast-import", "--quiet", "--done", "--depth=0"], { gitDir: build, signal, stdin });
+  const [, commit, tree] = /^([0-9a-f]+)\n040000 tree ([0-9a-f]+)\t/.exec(out.toString("latin1")) ?? [];
+  if (commit === undefined || tree === undefined) throw new GitFailed("git fast-import did not say what it made");
+  return { commit, tree };
+}
+
+/** Deletions first: a file may become a folder, and a folder a file. */
+function inOrder(changes: readonly Change[]): Change[] {
+  const key = ({ path, mode }: Change) => `${mode === "deleted" ? 0 : 1}${path}`;
+  return changes.toSorted((one, other) => (key(one) < key(other) ? -1 : 1));
+}
+
+function command(change: Change): Buffer[] {
+  if (change.mode === "deleted") return [Buffer.from(`D ${quote(change.path)}\n`)];
+  const { path, mode, bytes } = change;
+  return [Buffer.from(`M ${mode} inline ${quote(path)}\ndata ${bytes.length}\n`), bytes, Buffer.from("\n")];
+}
+
+function quote(path: string): string {
+  const escaped = path.replaceAll(/["\\\p{Cc}]/gu, (sign) => {
+    const code = sign.codePointAt(0) ?? 0;
+    // Above 0x7f a control character is two bytes, and stands for itself.
+    return code > 0x7f ? sign : `\\${code.toString(8).padStart(3, "0")}`;
+  });
+  return `"${escaped}"`;
+}
+
+function wantedRows(changes: readonly Change[]): string[] {
+  return changes.map(({ path, mode }) => `${mode === "deleted" ? deleted : mode} ${path}`).toSorted();
+}
+
+async function changedRows(gitDir: string, base: string, tree: string): Promise<string[]> {
+  return (await listDifference(gitDir, base, tree)).map(({ path, mode }) => `${mode} ${path}`).toSorted();
+}
+
+/** The strict check is git's own. What it refuses is never seen in the repository, nor is half of a commit. */
+async function takeOver(build: string, repository: string, signal: AbortSignal): Promise<void> {
+  const folder = join(build, "objects", "pack");
+  const name = (await readdir(folder)).find((one) => one.endsWith(".pack"));
+  // Everything was taken over before, by a process that died then.
+  if (name === undefined) return;
+  const pack = join(folder, name);
+  const index = join(build, "checked.idx");
+  try {
+    await git(["index-pack", "--strict", "-o", index, pack], { gitDir: build, signal });
+  } catch (error) {
+    const reason =
+      error instanceof GitFailed ? /error: object \w+: (.*?) \/ fatal: fsck error/s.exec(error.message) : null;
+    if (reason === null) throw error;
+    throw new ChangeRefused(`git refuses the change: ${reason[1] ?? ""}`, { cause: error });
   }
-  const commit = await git(["commit-tree", tree, "-p", base, "-m", "change"], at);
-  return { commit: commit.toString().trim(), tree };
+  const target = join(repository, "objects", "pack", name);
+  await rename(pack, target);
+  await rename(index, target.replace(/pack$/, "idx"));
 }
 
 /** The difference of two commits as data, for the code host. */
@@ -51,20 +146,46 @@ export async function readCommitChange(
   base: string,
   commit: string,
 ): Promise<Pick<CommitChange, "files" | "deleted">> {
-  const raw = await git(["diff-tree", "-r", "-z", "--no-renames", "--raw", "--no-abbrev", base, commit], {
-    gitDir: repository,
-  });
-  const fields = raw.toString("utf8").split("\0");
-  const result: Pick<CommitChange, "files" | "deleted"> = { files: [], deleted: [] };
+  const rows = await listDifference(repository, base, commit);
+  const files: { path: string; mode: CommitChange["files"][number]["mode"]; oid: string }[] = [];
+  for (const { path, mode, oid } of rows) {
+    if (mode === "100644" || mode === "100755" || mode === "120000") files.push({ path, mode, oid });
+    else if (mode !== deleted) throw new OutageError(`unexpected mode ${mode} of a changed file`);
+  }
+  const contents = await readBlobs(
+    repository,
+    files.map(({ oid }) => oid),
+  );
+  return {
+    files: files.map(({ path, mode }, index) => ({ path, mode, bytes: contents[index] ?? Buffer.alloc(0) })),
+    deleted: rows.filter(({ mode }) => mode === deleted).map(({ path }) => path),
+  };
+}
+
+async function listDifference(gitDir: string, base: string, to: string) {
+  const args = ["diff-tree", "-r", "-z", "--no-renames", "--raw", "--no-abbrev", base, to];
+  const fields = (await git(args, { gitDir })).toString("utf8").split("\0");
+  const rows: { path: string; mode: string; oid: string }[] = [];
   for (let i = 0; i + 1 < fields.length; i += 2) {
     const [, mode = "", , oid = ""] = (fields[i] ?? "").split(" ");
-    const path = fields[i + 1] ?? "";
-    if (mode === "000000") result.deleted.push(path);
-    else if (mode === "100644" || mode === "100755" || mode === "120000") {
-      result.files.push({ path, mode, bytes: await git(["cat-file", "blob", oid], { gitDir: repository }) });
-    } else throw new OutageError(`unexpected mode ${mode} of a changed file`);
+    rows.push({ path: fields[i + 1] ?? "", mode, oid });
   }
-  return result;
+  return rows;
+}
+
+async function readBlobs(gitDir: string, oids: readonly string[]): Promise<Buffer[]> {
+  const out = await git(["cat-file", "--batch=%(objectsize)"], {
+    gitDir,
+    stdin: oids.map((oid) => `${oid}\n`).join(""),
+  });
+  let start = 0;
+  return oids.map((oid) => {
+    const lineEnd = out.indexOf("\n", start);
+    const size = Number(out.subarray(start, lineEnd).toString("latin1"));
+    if (!Number.isSafeInteger(size)) throw new GitFailed(`git cat-file did not give ${oid}`);
+    start = lineEnd + 1 + size + 1;
+    return out.subarray(lineEnd + 1, lineEnd + 1 + size);
+  });
 }
 
 /** The difference as a unified patch. */
@@ -80,9 +201,4 @@ export async function readBranchPatch(mirror: string, from: string, commit: stri
   const fork = await git(["merge-base", `refs/heads/${from}`, commit], { gitDir: mirror });
   const patch = await readPatch(mirror, fork.toString().trim(), commit);
   return patch.length > 60_000 ? `${patch.slice(0, 60_000)}\n[the rest of the patch is left out]` : patch;
-}
-
-async function changedPaths(repository: string, base: string, tree: string): Promise<string[]> {
-  const out = await git(["diff-tree", "-r", "-z", "--no-renames", "--name-only", base, tree], { gitDir: repository });
-  return out.toString("utf8").split("\0").filter(Boolean);
 }

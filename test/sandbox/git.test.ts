@@ -1,11 +1,12 @@
-import { readFileSync, readdirSync, existsSync, mkdirSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { readFileSync, readdirSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { git, gitToken } from "../../sandbox/git.ts";
-import { testRepository } from "../sandbox/support.ts";
+import { git as plainGit, testRepository } from "../sandbox/support.ts";
 
 const token = "ghs_0123456789abcdefghij";
 const basic = Buffer.from(`x-access-token:${token}`).toString("base64");
@@ -105,6 +106,30 @@ describe("git", () => {
     expect(existsSync(fired)).toBe(false);
     expect((await git(["config", "core.fsmonitor"], at)).toString()).toBe("false\n");
     expect((await git(["config", "core.hooksPath"], at)).toString()).toBe("/dev/null\n");
+  });
+
+  it("reads nothing of the folder in which it is started, and starts no git but the system's", async () => {
+    using repository = testRepository({ "a.txt": "one\n" }, { "a.txt": "two\n" });
+    const fired = join(repository.folder, "fired");
+    const here = join(repository.folder, "here");
+    mkdirSync(join(here, "bin"), { recursive: true });
+    writeFileSync(join(here, ".gitattributes"), "* binary\n");
+    writeFileSync(join(here, "bin", "git"), `#!/bin/sh\ntouch ${fired}\n`, { mode: 0o755 });
+    plainGit(here, "init", "-q", "--separate-git-dir", join(repository.folder, "own.git"), here);
+    const alternates = join(repository.folder, "own.git", "objects", "info", "alternates");
+    writeFileSync(alternates, `${join(repository.mirror, "objects")}\n`);
+    const program = `
+      import { git } from ${JSON.stringify(new URL("../../sandbox/git.ts", import.meta.url).href)};
+      process.stdout.write(await git(${JSON.stringify(["diff-tree", "-p", ...repository.commits])}, { gitDir: "../own.git" }));`;
+
+    const said = execFileSync(process.execPath, ["--input-type=module", "-e", program], {
+      cwd: here,
+      encoding: "utf8",
+      env: { PATH: `${join(here, "bin")}:${process.env["PATH"]}` },
+    });
+
+    expect(said).toContain("\n-one\n+two\n");
+    expect(existsSync(fired)).toBe(false);
   });
 
   it("speaks no transport that runs a command", async () => {

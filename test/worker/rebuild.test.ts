@@ -1,11 +1,15 @@
-import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { execFileSync, spawnSync } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
+import { extname, join } from "node:path";
 import { array, assert, asyncProperty, constantFrom, dictionary, record, uint8Array } from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Change } from "../../sandbox/changes.ts";
 import { createRunRepository } from "../../worker/checkout.ts";
-import { git } from "../../sandbox/git.ts";
-import { readBranchPatch, readCommitChange, readPatch, rebuildCommit } from "../../worker/rebuild.ts";
+import { git, GitFailed } from "../../sandbox/git.ts";
+import { ChangeRefused, readBranchPatch, readCommitChange, readPatch, rebuildCommit } from "../../worker/rebuild.ts";
 import { git as plainGit, testRepository } from "../sandbox/support.ts";
 
 const never = new AbortController().signal;
@@ -28,6 +32,18 @@ async function open(...sets: Record<string, string | undefined>[]) {
 
 function file(path: string, bytes: string | Buffer, mode: "100644" | "100755" | "120000" = "100644"): Change {
   return { path, mode, bytes: Buffer.from(bytes) };
+}
+
+function submodule(line: string): string {
+  return `[submodule "x"]\n\t${line}\n`;
+}
+
+interface ChildMessage {
+  process: ChildProcess;
+}
+
+function isChild(message: unknown): message is ChildMessage {
+  return typeof message === "object" && message !== null && "process" in message;
 }
 
 /** Every file of a tree: mode and content by path. */
@@ -81,16 +97,126 @@ describe("rebuildCommit", () => {
     expect(facts.toString()).toBe(`${repository.base} ${built.tree} agent-fix\n`);
   });
 
-  it("gives the same tree for the same change, in whatever order, again and after a crash in its middle", async () => {
+  it("gives the same commit for the same change, in whatever order, at whatever time, and leaves nothing beside it", async () => {
     using repository = await open();
     const changes = [file("a/b", "1"), file("edited.txt", "2"), { path: "deleted.txt", mode: "deleted" } as const];
+    const before = readdirSync(repository.path, { recursive: true }).map(String);
 
     const first = await rebuildCommit(repository.path, repository.base, changes, never);
-    writeFileSync(join(repository.path, "index.lock"), "");
-    writeFileSync(join(repository.path, "index"), "torn");
+    const after = readdirSync(repository.path, { recursive: true }).map(String);
+    const date = await git(["log", "-1", "--format=%ct"], { gitDir: repository.mirror });
     const again = await rebuildCommit(repository.path, repository.base, changes.toReversed(), never);
 
-    expect(again.tree).toBe(first.tree);
+    expect(again).toEqual(first);
+    const facts = await git(["log", "-1", "--format=%at %ct %cn", first.commit], { gitDir: repository.path });
+    expect(facts.toString()).toBe(`${date.toString().trim()} ${date.toString().trim()} agent-fix\n`);
+    expect(
+      after.filter((name) => !before.includes(name) && !/^objects\/pack\/pack-\w+\.(?:pack|idx)$/.test(name)),
+    ).toEqual([]);
+  });
+
+  it("goes on where a process was killed: what that one left half done is removed and changes nothing", async () => {
+    using repository = await open();
+    const changes = [file("a/b", "1"), file("edited.txt", "2")];
+    using other = await open();
+    const wanted = await rebuildCommit(other.path, other.base, changes, never);
+    const build = join(repository.path, "build");
+    mkdirSync(join(build, "objects", "pack"), { recursive: true });
+    for (const name of ["HEAD", "config", "objects/pack/tmp_pack_a", "objects/pack/pack-torn.pack"]) {
+      writeFileSync(join(build, name), "torn");
+    }
+
+    const built = await rebuildCommit(repository.path, repository.base, changes, never);
+
+    expect(built.tree).toBe(wanted.tree);
+    expect(existsSync(build)).toBe(false);
+    expect((await git(["fsck", "--strict", built.commit], { gitDir: repository.path })).toString()).toBe("");
+  });
+
+  it.each([1, 2, 3, 4])(
+    "goes on after kill -9 at the start of its process number %i, with the same commit",
+    async (nth) => {
+      using repository = await open();
+      using other = await open();
+      const text = "x".repeat(1000);
+      const wanted = await rebuildCommit(other.path, other.base, [file("a/b", text)], never);
+      const program = `
+      import { subscribe } from "node:diagnostics_channel";
+      import { rebuildCommit } from ${JSON.stringify(new URL("../../worker/rebuild.ts", import.meta.url).href)};
+      let started = 0;
+      subscribe("child_process", ({ process: child }) => {
+        child.once("spawn", () => { if (++started === ${nth}) process.kill(process.pid, "SIGKILL"); });
+      });
+      const changes = [{ path: "a/b", mode: "100644", bytes: Buffer.from(${JSON.stringify(text)}) }];
+      await rebuildCommit(${JSON.stringify(repository.path)}, ${JSON.stringify(repository.base)}, changes, new AbortController().signal);`;
+
+      const killed = spawnSync(process.execPath, ["--input-type=module", "-e", program]);
+      const built = await rebuildCommit(repository.path, repository.base, [file("a/b", text)], never);
+
+      expect(killed.signal).toBe("SIGKILL");
+      expect(built.tree).toBe(wanted.tree);
+      expect(readdirSync(repository.path)).not.toContain("build");
+      expect(
+        readdirSync(join(repository.path, "objects", "pack"))
+          .map((name) => extname(name))
+          .toSorted(),
+      ).toEqual([".idx", ".pack"]);
+    },
+  );
+
+  it("may delete every file", async () => {
+    using repository = await open();
+    const paths = ["edited.txt", "deleted.txt", "mode.sh", "deep/er/name.txt", "link"];
+
+    const changes = paths.map((path) => ({ path, mode: "deleted" as const }));
+    const { commit, tree } = await rebuildCommit(repository.path, repository.base, changes, never);
+
+    expect(await treeOf(repository.path, tree)).toEqual(new Map());
+    expect((await readCommitChange(repository.path, repository.base, commit)).deleted.toSorted()).toEqual(
+      paths.toSorted(),
+    );
+  });
+
+  it("needs as many processes for hundreds of files as for one", async () => {
+    using repository = await open();
+    const seen: string[] = [];
+    const note = (message: unknown) => {
+      if (isChild(message)) message.process.once("spawn", () => seen.push(message.process.spawnargs.join(" ")));
+    };
+    const many = Array.from({ length: 300 }, (_, index) => file(`many/${index % 7}/${index}`, `${index}`));
+    subscribe("child_process", note);
+    try {
+      const { commit } = await rebuildCommit(repository.path, repository.base, many, never);
+      const read = await readCommitChange(repository.path, repository.base, commit);
+      expect(read.files).toHaveLength(300);
+    } finally {
+      unsubscribe("child_process", note);
+    }
+
+    expect(seen.length).toBeGreaterThan(0);
+    expect(seen.length).toBeLessThan(10);
+    expect(seen.filter((line) => !line.startsWith("git ") || !line.includes("--git-dir="))).toEqual([]);
+  });
+
+  it("builds on a repository of sha256 objects", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "agent-fix-test-"));
+    const bare = join(folder, "repo.git");
+    execFileSync("git", ["init", "-q", "--bare", "--object-format=sha256", bare]);
+    const at = { gitDir: bare };
+    const blob = (await git(["hash-object", "-w", "--stdin"], { ...at, stdin: "one\n" })).toString().trim();
+    const empty = (await git(["mktree"], { ...at, stdin: `100644 blob ${blob}\ta.txt\n` })).toString().trim();
+    const env = { GIT_AUTHOR_NAME: "t", GIT_AUTHOR_EMAIL: "t@t", GIT_COMMITTER_NAME: "t", GIT_COMMITTER_EMAIL: "t@t" };
+    const base = (await git(["commit-tree", empty, "-m", "base"], { ...at, env })).toString().trim();
+
+    const changes = [{ path: "a.txt", mode: "deleted" } as const, file("b/c.txt", "two\n")];
+    const built = await rebuildCommit(bare, base, changes, never);
+
+    expect(built.commit).toMatch(/^[0-9a-f]{64}$/);
+    expect(await readCommitChange(bare, base, built.commit)).toEqual({
+      files: [{ path: "b/c.txt", mode: "100644", bytes: Buffer.from("two\n") }],
+      deleted: ["a.txt"],
+    });
+    rmSync(folder, { recursive: true });
   });
 
   it("takes nothing of an earlier round along", async () => {
@@ -129,21 +255,72 @@ describe("rebuildCommit", () => {
   });
 
   it.each([
-    ".git/config",
-    "sub/.git/hooks/post-checkout",
-    ".GIT/config",
-    "git~1/config",
-    "a/../b",
-    "../out",
-    "/etc/x",
-    "a//b",
-    "",
-  ])("makes no commit when git drops the path %j, rather than one without it", async (path) => {
+    [".git/config", /^git refuses the change: hasDotgit/],
+    ["sub/.git/hooks/post-checkout", /hasDotgit/],
+    ["sub/.git", /hasDotgit/],
+    [".GIT/config", /hasDotgit/],
+    ["git~1/config", /hasDotgit/],
+    [".git. ./config", /hasDotgit/],
+    [".git::$INDEX_ALLOCATION/config", /hasDotgit/],
+    ["a\\.git\\config", /hasDotgit/],
+    [".g\u200cit/config", /hasDotgit/],
+    ["a/../b", /hasDotdot/],
+    ["../out", /hasDotdot/],
+    ["./a", /hasDot:/],
+    ["/etc/x", /empty component/],
+    ["a//b", /empty component/],
+    ["", /empty component/],
+    ["edited.txt/below", /does not hold exactly the changes/],
+    ["nul\0byte", /does not hold exactly the changes/],
+    ["lone\ud800", /does not hold exactly the changes/],
+  ])("makes no commit with the path %j, and takes nothing of it in", async (path, reason) => {
     using repository = await open();
+    const objects = () => readdirSync(join(repository.path, "objects"), { recursive: true });
+    const before = objects();
 
     const built = rebuildCommit(repository.path, repository.base, [file("edited.txt", "x"), file(path, "y")], never);
 
-    await expect(built).rejects.toThrow(/does not hold exactly the changes|git update-index failed/);
+    await expect(built).rejects.toThrow(reason);
+    await expect(built).rejects.toBeInstanceOf(ChangeRefused);
+    expect(objects()).toEqual(before);
+    expect(existsSync(join(repository.path, "build"))).toBe(false);
+  });
+
+  it.each([
+    ["a link in place of .gitmodules", file(".gitmodules", "edited.txt", "120000"), /gitmodulesSymlink/],
+    ["a submodule that updates by a command", file(".gitmodules", submodule("update = !id")), /gitmodulesUpdate/],
+    [
+      "a submodule whose address is an option",
+      file(".gitmodules", submodule("url = --upload-pack=id")),
+      /gitmodulesUrl/,
+    ],
+    ["a submodule whose path is an option", file(".gitmodules", submodule("path = -x")), /gitmodulesPath/],
+    ["a submodule whose name leads out", file(".gitmodules", '[submodule "../../x"]\n\turl = a\n'), /gitmodulesName/],
+  ])("makes no commit with %s", async (_what, change, reason) => {
+    using repository = await open();
+
+    const built = rebuildCommit(repository.path, repository.base, [change], never);
+
+    await expect(built).rejects.toThrow(reason);
+    await expect(built).rejects.toBeInstanceOf(ChangeRefused);
+  });
+
+  it("does not take an error of the machine for a fault of the change", async () => {
+    using repository = await open();
+
+    const built = rebuildCommit(repository.path, "0".repeat(40), [file("edited.txt", "x")], never);
+
+    await expect(built).rejects.toBeInstanceOf(GitFailed);
+  });
+
+  it("ends with the reason of its signal, and leaves nothing", async () => {
+    using repository = await open();
+    const reason = new Error("stopped: label removed");
+
+    const built = rebuildCommit(repository.path, repository.base, [file("a", "x")], AbortSignal.abort(reason));
+
+    await expect(built).rejects.toThrow(reason);
+    expect(existsSync(join(repository.path, "build"))).toBe(false);
   });
 
   it("makes no commit when a change would be none", async () => {
