@@ -3,6 +3,7 @@ import { readConfig, requireApp } from "../config.ts";
 import { ConfigError } from "../errors.ts";
 import { composeLog, productionPace, startWebRole, startWorkerRole } from "./compose.ts";
 import type { Parts } from "./compose.ts";
+import { watchVersions } from "./doctor/watch.ts";
 import { untilStopped } from "./until-stopped.ts";
 
 export function webCommand(): Command {
@@ -16,7 +17,9 @@ export function workerCommand(): Command {
   return new Command("worker")
     .description("Take runs and work on them; needs REDIS_URL and Docker")
     .action(async () => {
-      await using _worker = await startWorkerRole(partsFromEnvironment());
+      const parts = partsFromEnvironment();
+      await using _worker = await startWorkerRole(parts);
+      await using _watch = watchVersions(parts);
       await untilStopped();
     });
 }

@@ -4,6 +4,7 @@ import { readConfig } from "../config.ts";
 import { ConfigError, messageOf } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { composeLog, productionPace, startWebRole, startWorkerRole } from "./compose.ts";
+import { watchVersions } from "./doctor/watch.ts";
 import { startEmbeddedRedis } from "./embedded-redis.ts";
 import { createAppInBrowser } from "./manifest.ts";
 import { untilStopped } from "./until-stopped.ts";
@@ -22,6 +23,7 @@ export function upCommand(): Command {
       const parts = { config, credentials, redisUrl, log, pace: productionPace };
       const web = stack.use(await startWebRole(parts));
       stack.use(await startWorkerRole(parts));
+      stack.use(watchVersions(parts));
       const proxy = config.http.webhookProxyUrl;
       if (proxy !== undefined) stack.use(await forwardWebhooks(proxy, `${web.url}/api/github/webhooks`, log));
       console.log(`agent-fix is up at ${web.url}. Set the label "agent-fix" on an issue to start a run.`);

@@ -302,9 +302,14 @@ describe.concurrent("doctor", () => {
   interface Finding {
     part: string;
     ok: boolean;
+    level: "ok" | "warn" | "bad";
     saw: string;
   }
-  const parts = ["versions", "github", "redis", "docker", "image", "model"];
+  const services = ["versions", "github", "redis", "docker", "image", "model"];
+  const versions = ["engine", "runc", "containerd", "kernel", "git", "redis-server"];
+  const abilities = ["storage", "quota", "seccomp", "cgroup", "users", "live-restore", "trees", "runtime"];
+  const binds = ["web-bind", "redis-bind", "engine-bind"];
+  const parts = [...services, ...versions, "image-age", ...abilities, ...binds];
 
   async function examine(env: Record<string, string>) {
     const ended = await runCommand(["doctor", "--json"], { env: { ...site.env, REDIS_URL: redis.url, ...env } });
@@ -316,14 +321,24 @@ describe.concurrent("doctor", () => {
     const ended = await runCommand(["doctor"], { env: { ...site.env, REDIS_URL: redis.url } });
 
     expect(ended).toMatchObject({ code: 0, stderr: "" });
-    expect(ended.stdout.trim().split("\n")).toEqual([
-      expect.stringMatching(/^ok {3}versions Node v24\S+, git version 2\S+, DATA_DIR \S+$/),
-      expect.stringMatching(/^ok {3}github {3}http:\S+ knows the app agent-fix \(4242\)$/),
-      expect.stringMatching(/^ok {3}redis {4}Redis \d\S+ answers, maxmemory-policy noeviction$/),
-      expect.stringMatching(/^ok {3}docker {3}Docker engine \S+ answers/),
-      expect.stringMatching(/^ok {3}image {4}agent-fix-sandbox:latest is there \(sha256:/),
-      expect.stringMatching(/^ok {3}model {4}http:\S+ serves Qwen\S+ with 262144 tokens of context and answered/),
+    const lines = ended.stdout.trim().split("\n");
+    expect(lines.slice(0, services.length)).toEqual([
+      expect.stringMatching(/^ok {3}versions {5}Node v24\S+, git version 2\S+, DATA_DIR \S+$/),
+      expect.stringMatching(/^ok {3}github {7}http:\S+ knows the app agent-fix \(4242\)$/),
+      expect.stringMatching(/^ok {3}redis {8}Redis \d\S+ answers, maxmemory-policy noeviction$/),
+      expect.stringMatching(/^ok {3}docker {7}Docker engine \S+ answers/),
+      expect.stringMatching(/^ok {3}image {8}agent-fix-sandbox:latest is there \(sha256:/),
+      expect.stringMatching(/^ok {3}model {8}http:\S+ serves Qwen\S+ with 262144 tokens of context and answered/),
     ]);
+    expect(lines.map((line) => /^(?:ok {2}|warn) (\S+) +\S/.exec(line)?.[1])).toEqual(parts);
+    const line = (part: string) => lines.find((one) => one.slice(5).startsWith(`${part} `));
+    expect(line("engine")).toMatch(/Docker \d+\.\d+/);
+    expect(line("runc")).toMatch(/runc \d+\.\d+/);
+    expect(line("git")).toMatch(/git 2\.\d+/);
+    expect(line("redis-server")).toMatch(/Redis \d\S+/);
+    expect(line("image-age")).toMatch(/agent-fix-sandbox:latest was built \d+ days? ago/);
+    expect(line("trees")).toMatch(/^ok {3}trees +(overlay|copy): /);
+    expect(line("redis-bind")).toMatch(/^ok {3}redis-bind +a unix socket$/);
   });
 
   it("says that up brings a Redis where REDIS_URL is not set", async ({ expect }) => {
@@ -375,6 +390,17 @@ describe.concurrent("doctor", () => {
     expect(findings.find(({ ok }) => !ok)).toMatchObject({
       part: "redis",
       saw: expect.stringMatching(/allkeys-lru.*noeviction/),
+    });
+  });
+
+  it("warns of a server that listens on every address, and still exits with 0", async ({ expect }) => {
+    const { code, findings } = await examine({ HOST: "0.0.0.0" });
+
+    expect(code).toBe(0);
+    expect(findings.find(({ part }) => part === "web-bind")).toMatchObject({
+      ok: true,
+      level: "warn",
+      saw: expect.stringMatching(/^HOST is 0\.0\.0\.0.*Leave it unset/),
     });
   });
 
