@@ -1,6 +1,7 @@
-import { parse } from "yaml";
 import type { Settings } from "../src/settings.ts";
 import type { CommitFiles } from "./checkout.ts";
+import { readDevcontainer } from "./devcontainer.ts";
+import type { Devcontainer } from "./devcontainer.ts";
 
 /** One command whose exit status says whether the repository is whole. */
 export interface Check {
@@ -11,26 +12,44 @@ export interface Check {
 /** What a run works in, and where each part of it was found. */
 export interface Environment {
   image: string | undefined;
+  /** Variables of every command in the run's image. */
+  env: Record<string, string>;
   setup: string[];
   prepare: string[];
   checks: Check[];
-  /** One word per part for the run log and the pull request: "settings" or what was detected. */
+  /** For the run log and the pull request: "settings" or what was detected, and the devcontainer.json in use. */
   from: string;
+  /** Sentences for people: what is not used, why, and what to do instead. */
+  notes: string[];
 }
 
-/** Settings first, else what the manifests of the base commit show. No checks means that none was found. */
+/**
+ * Settings first, else what the manifests of the base commit show. Image and set-up stand in devcontainer.json before
+ * that: where it has set-up commands, they replace the detected ones, since its owner said how to set up. No checks
+ * means that none was found.
+ */
 export async function detectEnvironment(files: CommitFiles, settings: Settings): Promise<Environment> {
-  const detected = await detectTools(files);
-  const checks = settings.checks?.map(toCheck) ?? detected.flatMap((tool) => tool.checks.map(toCheck));
-  const setup = settings.setup ?? detected.flatMap((tool) => tool.setup);
-  const names = detected.map((tool) => tool.name).join(", ");
+  const [detected, devcontainer] = await Promise.all([detectTools(files), readDevcontainer(files)]);
+  const container = devcontainer ?? noDevcontainer;
+  const names = settings.checks === undefined ? detected.map((tool) => tool.name) : ["settings"];
+  const from = isUsed(container, settings) ? [...names, container.path] : names;
   return {
-    image: settings.image ?? (await devcontainerImage(files)),
-    setup,
+    image: settings.image ?? container.image,
+    env: container.env,
+    setup: settings.setup ?? (container.setup.length > 0 ? container.setup : detected.flatMap((tool) => tool.setup)),
     prepare: settings.prepare,
-    checks,
-    from: settings.checks === undefined ? (names === "" ? "nothing" : names) : "settings",
+    checks: settings.checks?.map(toCheck) ?? detected.flatMap((tool) => tool.checks.map(toCheck)),
+    from: from.length === 0 ? "nothing" : from.join(", "),
+    notes: container.notes,
   };
+}
+
+const noDevcontainer: Devcontainer = { path: "", image: undefined, env: {}, setup: [], unused: [], notes: [] };
+
+function isUsed({ image, setup, env }: Devcontainer, settings: Settings): boolean {
+  const forImage = settings.image === undefined && image !== undefined;
+  const forSetup = settings.setup === undefined && setup.length > 0;
+  return forImage || forSetup || Object.keys(env).length > 0;
 }
 
 interface Tool {
@@ -128,23 +147,15 @@ async function detectMake(files: CommitFiles): Promise<Tool | undefined> {
   return target === undefined ? undefined : { name: "make", setup: [], checks: [`make ${target}`] };
 }
 
-/** Only the image's name is read: what else stands there would act on the host. */
-async function devcontainerImage(files: CommitFiles): Promise<string | undefined> {
-  const text = (await files.read(".devcontainer/devcontainer.json")) ?? (await files.read(".devcontainer.json"));
-  const image = text === undefined ? undefined : parseObject(text)["image"];
-  return typeof image === "string" && image !== "" ? image : undefined;
-}
-
 function toCheck(check: NonNullable<Settings["checks"]>[number]): Check {
   return typeof check === "string"
     ? { name: check, run: check, required: true }
     : { name: check.name, run: check.run, required: check.required };
 }
 
-// JSON with comments is YAML, but for tabs, which only indent.
 function parseObject(text: string): Record<string, unknown> {
   try {
-    return objectOf(parse(text.replaceAll("\t", "  ").replaceAll(/^\s*\/\/.*$/gm, "")));
+    return objectOf(JSON.parse(text.replace(/^\uFEFF/, "")));
   } catch {
     return {};
   }

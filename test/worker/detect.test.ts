@@ -5,7 +5,7 @@ import { detectEnvironment } from "../../worker/detect.ts";
 
 function filesOf(files: Record<string, string>): CommitFiles {
   const top = [...new Set(Object.keys(files).map((path) => (path.includes("/") ? `${path.split("/")[0]}/` : path)))];
-  return { top, read: async (path) => files[path], has: async (path) => path in files };
+  return { top, read: async (path) => files[path], has: async (path) => path in files, list: async () => [] };
 }
 const manifest = (change: object) => JSON.stringify({ scripts: { test: "node --test" }, ...change });
 
@@ -150,14 +150,45 @@ describe("detectEnvironment", () => {
     });
   });
 
-  it("takes only the image of a devcontainer, comments and all", async () => {
-    const text = '{\n\t// the image\n\t"image": "node:22", // used\n\t"initializeCommand": "touch /pwn",\n}';
+  const devcontainer = { image: "node:22", containerEnv: { MODE: "test" }, postCreateCommand: "make deps" };
+  const withDevcontainer = filesOf({
+    "package.json": manifest({ dependencies: { a: "1" } }),
+    ".devcontainer.json": JSON.stringify(devcontainer),
+  });
 
-    const environment = await detectEnvironment(
-      filesOf({ ".devcontainer/devcontainer.json": text, "go.mod": "" }),
-      defaultSettings,
-    );
+  it("takes image, variables and set-up of a devcontainer before what is detected, and says so", async () => {
+    expect(await detectEnvironment(withDevcontainer, defaultSettings)).toMatchObject({
+      image: "node:22",
+      env: { MODE: "test" },
+      setup: ["make deps"],
+      prepare: [],
+      checks: [{ run: "npm test" }],
+      from: "npm, .devcontainer.json",
+      notes: [],
+    });
+  });
 
-    expect(environment).toMatchObject({ image: "node:22", setup: [], prepare: [] });
+  it("lets the settings win over a devcontainer", async () => {
+    const settings = { ...defaultSettings, image: "python:3.12", setup: [], checks: ["make test"] };
+
+    expect(await detectEnvironment(withDevcontainer, settings)).toMatchObject({
+      image: "python:3.12",
+      env: { MODE: "test" },
+      setup: [],
+      from: "settings, .devcontainer.json",
+    });
+  });
+
+  it("does not name a devcontainer of which nothing is used, and still says why", async () => {
+    const files = filesOf({
+      "go.mod": "",
+      "go.sum": "",
+      ".devcontainer.json": '{"name": "x", "build": {"dockerfile": "Dockerfile"}}',
+    });
+
+    const environment = await detectEnvironment(files, defaultSettings);
+
+    expect(environment).toMatchObject({ image: undefined, env: {}, setup: ["go mod download"], from: "go" });
+    expect(environment.notes).toEqual([expect.stringContaining("`build` of `.devcontainer.json` is not used")]);
   });
 });
