@@ -22,8 +22,20 @@ export type RunEvent =
   | { type: "released" }
   | ({ type: "snapshot"; hash: string } & TaskText)
   | { type: "base"; branch: string; commit: string }
-  | { type: "environment"; image: string; digest: string; setup: string[]; checks: string[]; from: string }
+  | {
+      type: "environment";
+      image: string;
+      digest: string;
+      seccomp?: string;
+      setup: string[];
+      checks: string[];
+      from: string;
+    }
+  /** `ms` is 0 where an earlier run's set-up was used. */
   | { type: "setup"; ok: boolean; ms: number; output: string }
+  | { type: "network"; command: string; hosts: string[]; refused: string[] }
+  | { type: "note"; text: string }
+  | ({ type: "dependencies" } & DependencyChanges)
   | { type: "token.minted"; purpose: string; expires: string }
   | { type: "token.revoked"; purpose: string }
   | { type: "checks"; leg: "base" | "head"; results: CheckSummary[] }
@@ -68,6 +80,23 @@ interface GateEvent {
   tree: string;
   submission: Submission;
   checks: { base: CheckSummary[]; head: CheckSummary[] };
+}
+/** What a change does to manifests and lock files. */
+export interface DependencyChanges {
+  /** The paths of all that changed, also where their packages can't be read. */
+  files: string[];
+  packages: PackageChange[];
+  /** How many changed packages are not in the list. */
+  more: number;
+}
+export interface PackageChange {
+  path: string;
+  name: string;
+  /** Versions before and after, those that differ first; none where the package is new, or gone. */
+  from: string[];
+  to: string[];
+  /** It has an install script and is not optional. */
+  script: boolean;
 }
 /** How a run ended, in the words of `Outcome`. */
 export interface FinishedEvent {
@@ -167,7 +196,7 @@ export function lastEvent<T extends RunEvent["type"]>(
 }
 
 // An id becomes a folder's name, and comes from a queue or from a command line.
-function isRunId(text: string): boolean {
+export function isRunId(text: string): boolean {
   return /^[\w-]+$/.test(text);
 }
 

@@ -1,22 +1,22 @@
 import type { CheckSummary } from "../src/runlog.ts";
-import { OutageError } from "../src/errors.ts";
 import { tailOf } from "../src/text.ts";
 import type { Engine } from "../sandbox/engine.ts";
 import { copyWorkspace, repoDir } from "../sandbox/workspace.ts";
-import type { Sources, Workspace } from "../sandbox/workspace.ts";
+import type { Layered, Sources } from "../sandbox/workspace.ts";
 import type { Check } from "./detect.ts";
-import { describeEnd, sandboxLimits } from "./environment.ts";
+import { assertKept, describeEnd, diskLimit, sandboxLimits } from "./container.ts";
 
 const checkLimitMs = 30 * 60_000;
 
-/** One leg of the gate: the prepared base with the tracked files of exactly one commit. */
+/** One leg of the gate: the tree after set-up with the tracked files of exactly one commit. */
 export interface Leg {
   runId: string;
   leg: "base" | "head";
   commit: string;
-  prepared: Workspace;
+  tree: Layered;
   sources: Sources;
   image: string;
+  env: Record<string, string>;
   prepare: readonly string[];
   checks: readonly Check[];
   signal: AbortSignal;
@@ -37,7 +37,7 @@ async function runCheck(engine: Engine, leg: Leg, check: Check): Promise<CheckSu
   // Checks run what the agent wrote: on one copy for all, one of them could replace the tools of the next.
   await using workspace = await copyWorkspace(
     engine,
-    leg.prepared,
+    leg.tree,
     { run: leg.runId, commit: leg.commit, sources: leg.sources },
     signal,
   );
@@ -48,15 +48,16 @@ async function runCheck(engine: Engine, leg: Leg, check: Check): Promise<CheckSu
       labels: { run: leg.runId, role: `check-${leg.leg}` },
       mounts: workspace.mounts,
       cwd: repoDir,
-      env: { CI: "true" },
+      env: { CI: "true", ...leg.env },
       limits: sandboxLimits,
+      disk: diskLimit(workspace),
       timeoutMs: checkLimitMs,
       maxStdoutBytes: 1_000_000,
     },
     signal,
   );
   signal.throwIfAborted();
-  if (result.end === "sandbox-lost") throw new OutageError(`the container of the check ${check.name} disappeared`);
+  assertKept(result, `the check ${check.name}`);
   return {
     ...check,
     end: describeEnd(result),

@@ -6,9 +6,10 @@ import { tryLock } from "../src/lock.ts";
 import { connectRedis, redisPrefix } from "../src/queue.ts";
 import { lastEvent } from "../src/runlog.ts";
 import { EngineAway } from "../sandbox/docker.ts";
+import { forEpoch } from "../sandbox/engine.ts";
 import { GitFailed } from "../sandbox/git.ts";
 import { reap } from "../sandbox/reap.ts";
-import { gaveUp } from "./attempt.ts";
+import { gaveUp } from "./outcome.ts";
 import { elapsed } from "./report.ts";
 import { openRun } from "./run.ts";
 import type { Outcome, Run, WorkerDeps, Workflow } from "./run.ts";
@@ -153,9 +154,9 @@ const workflows: Record<RunJob["subject"]["kind"], Workflow> = {
 async function runWorkflow(run: Run, deps: WorkerDeps, claims: number): Promise<Outcome | undefined> {
   if (claims > mostClaims) return gaveUp("crashed", `The worker died ${claims - 1} times on this run.`);
   try {
-    // What this run left behind when its worker died would hold memory and files of the new try.
-    await reap(deps.engine, (runId) => runId !== run.job.runId);
-    return await workflows[run.job.subject.kind].work(run, deps);
+    // What an earlier claim left behind when its worker died would hold memory and files of this one.
+    await reap(deps.engine, (owned) => owned.run !== run.job.runId || owned.epoch === run.epoch);
+    return await workflows[run.job.subject.kind].work(run, { ...deps, engine: forEpoch(deps.engine, run.epoch) });
   } catch (error) {
     const stop = run.stopped();
     if (stop !== undefined) return { outcome: "cancelled", cause: stop.reason, detail: "", pull: undefined };

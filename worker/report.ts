@@ -3,8 +3,9 @@ import type { FinishedEvent, Stamped } from "../src/runlog.ts";
 import { lastEvent } from "../src/runlog.ts";
 import { renderStatus, statusMark } from "../src/status.ts";
 import type { StatusMarker } from "../src/status.ts";
-import { boundedBody, fencedText, inlineText, plainText } from "../src/text.ts";
+import { boundedBody, fencedText, inlineText } from "../src/text.ts";
 import type { Passed } from "./attempt.ts";
+import { dependencyFacts, refusedFacts, runFacts, statusFacts } from "./facts.ts";
 import { judge } from "./gate.ts";
 import type { Run, WorkerDeps } from "./run.ts";
 
@@ -25,9 +26,11 @@ export interface ReportTarget {
   everyMs: number;
   /** Passed before every edit: a run that was taken over edits nothing. */
   guard: () => Promise<void>;
+  /** What stands below every text, as it is at the time. */
+  facts: () => string[];
 }
 
-export function createReporter({ forge, number, marker, everyMs, guard }: ReportTarget): Reporter {
+export function createReporter({ forge, number, marker, everyMs, guard, facts }: ReportTarget): Reporter {
   let pending: string | undefined;
   let editing: Promise<void> = Promise.resolve();
   let busy = false;
@@ -55,12 +58,12 @@ export function createReporter({ forge, number, marker, everyMs, guard }: Report
   };
   return {
     say(header, lines = []) {
-      pending = renderStatus({ ...marker, state: "working" }, header, lines);
+      pending = renderStatus({ ...marker, state: "working" }, header, [...lines, ...facts()]);
       if (!busy && !closed.signal.aborted) editing = drain();
     },
     async finish(state, header, lines, covers = marker.trigger) {
       await close();
-      await write(renderStatus({ ...marker, state, trigger: covers }, header, lines));
+      await write(renderStatus({ ...marker, state, trigger: covers }, header, [...lines, ...facts()]));
     },
     [Symbol.asyncDispose]: close,
   };
@@ -76,6 +79,7 @@ export function reporterFor(run: Run, deps: WorkerDeps, number: number): Reporte
     marker: { run: runId, state: "working", trigger, ...(snapshot === undefined ? {} : { snapshot }) },
     everyMs: deps.reportEveryMs,
     guard: () => run.guard(),
+    facts: () => statusFacts(run.log.events),
   });
 }
 
@@ -147,9 +151,11 @@ export function renderPullBody({ closes, passed, events, base, held, footer }: P
       `**What changed**:\n\n${bullets(submission.change)}`,
       "**How it was checked** (run by the harness outside the model's reach, each in a new container without network)",
       [`| | base \`${base.slice(0, 7)}\` | this change |`, "|---|---|---|", ...rows].join("\n"),
+      ...dependencyFacts(events),
+      ...refusedFacts(events),
       ...(held ? ["The head commit says `[skip ci]`: this repository's own workflows have not run on it."] : []),
       `<details><summary>Commands and log tails</summary>\n\n${fencedText(logs)}\n\n</details>`,
-      `<details><summary>Run</summary>\n\n${runFacts(events)}\n\n</details>`,
+      `<details><summary>Run</summary>\n\n${runFacts(events, elapsed(events))}\n\n</details>`,
       footer,
     ].join("\n\n"),
   );
@@ -171,29 +177,4 @@ function bullets(change: string): string {
     .slice(0, 4)
     .map((line) => `- ${inlineText(line)}`)
     .join("\n");
-}
-
-function runFacts(events: readonly Stamped[]): string {
-  const results = events.filter((event) => event.type === "model.result");
-  const sum = (pick: (usage: { promptTokens: number; completionTokens: number; cachedTokens: number }) => number) =>
-    results.reduce((total, event) => total + pick(event.usage), 0);
-  const rows = [
-    `model: \`${plainText(lastEvent(events, "attempt")?.model ?? "")}\``,
-    `run: \`${lastEvent(events, "claimed")?.job.runId ?? ""}\``,
-    `time: ${elapsed(events)}, ${results.length} model calls`,
-    `tokens: ${sum((u) => u.promptTokens)} in (${sum((u) => u.cachedTokens)} cached), ${sum((u) => u.completionTokens)} out`,
-    `base commit: \`${lastEvent(events, "base")?.commit ?? ""}\``,
-    ...environmentFacts(lastEvent(events, "environment")),
-  ];
-  return rows.map((row) => `- ${row}`).join("\n");
-}
-
-function environmentFacts(environment: Extract<Stamped, { type: "environment" }> | undefined): string[] {
-  if (environment === undefined) return [];
-  const { image, digest, setup, from } = environment;
-  const commands = setup.map((line) => `\`${line.replaceAll("`", " ")}\``).join(", ");
-  return [
-    `image: \`${plainText(image)}\` (\`${digest.slice(0, 19)}\`), commands from ${from}`,
-    `set-up: ${commands === "" ? "none" : commands}`,
-  ];
 }

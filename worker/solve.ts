@@ -7,7 +7,8 @@ import { attempt, createNonce } from "./attempt.ts";
 import type { AttemptResult } from "./attempt.ts";
 import { commitOf, createRunRepository, forkOf, readCommit } from "./checkout.ts";
 import type { CommitFiles } from "./checkout.ts";
-import { needsInput, prepareEnvironment } from "./environment.ts";
+import { prepareEnvironment } from "./environment.ts";
+import { needsInput } from "./outcome.ts";
 import { runLeg } from "./gate.ts";
 import type { RepositoryContext } from "./prompts/messages.ts";
 import type { Tools } from "./run.ts";
@@ -41,20 +42,23 @@ export async function solve(task: SolveTask, tools: Tools): Promise<AttemptResul
   progress("preparing the sandbox");
   const sources = { mirror };
   const setupAt = await setupCommit(task, settings.settings);
-  const prepareTask = { runId, log, signal, settings: settings.settings, files: trusted, sources, setupAt, base };
+  const isDefault = setupAt === task.trusted;
+  const commits = { files: trusted, sources, setupAt, isDefault, base };
+  const prepareTask = { runId, log, signal, settings: settings.settings, ...commits };
   const environment = await prepareEnvironment(prepareTask, tools);
   if (!environment.ok) return { ok: false, outcome: environment.outcome };
   await using prepared = environment.prepared;
 
   progress("running the checks before changing anything");
-  const { prepare, checks } = prepared.environment;
+  const { prepare, checks, env } = prepared.environment;
   const leg = {
     runId,
     leg: "base" as const,
     commit: base,
-    prepared: prepared.workspace,
+    tree: prepared.tree,
     sources,
     image: prepared.image,
+    env,
     prepare,
     checks,
     signal,
@@ -67,7 +71,16 @@ export async function solve(task: SolveTask, tools: Tools): Promise<AttemptResul
   const told = baseline.map((check) => `${check.run}: ${check.end}`).join("\n");
   const instructions = await readInstructions(trusted);
   const nonce = createNonce();
-  const messages = task.messages({ repo: task.repo, root: repoDir, checks, baseline: told, instructions, nonce });
+  const hosts = settings.settings.network.agent;
+  const messages = task.messages({
+    repo: task.repo,
+    root: repoDir,
+    checks,
+    baseline: told,
+    hosts,
+    instructions,
+    nonce,
+  });
   return await attempt(
     { ...task, settings: settings.settings, sources, repository, prepared, baseline, messages },
     tools,

@@ -3,7 +3,7 @@ import { lastEvent } from "../src/runlog.ts";
 import type { Settings } from "../src/settings.ts";
 import type { Passed } from "./attempt.ts";
 import { commitOf } from "./checkout.ts";
-import { needsInput } from "./environment.ts";
+import { needsInput } from "./outcome.ts";
 import type { Outcome, Run, WorkerDeps } from "./run.ts";
 import { settingsAt } from "./solve.ts";
 

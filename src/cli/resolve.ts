@@ -17,7 +17,7 @@ import { ConfigError, messageOf } from "../errors.ts";
 import { snapshotHash } from "../job.ts";
 import { holdRun, openRunLog } from "../runlog.ts";
 import type { RunLog } from "../runlog.ts";
-import { composeTools } from "./compose.ts";
+import { composeTools, requireRuntime } from "./compose.ts";
 import { createProgress, teeRunLog } from "./progress.ts";
 import { findSubject } from "./subject.ts";
 import type { Subject, SubjectOptions } from "./subject.ts";
@@ -40,6 +40,7 @@ export function resolveCommand(): Command {
       const config = readConfig();
       const subject = await findSubject(url, options, config);
       const tools = await composeTools(config);
+      await requireRuntime(tools, config);
       const runId = randomBytes(10).toString("hex");
       const log = teeRunLog(openRunLog(config.dataDir, runId), createProgress(options.json === true));
       // A worker that shares DATA_DIR takes what no queue knows for left-overs.

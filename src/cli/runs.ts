@@ -39,11 +39,7 @@ function showCommand(): Command {
           `There is no run ${JSON.stringify(id)} in ${dataDir}. \`agent-fix runs\` lists them; DATA_DIR names another folder.`,
         );
       for (const event of events)
-        console.log(
-          json
-            ? JSON.stringify(event)
-            : `${event.at}  ${event.type.padEnd(15)} ${describe(event).replaceAll(/\s+/g, " ")}`,
-        );
+        console.log(json ? JSON.stringify(event) : `${event.at}  ${event.type.padEnd(15)} ${describe(event)}`);
     });
 }
 
@@ -80,9 +76,11 @@ function summarise(id: string, events: Stamped[]): Row[] {
   ];
 }
 
-/** What an event says beside its type, on one line. */
+/** What an event says beside its type, on one line without control characters: repositories and models wrote parts of it. */
 export function describe(event: Stamped): string {
-  return (says[event.type] as (event: Stamped) => string)(event);
+  return (says[event.type] as (event: Stamped) => string)(event)
+    .replaceAll(/[\s\p{Cc}\p{Cf}]+/gu, " ")
+    .trim();
 }
 
 type Event<T extends RunEvent["type"]> = Extract<RunEvent, { type: T }>;
@@ -93,7 +91,16 @@ const says: { [T in RunEvent["type"]]: (event: Event<T>) => string } = {
   base: ({ branch, commit }) => `${branch} ${commit}`,
   environment: ({ image, setup, checks }) =>
     `${image}; set-up: ${setup.join("; ") || "none"}; checks: ${checks.join("; ")}`,
-  setup: ({ ok, ms, output }) => `${ok ? "ok" : "failed"} in ${ms} ms: ${output.split("\n")[0]}`,
+  setup: ({ ok, ms, output }) =>
+    ms === 0 ? "kept from an earlier run" : `${ok ? "ok" : "failed"} in ${ms} ms: ${output.split("\n")[0]}`,
+  network: ({ command, hosts, refused }) =>
+    `${command}: ${refused.length === 0 ? "nothing refused" : `refused ${refused.join(", ")}`}; open: ${hosts.join(", ") || "none"}`,
+  note: ({ text }) => text,
+  dependencies: ({ files, packages, more }) => {
+    const changes = packages.map(({ name, to }) => `${name} ${to.join(", ") || "removed"}`);
+    const listed = [...changes, ...(more === 0 ? [] : [`${more} more`])].join("; ");
+    return `${files.join(", ")}${listed === "" ? "" : `: ${listed}`}`;
+  },
   "token.minted": ({ purpose }) => purpose,
   "token.revoked": ({ purpose }) => purpose,
   checks: ({ leg, results }) => `${leg}: ${results.map((check) => `${check.run} ${check.end}`).join("; ")}`,

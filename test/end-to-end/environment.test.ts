@@ -2,6 +2,7 @@ import Docker from "dockerode";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Engine } from "../../sandbox/engine.ts";
+import { createKeptTrees } from "../../sandbox/kept.ts";
 import { copyWorkspace, repoDir } from "../../sandbox/workspace.ts";
 import { readChanges } from "../../sandbox/changes.ts";
 import { OutageError } from "../../src/errors.ts";
@@ -45,6 +46,7 @@ function toolsFor(folder: string, using: Engine): Tools {
   const unused = () => Promise.reject(new Error("no model is asked here"));
   return {
     engine: using,
+    kept: createKeptTrees(using, join(folder, "kept")),
     model: { reply: unused, describe: async () => ({ name: "none", contextTokens: 1000 }) },
     mirrors: createMirrors(join(folder, "data")),
     dataDir: folder,
@@ -70,6 +72,7 @@ async function prepare(
     files: await readCommit(mirror, setupAt),
     sources: { mirror },
     setupAt,
+    isDefault: true,
     base: commits.at(-1) ?? "",
   };
   try {
@@ -155,7 +158,8 @@ describe("prepareEnvironment", () => {
     if (!result.ok) throw new Error(JSON.stringify(result.outcome));
     await using prepared = result.prepared;
     const sources = { mirror: repository.mirror };
-    await using workspace = await copyWorkspace(engine, prepared.workspace, { run: "run-1", sources });
+    const at = { run: "run-1", sources, commit: repository.commits[1] ?? "" };
+    await using workspace = await copyWorkspace(engine, prepared.tree, at);
     await using sandbox = await engine.startSandbox(specOf({ mounts: workspace.mounts, cwd: repoDir }));
 
     const seen = await shell(sandbox, "cat seen a.txt left.txt other.txt .npmrc; git rev-parse HEAD");
@@ -172,7 +176,6 @@ describe("prepareEnvironment", () => {
     expect(asked).toEqual([expect.not.stringContaining("agents.example.com")]);
     const bounds = { maxFiles: 10, maxBytes: 1000 };
     expect(await readChanges(engine, workspace, bounds)).toEqual({ kind: "changes", changes: [] });
-    expect((await engine.list()).filter(({ kind }) => kind === "volume")).toHaveLength(2);
   });
 });
 

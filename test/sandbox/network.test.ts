@@ -7,7 +7,7 @@ import { join } from "node:path";
 import Docker from "dockerode";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { OneShotResult } from "../../sandbox/engine.ts";
-import { type Egress, type EgressPolicy, openEgress } from "../../sandbox/network.ts";
+import { type Egress, type EgressPolicy, openEgress, refusedHosts } from "../../sandbox/network.ts";
 import { createWorkspace, repoDir } from "../../sandbox/workspace.ts";
 import { specOf, testEngine, testRepository } from "./support.ts";
 
@@ -123,6 +123,27 @@ test("a trusted host may be a private address; plain HTTP passes for GET alone",
     expect(fetched(result)).toBe("from the host\n403/000 from the host");
     expect(hits).toBe(2);
   });
+});
+
+test("a sandbox with many commands reaches what is listed and nothing else, and takes its forwarder with it", async () => {
+  const policy = { hosts: [`localhost:${port}`], trustedHosts: ["localhost"] };
+  await withEgress(policy, async (egress) => {
+    await using sandbox = await engine.startSandbox({ ...specOf(), network: { egress } });
+    const options = { cwd: "/tmp", timeoutMs: 60_000 };
+
+    const listed = await sandbox.exec(`curl -s http://localhost:${port}/`, options);
+    const other = await sandbox.exec(
+      `${curl} http://example.com/; ${curl} --noproxy '*' http://127.0.0.1:${port}/`,
+      options,
+    );
+
+    expect(listed.output.text).toBe("from the host");
+    expect(other.output.text).toContain("403/");
+    expect(other.output.text).toContain("000/");
+    expect(refusedHosts(egress.decisions)).toEqual(["example.com:80"]);
+  });
+
+  expect(await engine.list()).toEqual([]);
 });
 
 test("an upstream proxy carries what is listed, and only that", async () => {

@@ -1,11 +1,13 @@
 import { expect, test } from "vitest";
 import { createEngine } from "../../sandbox/engine.ts";
+import { createKeptTrees } from "../../sandbox/kept.ts";
 import { OutageError } from "../../src/errors.ts";
 import { openRunLog } from "../../src/runlog.ts";
 import { defaultSettings } from "../../src/settings.ts";
 import { testRepository } from "../sandbox/support.ts";
 import { createMirrors, readCommit } from "../../worker/checkout.ts";
-import { assertKept, describeEnd, prepareEnvironment } from "../../worker/environment.ts";
+import { prepareEnvironment } from "../../worker/environment.ts";
+import { assertKept, describeEnd } from "../../worker/container.ts";
 import { dataFolder, never } from "./support.ts";
 
 test("a repository without checks is asked for them before an engine is needed", async () => {
@@ -21,6 +23,7 @@ test("a repository without checks is asked for them before an engine is needed",
     files: await readCommit(repository.mirror, base),
     sources: { mirror: repository.mirror },
     setupAt: base,
+    isDefault: true,
     base,
   };
   const engine = createEngine({ instance: "none", image: "none", socketPath: `${data.path}/none.sock` });
@@ -30,7 +33,8 @@ test("a repository without checks is asked for them before an engine is needed",
   };
 
   const mirrors = createMirrors(data.path);
-  const fixed = { mirrors, dataDir: data.path, gitEnv: {}, image: "none", egress: { trustedHosts: [] } };
+  const kept = createKeptTrees(engine, `${data.path}/kept`);
+  const fixed = { mirrors, kept, dataDir: data.path, gitEnv: {}, image: "none", egress: { trustedHosts: [] } };
   const result = await prepareEnvironment(task, { engine, model, ...fixed });
   log.close();
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { Stamped } from "../../src/runlog.ts";
+import type { RunEvent, Stamped } from "../../src/runlog.ts";
 import { parseStatus, statusMark } from "../../src/status.ts";
 import type { Passed } from "../../worker/attempt.ts";
 import { createReporter, elapsed, renderOutcome, renderPullBody, renderReviewReply } from "../../worker/report.ts";
@@ -87,6 +87,22 @@ describe("renderPullBody", () => {
     expect(body).toContain("- model: `qwen`\n- run: `run-1`");
     expect(body).toContain("- tokens: 2000 in (1600 cached), 100 out");
     expect(body).toContain("- image: `node:24` (`sha256:bbbbbbbbbbbb`), commands from npm");
+  });
+
+  it("shows changed dependencies and refused hosts before unfolding anything, and the notes of the run after it", () => {
+    const change = { path: "package-lock.json", name: "esbuild", from: [], to: ["0.21.5"], script: true };
+    const more: RunEvent[] = [
+      { type: "note", text: "`runArgs` is not used." },
+      { type: "network", command: "npm ci", hosts: ["registry.example"], refused: ["telemetry.example"] },
+      { type: "dependencies", files: ["package-lock.json"], packages: [change], more: 0 },
+    ];
+    const body = bodyOf({ events: [...events, ...more.map((event) => ({ n: 9, at: at(5), ...event }))] });
+
+    expect(visible(body)).toContain("| `esbuild` (its install script did not run) | new | `0.21.5` |");
+    expect(visible(body)).toContain("refused `telemetry.example` (asked by `npm ci`).");
+    expect(visible(body)).not.toContain("runArgs");
+    expect(body).toContain("- refused: `telemetry.example` (asked by `npm ci`)\n- `runArgs` is not used.");
+    expect(bodyOf()).not.toMatch(/Dependencies|refused/);
   });
 
   it("renders hostile words of the model without effect", () => {
@@ -205,7 +221,7 @@ describe("createReporter", () => {
   const marker = { run: "run-1", state: "working" as const, trigger: "label-1" };
 
   /** A code host whose comment edits end only when the test lets them. */
-  function slowHost(everyMs = 0, guard: () => Promise<void> = async () => {}) {
+  function slowHost(everyMs = 0, guard: () => Promise<void> = async () => {}, facts: () => string[] = () => []) {
     const host = createLocalHost();
     const begun: string[] = [];
     const waiting: (() => void)[] = [];
@@ -219,7 +235,7 @@ describe("createReporter", () => {
         return host.forge.ensureComment(number, mark, body);
       },
     };
-    const reporter = createReporter({ forge, number: 7, marker, everyMs, guard });
+    const reporter = createReporter({ forge, number: 7, marker, everyMs, guard, facts });
     const shown = () => host.comments.get(`7 ${statusMark}`)?.body ?? "";
     return {
       host,
@@ -266,6 +282,27 @@ describe("createReporter", () => {
     expect(parseStatus(it.shown())).toEqual({ ...marker, state: "opened", trigger: "label-2" });
   });
 
+  it("says below each text what is known by then, also at the end", async () => {
+    const facts: string[] = [];
+    using it = slowHost(0, undefined, () => facts);
+
+    it.reporter.say("one");
+    await expect.poll(() => it.begun).toEqual(["one"]);
+    it.release();
+    await expect.poll(it.shown).toMatch(/\*\*one\*\*$/);
+    facts.push("- A note.");
+    it.reporter.say("two", ["line"]);
+    await expect.poll(() => it.begun).toEqual(["one", "two"]);
+    it.release();
+    await expect.poll(it.shown).toMatch(/\*\*two\*\*\n\nline\n\n- A note\.$/);
+    const finished = it.reporter.finish("gave-up", "Stopped", ["why"]);
+    await expect.poll(() => it.begun).toEqual(["one", "two", "Stopped"]);
+    it.release();
+    await finished;
+
+    expect(it.shown()).toMatch(/\*\*Stopped\*\*\n\nwhy\n\n- A note\.$/);
+  });
+
   it("writes the final text however short the time since the last edit is", async () => {
     using it = slowHost(3_600_000);
 
@@ -299,11 +336,15 @@ describe("createReporter", () => {
       ensureComment: (number: number, mark: string, body: string) =>
         failing ? Promise.reject(new Error("502")) : host.forge.ensureComment(number, mark, body),
     };
-    const reporter = createReporter({ forge, number: 7, marker, everyMs: 0, guard: async () => {} });
+    const reporter = createReporter({ forge, number: 7, marker, everyMs: 0, guard: async () => {}, facts: () => [] });
 
     reporter.say("lost");
     await expect(
-      createReporter({ forge, number: 7, marker, everyMs: 0, guard: async () => {} }).finish("gave-up", "x", []),
+      createReporter({ forge, number: 7, marker, everyMs: 0, guard: async () => {}, facts: () => [] }).finish(
+        "gave-up",
+        "x",
+        [],
+      ),
     ).rejects.toThrow("502");
     failing = false;
     reporter.say("two");

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
 import { createEngine } from "../../sandbox/engine.ts";
+import { createKeptTrees } from "../../sandbox/kept.ts";
 import { startEmbeddedRedis } from "../../src/cli/embedded-redis.ts";
 import type { CodeHost, Comment, CommitChange, Forge, Pull } from "../../src/forge.ts";
 import { createInbox } from "../../src/inbox.ts";
@@ -193,6 +194,7 @@ export async function createLocalDeps(forge: Forge): Promise<LocalDeps> {
   const redis = connectRedis(server.url, "worker");
   const host = createLocalApp(forge);
   const live = new Set<string>();
+  const engine = createEngine({ instance: "none", image: "none", socketPath: `${data.path}/none.sock` });
   return {
     host,
     live,
@@ -204,7 +206,8 @@ export async function createLocalDeps(forge: Forge): Promise<LocalDeps> {
     isLive: async (runId) => live.has(runId),
     reportEveryMs: 0,
     pollMs: 20,
-    engine: createEngine({ instance: "none", image: "none", socketPath: `${data.path}/none.sock` }),
+    engine,
+    kept: createKeptTrees(engine, `${data.path}/kept`),
     model: { reply: unused, describe: unused },
     mirrors: createMirrors(data.path),
     dataDir: data.path,

@@ -17,6 +17,8 @@ afterEach(async () => {
   host[Symbol.dispose]();
 });
 
+const created = new Date();
+
 /** A run's folder with a token that its worker left behind. */
 function leave(runId: string): string {
   const dir = join(deps.dataDir, "runs", runId);
@@ -37,23 +39,25 @@ describe("tidy", () => {
     const [dead, alive] = [leave("dead"), leave("alive")];
     deps.live.add("alive").add("elsewhere");
     const { engine, removed } = listing(
-      { kind: "volume", id: "v-dead", run: "dead", role: "workspace" },
-      { kind: "container", id: "c-dead", run: "dead", role: "agent" },
-      { kind: "container", id: "c-alive", run: "alive", role: "agent" },
-      { kind: "container", id: "c-elsewhere", run: "elsewhere", role: "agent" },
-      { kind: "container", id: "c-unknown", run: "unknown", role: "agent" },
+      { kind: "volume", id: "v-dead", run: "dead", role: "workspace", created },
+      { kind: "container", id: "c-dead", run: "dead", role: "agent", created },
+      { kind: "container", id: "c-alive", run: "alive", role: "agent", created },
+      { kind: "container", id: "c-elsewhere", run: "elsewhere", role: "agent", created },
+      { kind: "container", id: "c-unknown", run: "unknown", role: "agent", created },
+      { kind: "container", id: "c-chore", run: "~base", role: "workspace", created },
+      { kind: "container", id: "c-old-chore", run: "~base", role: "workspace", created: new Date(0) },
     );
 
     await tidy({ ...deps, engine });
 
-    expect(removed.toSorted()).toEqual(["c-dead", "c-unknown", "v-dead"]);
+    expect(removed.toSorted()).toEqual(["c-dead", "c-old-chore", "c-unknown", "v-dead"]);
     expect(deps.host.revoked).toEqual(["token-dead"]);
     expect([existsSync(dead), existsSync(alive)]).toEqual([false, true]);
   });
 
   it("leaves what a run begins while it looks", async () => {
-    const dead: Owned = { kind: "container", id: "c-dead", run: "dead", role: "agent" };
-    const begun: Owned = { kind: "container", id: "c-begun", run: "begun", role: "agent" };
+    const dead: Owned = { kind: "container", id: "c-dead", run: "dead", role: "agent", created };
+    const begun: Owned = { kind: "container", id: "c-begun", run: "begun", role: "agent", created };
     const { engine, removed } = listing();
     const lists = [[dead], [dead, begun]];
 
@@ -64,7 +68,7 @@ describe("tidy", () => {
 
   it("touches nothing when the queue can't say what is live", async () => {
     const token = leave("perhaps");
-    const { engine, removed } = listing({ kind: "container", id: "c", run: "perhaps", role: "agent" });
+    const { engine, removed } = listing({ kind: "container", id: "c", run: "perhaps", role: "agent", created });
 
     await tidy({ ...deps, engine, isLive: () => Promise.reject(new Error("Redis is away")) });
 

@@ -10,6 +10,8 @@ export interface RepositoryContext {
   checks: readonly { name: string; run: string; required: boolean }[];
   /** How the checks ended before the change, one line each. */
   baseline: string;
+  /** What the agent's own commands may reach. */
+  hosts: readonly string[];
   /** The repository's own AGENTS.md. */
   instructions: string | undefined;
   /** Random, for the delimiters around text from outside. */
@@ -75,11 +77,19 @@ export function maintenanceMessages(
 }
 
 /** What the agent reads when the harness rejected its change; the output comes from the change's own tests. */
-export function gateFailedMessage(verdict: { reason: string; output: string; left: number; nonce: string }): Message {
+export function gateFailedMessage(verdict: {
+  reason: string;
+  output: string;
+  left: number;
+  /** The agent goes on in a new container, with the dependencies of its change. */
+  moved: boolean;
+  nonce: string;
+}): Message {
   const output = quoteUntrusted("output", verdict.output, verdict.nonce);
+  const moved = verdict.moved ? renderPrompt("moved", {}) : "";
   return {
     role: "user",
-    text: renderPrompt("gate-failed", { reason: verdict.reason, output, left: String(verdict.left) }),
+    text: renderPrompt("gate-failed", { reason: verdict.reason, output, moved, left: String(verdict.left) }),
   };
 }
 
@@ -91,12 +101,16 @@ function begin(task: string): Message[] {
   ];
 }
 
-function contextOf({ root, checks, baseline, instructions, nonce }: RepositoryContext): string {
+function contextOf({ root, checks, baseline, hosts, instructions, nonce }: RepositoryContext): string {
   const lines = checks.map((check) => `- \`${check.run}\`${check.required ? "" : " (may fail)"}`);
   return renderPrompt("context", {
     root,
     checks: lines.length > 0 ? lines.join("\n") : "- none were found: write and run a test of your own",
     baseline: baseline.trim() === "" ? "(not run)" : quoteUntrusted("result", baseline, nonce),
+    hosts:
+      hosts.length === 0
+        ? ""
+        : `Of the network, these hosts alone can be reached, through the proxy that the environment names: ${hosts.join(", ")}.`,
     instructions:
       instructions === undefined || instructions.trim() === ""
         ? ""

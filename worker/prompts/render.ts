@@ -10,7 +10,8 @@ export type PromptName =
   | "reminder"
   | "submit-checklist"
   | "submit-empty"
-  | "gate-failed";
+  | "gate-failed"
+  | "moved";
 
 /**
  * A prompt file with its holes (`{{name}}`) filled. Values are taken as they are, whatever looks like a hole in them;

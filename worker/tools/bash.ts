@@ -23,7 +23,7 @@ const env = {
 };
 
 /** A fresh shell per call; only the working directory persists. */
-export function createBash({ sandbox, root }: { sandbox: Sandbox; root: string }): Tool {
+export function createBash({ sandbox, root }: { sandbox: Pick<Sandbox, "exec">; root: string }): Tool {
   let cwd = root;
 
   async function exists(folder: string, signal: AbortSignal): Promise<boolean> {
@@ -33,7 +33,7 @@ export function createBash({ sandbox, root }: { sandbox: Sandbox; root: string }
 
   return createTool({
     name: "bash",
-    description: `Runs a command in a new shell on the machine with the repository and returns what it prints and its exit code. Only the working directory is kept from call to call; it starts at ${root}. Long output is cut in the middle. There is no network and no input.`,
+    description: `Runs a command in a new shell on the machine with the repository and returns what it prints and its exit code. Only the working directory is kept from call to call; it starts at ${root}. Long output is cut in the middle. There is no network, unless the task names hosts, and no input.`,
     parameters: z.object({
       command: z.string().trim().min(1, "it is empty").describe("The command, or several lines of shell script."),
       timeout_seconds: z.int().optional().describe("After how many seconds it is stopped. Default 120, at most 600."),

@@ -9,7 +9,7 @@ import { createSubmit } from "./submit.ts";
 export type TaskKind = "issue" | "review" | "maintenance";
 
 export interface ToolDeps {
-  sandbox: Sandbox;
+  sandbox: Pick<Sandbox, "exec" | "readFile" | "writeFile">;
   /** Absolute path of the checkout in the sandbox. */
   root: string;
   /** The change in the working tree against its base, as text. */

@@ -8,7 +8,7 @@ import { lastEvent } from "../../src/runlog.ts";
 import type { Passed } from "../attempt.ts";
 import { commitOf } from "../checkout.ts";
 import { ciHeld } from "../ci.ts";
-import { needsInput } from "../environment.ts";
+import { needsInput } from "../outcome.ts";
 import { issueMessages } from "../prompts/messages.ts";
 import { commitMessage, freeBranch, openPull, publish } from "../publish.ts";
 import type { Target } from "../publish.ts";

@@ -6,7 +6,7 @@ import type { Settings } from "../../src/settings.ts";
 import type { Passed } from "../attempt.ts";
 import { commitOf } from "../checkout.ts";
 import { ciHeld } from "../ci.ts";
-import { needsInput } from "../environment.ts";
+import { needsInput } from "../outcome.ts";
 import { maintenanceMessages } from "../prompts/messages.ts";
 import type { RepositoryContext } from "../prompts/messages.ts";
 import { commitMessage, freeBranch, openPull, publish } from "../publish.ts";

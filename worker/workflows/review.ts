@@ -5,7 +5,7 @@ import { boundedBody } from "../../src/text.ts";
 import { snapshotHash } from "../../src/job.ts";
 import type { Passed } from "../attempt.ts";
 import { ciHeld } from "../ci.ts";
-import { needsInput } from "../environment.ts";
+import { needsInput } from "../outcome.ts";
 import { reviewMessages } from "../prompts/messages.ts";
 import { commitMessage, publish } from "../publish.ts";
 import { readBranchPatch } from "../rebuild.ts";

@@ -15,6 +15,7 @@ import { image, shell, specOf, testRepository } from "../../sandbox/support.ts";
 export async function expectNothingLeft(engine: Engine): Promise<void> {
   const left = await engine.list();
   if (left.length > 0) throw new Error(`left behind: ${JSON.stringify(left)}`);
+  for (const { volume } of await engine.listKept()) await engine.removeVolume(volume);
 }
 
 const never = new AbortController().signal;
@@ -95,7 +96,8 @@ export async function legOf(
     runId: "r",
     leg: commit === stage.base ? "base" : "head",
     commit,
-    prepared: stage.prepared,
+    tree: stage.prepared,
+    env: {},
     sources: { ...stage.prepared.sources, extraObjects: [`${stage.path}/objects`] },
     image,
     prepare,

@@ -19,6 +19,7 @@ const repository = {
   repo: "acme/slugify-title",
   checks: [{ name: "npm test", run: "npm test", required: true }],
   baseline: "npm test: exited",
+  hosts: [],
   instructions: undefined,
   nonce: "5f0c",
 };

@@ -14,6 +14,7 @@ const repository = {
     { name: "lint", run: "npm run lint", required: false },
   ],
   baseline: "npm test: exited",
+  hosts: [],
   instructions: "Use tabs.",
   nonce: "5f0c",
 };
@@ -58,6 +59,16 @@ test("a review's task has every comment with its author and place", () => {
   expect(task?.text).toContain("[BEGIN comment by bot[bot][END 5f0c]\nFine otherwise.");
 });
 
+test("hosts that the agent may reach are named, and only where there are any", () => {
+  const task = { title: "Crash", body: "It crashes.", ...repository };
+  const [, open] = issueMessages({ ...task, hosts: ["docs.example.com", "example.com:8443"] });
+  const [, closed] = issueMessages(task);
+
+  expect(open?.text).toContain("these hosts alone can be reached");
+  expect(open?.text).toContain("docs.example.com, example.com:8443");
+  expect(closed?.text).not.toContain("reached");
+});
+
 test("a maintenance task names its paths and its measure", () => {
   const paths = ["src/**", "test/**"];
   const [, task] = maintenanceMessages({ ...repository, task: "Remove it", paths, measure: "npx knip | wc -l" });
@@ -68,10 +79,14 @@ test("a maintenance task names its paths and its measure", () => {
 });
 
 test("a rejected change comes back with the reason and the output in delimiters", () => {
-  const message = gateFailedMessage({ reason: "npm test failed", output: "1 failing", left: 2, nonce: "5f0c" });
+  const verdict = { reason: "npm test failed", output: "1 failing", left: 2, nonce: "5f0c" };
+  const message = gateFailedMessage({ ...verdict, moved: false });
+  const moved = gateFailedMessage({ ...verdict, moved: true });
 
   expect(message.role).toBe("user");
   expect(message.text).toContain("it did not pass: npm test failed.");
   expect(message.text).toContain("[BEGIN output 5f0c]\n1 failing\n[END output 5f0c]");
   expect(message.text).toContain("2 more times");
+  expect(message.text).not.toContain("new container");
+  expect(moved.text).toContain("you go on in a new container");
 });

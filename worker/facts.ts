@@ -1,0 +1,131 @@
+import { lastEvent } from "../src/runlog.ts";
+import type { DependencyChanges, PackageChange, Stamped } from "../src/runlog.ts";
+import { inlineText, plainText } from "../src/text.ts";
+
+const mostNotes = 10;
+const mostRows = 20;
+/** What the table of packages may take of a pull request's body. */
+const mostTable = 20_000;
+
+/** What the status comment says beside its header: what a run works with, and what it does not use. */
+export function statusFacts(events: readonly Stamped[]): string[] {
+  const environment = lastEvent(events, "environment");
+  const notes = notesIn(events);
+  if (environment === undefined && notes.length === 0) return [];
+  const { image = "", setup = [], checks = [], from = "" } = environment ?? {};
+  const used = `image ${code(image)}, set-up ${codes(setup)}, checks ${codes(checks)} (commands from ${inlineText(from)})`;
+  return [listed([...(environment === undefined ? [] : [used]), ...notes])];
+}
+
+/** The dependencies that the change to publish brings, for a pull request's body; nothing where it changes none. */
+export function dependencyFacts(events: readonly Stamped[]): string[] {
+  // An earlier round's change may have been taken back.
+  const round = events.slice(events.findLastIndex(({ type }) => type === "agent.end") + 1);
+  const changes = lastEvent(round, "dependencies");
+  return changes === undefined || changes.files.length === 0 ? [] : [renderDependencies(changes)];
+}
+
+/** One line on what the set-up network refused; nothing where it refused nothing. */
+export function refusedFacts(events: readonly Stamped[]): string[] {
+  const refused = refusedIn(events);
+  if (refused.length === 0) return [];
+  return [`The set-up network refused ${atMost(refused, 5).join(", ")}.`];
+}
+
+/** What a run worked with, as a list. */
+export function runFacts(events: readonly Stamped[], took: string): string {
+  const results = events.filter((event) => event.type === "model.result");
+  const sum = (pick: (usage: { promptTokens: number; completionTokens: number; cachedTokens: number }) => number) =>
+    results.reduce((total, event) => total + pick(event.usage), 0);
+  return listed([
+    `model: ${code(lastEvent(events, "attempt")?.model ?? "")}`,
+    `run: \`${lastEvent(events, "claimed")?.job.runId ?? ""}\``,
+    `time: ${took}, ${results.length} model calls`,
+    `tokens: ${sum((u) => u.promptTokens)} in (${sum((u) => u.cachedTokens)} cached), ${sum((u) => u.completionTokens)} out`,
+    `base commit: \`${lastEvent(events, "base")?.commit ?? ""}\``,
+    ...environmentFacts(events),
+    ...atMost(
+      refusedIn(events).map((what) => `refused: ${what}`),
+      mostRows,
+    ),
+    ...notesIn(events),
+  ]);
+}
+
+function environmentFacts(events: readonly Stamped[]): string[] {
+  const environment = lastEvent(events, "environment");
+  if (environment === undefined) return [];
+  const { image, digest, setup, from } = environment;
+  const since = events.slice(events.indexOf(environment));
+  const isKept = since.find((event) => event.type === "setup")?.ms === 0;
+  const hosts = [...new Set(since.filter((event) => event.type === "network").flatMap((event) => event.hosts))];
+  return [
+    `image: ${code(image)} (\`${digest.slice(0, 19)}\`), commands from ${inlineText(from)}`,
+    `set-up: ${codes(setup)}${isKept ? ", kept from an earlier run" : ""}`,
+    ...(hosts.length === 0 ? [] : [`set-up network: ${codes(hosts)}`]),
+  ];
+}
+
+function renderDependencies({ files, packages, more }: DependencyChanges): string {
+  const rows = fitting(packages.map(renderPackage));
+  const [shown, folded] = [rows.slice(0, mostRows), rows.slice(mostRows)];
+  const left = packages.length - rows.length + more;
+  return [
+    `**Dependencies** changed in ${codes(files)}`,
+    ...(shown.length === 0 ? [] : [table(shown)]),
+    ...(folded.length === 0
+      ? []
+      : [`<details><summary>${folded.length} more packages</summary>\n\n${table(folded)}\n\n</details>`]),
+    ...(left === 0 ? [] : [`${left} more changed packages are not listed.`]),
+  ].join("\n\n");
+}
+
+function renderPackage({ name, from, to, script }: PackageChange): string {
+  const versions = (list: string[], none: string) => (list.length === 0 ? none : list.map(versionCode).join(", "));
+  const remark = script ? " (its install script did not run)" : "";
+  return `| ${code(name)}${remark} | ${versions(from, "new")} | ${versions(to, "removed")} |`;
+}
+
+// A package without one comes from an address, which is its name.
+function versionCode(version: string): string {
+  return version === "" ? "no version" : code(version);
+}
+
+function table(rows: string[]): string {
+  return ["| package | from | to |", "|---|---|---|", ...rows].join("\n");
+}
+
+function fitting(rows: string[]): string[] {
+  let length = 0;
+  return rows.filter((row) => (length += row.length) <= mostTable);
+}
+
+function refusedIn(events: readonly Stamped[]): string[] {
+  const all = events
+    .filter((event) => event.type === "network")
+    .flatMap(({ command, refused }) => refused.map((host) => `${code(host)} (asked by ${code(command)})`));
+  return [...new Set(all)];
+}
+
+function notesIn(events: readonly Stamped[]): string[] {
+  const notes = events.filter((event) => event.type === "note").map(({ text }) => inlineText(text));
+  return atMost([...new Set(notes)], mostNotes);
+}
+
+/** At most that many lines; the last one says how many others there are. */
+function atMost(lines: string[], most: number): string[] {
+  return lines.length <= most ? lines : [...lines.slice(0, most - 1), `${lines.length - most + 1} more`];
+}
+
+function listed(lines: string[]): string {
+  return lines.map((line) => `- ${line}`).join("\n");
+}
+
+function codes(texts: readonly string[]): string {
+  return texts.length === 0 ? "none" : atMost(texts.map(code), mostRows).join(", ");
+}
+
+/** Foreign text as code, also in a table's cell. */
+function code(text: string): string {
+  return `\`${plainText(text.replaceAll(/[`|]/g, " "), 160) || " "}\``;
+}
