@@ -1,15 +1,27 @@
 import type { Probot } from "probot";
+import type { PrefetchHint } from "./prefetch.ts";
 import type { Queues } from "./queue.ts";
-import { intakeFor } from "./triggers.ts";
+import { hintFor, intakeFor } from "./triggers.ts";
 
-/** The Probot app: each event becomes at most one intake job, durably stored before the handler resolves. */
-export function createApp({ queues }: { queues: Pick<Queues, "addIntake"> }): (probot: Probot) => void {
+export interface AppDeps {
+  queues: Pick<Queues, "addIntake">;
+  /** Tells the workers; never fails. */
+  announce: (hint: PrefetchHint) => Promise<void>;
+}
+
+/**
+ * The Probot app: each event becomes at most one intake job, durably stored before the handler resolves, or a hint to the
+ * workers, which may get lost.
+ */
+export function createApp({ queues, announce }: AppDeps): (probot: Probot) => void {
   return (probot) => {
     probot.on(
-      ["issues.labeled", "issues.unlabeled", "issues.closed", "pull_request_review.submitted"],
+      ["issues.labeled", "issues.unlabeled", "issues.closed", "issues.opened", "pull_request_review.submitted", "push"],
       async ({ id, name, payload }) => {
         const job = intakeFor({ id, name, payload });
         if (job !== undefined) await queues.addIntake(job, id);
+        const hint = hintFor({ id, name, payload });
+        if (hint !== undefined) await announce(hint);
       },
     );
   };

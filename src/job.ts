@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { z } from "zod";
 
 /** A repository as an installation sees it; what every job names first. */
-const repoRef = z.object({ id: z.number(), owner: z.string(), name: z.string(), installationId: z.number() });
+export const repoRef = z.object({ id: z.number(), owner: z.string(), name: z.string(), installationId: z.number() });
 export type RepoRef = z.infer<typeof repoRef>;
 
 const actor = z.object({ id: z.number(), login: z.string() });

@@ -1,4 +1,5 @@
 import type { IntakeJob, RepoRef } from "./job.ts";
+import type { PrefetchHint } from "./prefetch.ts";
 
 export const triggerLabel = "agent-fix";
 export const branchPrefix = "agent-fix/";
@@ -21,25 +22,28 @@ export interface WebhookEvent {
   payload: {
     action?: string;
     installation?: { id: number } | undefined;
-    repository?: { id: number; name: string; owner: { login: string } };
+    repository?: {
+      id: number;
+      name: string;
+      owner: { login: string } | null;
+      default_branch?: string;
+      archived?: boolean;
+    };
     sender?: Account | undefined;
     label?: { name: string } | undefined;
     issue?: { number: number; title: string; body: string | null; state?: string | undefined; pull_request?: unknown };
     pull_request?: { number: number; state: string; user: Account | null; head: { ref: string } };
     review?: { id: number; user: Account | null };
+    /** Of a push. */
+    ref?: string;
   };
 }
 
 /** Pure: the job that an event asks for, or nothing. Looks at the payload alone, so that a handler calls nobody. */
 export function intakeFor(event: WebhookEvent): IntakeJob | undefined {
-  const { action, installation, repository, sender } = event.payload;
-  if (installation === undefined || repository === undefined || sender === undefined) return undefined;
-  const repo = {
-    id: repository.id,
-    owner: repository.owner.login,
-    name: repository.name,
-    installationId: installation.id,
-  };
+  const { action, sender } = event.payload;
+  const repo = repoOf(event);
+  if (repo === undefined || sender === undefined) return undefined;
   const actor = { id: sender.id, login: sender.login };
   switch (`${event.name}.${action}`) {
     case "issues.labeled":
@@ -51,6 +55,30 @@ export function intakeFor(event: WebhookEvent): IntakeJob | undefined {
     default:
       return undefined;
   }
+}
+
+/**
+ * Pure: what the workers may fetch before a run asks for it. A label often follows a new issue; a push is worth it where
+ * the repository is known. Also for what we pushed ourselves: the next run may begin there.
+ */
+export function hintFor(event: WebhookEvent): PrefetchHint | undefined {
+  const { action, repository, ref } = event.payload;
+  const repo = repoOf(event);
+  if (repo === undefined || repository?.archived === true) return undefined;
+  if (event.name === "issues") return action === "opened" ? { repo, mayCreate: true } : undefined;
+  if (event.name !== "push" || ref !== `refs/heads/${repository?.default_branch}`) return undefined;
+  return { repo, mayCreate: false };
+}
+
+function repoOf({ payload: { installation, repository } }: WebhookEvent): RepoRef | undefined {
+  const owner = repository?.owner ?? undefined;
+  if (installation === undefined || repository === undefined || owner === undefined) return undefined;
+  return {
+    id: repository.id,
+    owner: owner.login,
+    name: repository.name,
+    installationId: installation.id,
+  };
 }
 
 function forIssue({ id, payload }: WebhookEvent, repo: RepoRef, actor: Account): IntakeJob | undefined {

@@ -6,6 +6,7 @@ import { createApp } from "./app.ts";
 import type { AppCredentials, Config } from "./config.ts";
 import { ConfigError, messageOf } from "./errors.ts";
 import type { Log } from "./log.ts";
+import { announceHint } from "./prefetch.ts";
 import type { Queues } from "./queue.ts";
 
 /** GitHub's own cap on a payload. */
@@ -37,7 +38,7 @@ export async function createWebApp({ credentials, apiUrl, queues, log }: WebDeps
     // Probot logs whole payloads; what matters is logged here.
     log: log.child({}, { level: "silent" }),
   });
-  await probot.load(createApp({ queues }));
+  await probot.load(createApp({ queues, announce: (hint) => announceHint(queues.redis, hint) }));
   const app = new Hono();
   app.get("/livez", (c) => c.text("ok"));
   app.get("/readyz", async (c) => {

@@ -25,12 +25,17 @@ const lockPollMs = 100;
 export function createMirrors(dataDir: string): Mirrors {
   return {
     async fetch(source, signal) {
-      const mirror = join(dataDir, "mirrors", `${source.key}.git`);
+      const mirror = mirrorPath(dataDir, source.key);
       await mkdir(dirname(mirror), { recursive: true });
       await using turn = await takeTurn(mirror, signal);
       return await fetchInto(mirror, source, AbortSignal.any([signal, turn.lost]));
     },
   };
+}
+
+/** Where the mirror with this key is, or will be. */
+export function mirrorPath(dataDir: string, key: string): string {
+  return join(dataDir, "mirrors", `${key}.git`);
 }
 
 /** The only turn on a path among all processes of this machine; `lost` aborts when it was taken away. */
@@ -107,6 +112,8 @@ export interface CommitFiles {
   top: string[];
   read(path: string): Promise<string | undefined>;
   has(path: string): Promise<boolean>;
+  /** Names in a folder, a folder's name ending in "/"; none where there is no such folder. */
+  list(folder: string): Promise<string[]>;
 }
 
 export async function readCommit(mirror: string, commit: string): Promise<CommitFiles> {
@@ -114,6 +121,10 @@ export async function readCommit(mirror: string, commit: string): Promise<Commit
   return {
     top: (await listTree(mirror, commit)).map(({ kind, path }) => (kind === "tree" ? `${path}/` : path)),
     has: async (path) => (await entry(path)) !== undefined,
+    list: async (folder) => {
+      const below = await listTree(mirror, commit, ["--", `${folder}/`]);
+      return below.map(({ kind, path }) => path.slice(folder.length + 1) + (kind === "tree" ? "/" : ""));
+    },
     async read(path) {
       const found = await entry(path);
       if (found?.mode !== "100644" && found?.mode !== "100755") return undefined;

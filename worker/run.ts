@@ -6,11 +6,12 @@ import { OutageError, messageOf } from "../src/errors.ts";
 import type { Access, CodeHost, Forge } from "../src/forge.ts";
 import { watchInbox } from "../src/inbox.ts";
 import type { Inbox, InboxMessage } from "../src/inbox.ts";
-import type { RunJob } from "../src/job.ts";
+import type { RepoRef, RunJob } from "../src/job.ts";
 import type { Log } from "../src/log.ts";
 import { redisPrefix, within } from "../src/queue.ts";
-import type { FinishedEvent, RunLog } from "../src/runlog.ts";
+import type { FinishedEvent, RunEvent, RunLog } from "../src/runlog.ts";
 import type { Engine } from "../sandbox/engine.ts";
+import type { KeptTrees } from "../sandbox/kept.ts";
 import type { EgressPolicy } from "../sandbox/network.ts";
 import type { ModelClient } from "./agent/model.ts";
 import type { Mirrors } from "./checkout.ts";
@@ -23,6 +24,8 @@ export interface Tools {
   engine: Engine;
   model: ModelClient;
   mirrors: Mirrors;
+  /** Trees and set-ups that outlive runs. */
+  kept: KeptTrees;
   dataDir: string;
   /** Used where neither the settings nor a devcontainer name an image; also the image of our own helpers. */
   image: string;
@@ -48,6 +51,8 @@ export interface WorkerDeps extends Tools {
 /** One job in work: its log, its signal, and the guard that every outside effect passes first. */
 export interface Run extends AsyncDisposable {
   job: RunJob;
+  /** Which claim of the job this is. */
+  epoch: number;
   log: RunLog;
   signal: AbortSignal;
   /** Why the signal aborted, when a person asked for it. */
@@ -90,6 +95,7 @@ export async function openRun(job: RunJob, signal: AbortSignal, deps: WorkerDeps
 
   return {
     job,
+    epoch,
     log,
     signal: AbortSignal.any([signal, abort.signal]),
     stopped: () => stop,
@@ -100,26 +106,8 @@ export async function openRun(job: RunJob, signal: AbortSignal, deps: WorkerDeps
       if (current !== null && Number(current) !== epoch)
         throw new OutageError(`run ${job.runId} was taken over by another worker`);
     },
-    async withToken(access, work) {
-      const token = await deps.host.mint(job.repo, access);
-      keepToken(log.dir, token.value);
-      await log.append({ type: "token.minted", purpose: access, expires: token.expires });
-      try {
-        return await work(deps.host.forgeWith(job.repo, token.value), token.value);
-      } finally {
-        const revoked = await deps.host.revoke(token.value).then(
-          () => true,
-          (error: unknown) => {
-            deps.log.warn({ run: job.runId, error: messageOf(error) }, "a token could not be revoked");
-            return false;
-          },
-        );
-        if (revoked) {
-          forgetToken(log.dir, token.value);
-          await log.append({ type: "token.revoked", purpose: access });
-        }
-      }
-    },
+    withToken: (access, work) =>
+      lendToken({ repo: job.repo, access, dir: log.dir, note: (event) => log.append(event) }, deps, work),
     async [Symbol.asyncDispose]() {
       closed.abort();
       await watching;
@@ -132,6 +120,40 @@ export async function openRun(job: RunJob, signal: AbortSignal, deps: WorkerDeps
 export interface Workflow {
   work(run: Run, deps: WorkerDeps): Promise<Outcome>;
   report(run: Run, outcome: Outcome, deps: WorkerDeps): Promise<void>;
+}
+
+interface Loan {
+  repo: RepoRef;
+  access: Access;
+  /** Holds the token until it is revoked, so that a sweep can do it where this process dies. */
+  dir: string;
+  note?: (event: Extract<RunEvent, { type: "token.minted" | "token.revoked" }>) => Promise<void>;
+}
+
+/** A token for as long as `work` takes. */
+export async function lendToken<T>(
+  { repo, access, dir, note = async () => {} }: Loan,
+  { host, log }: Pick<WorkerDeps, "host" | "log">,
+  work: (forge: Forge, token: string) => Promise<T>,
+): Promise<T> {
+  const token = await host.mint(repo, access);
+  keepToken(dir, token.value);
+  await note({ type: "token.minted", purpose: access, expires: token.expires });
+  try {
+    return await work(host.forgeWith(repo, token.value), token.value);
+  } finally {
+    const revoked = await host.revoke(token.value).then(
+      () => true,
+      (error: unknown) => {
+        log.warn({ dir, error: messageOf(error) }, "a token could not be revoked");
+        return false;
+      },
+    );
+    if (revoked) {
+      forgetToken(dir, token.value);
+      await note({ type: "token.revoked", purpose: access });
+    }
+  }
 }
 
 const tokensFile = (dir: string) => join(dir, "tokens");

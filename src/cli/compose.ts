@@ -5,13 +5,17 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { createEngine } from "../../sandbox/engine.ts";
+import { createKeptTrees } from "../../sandbox/kept.ts";
+import { seccompHash } from "../../sandbox/seccomp.ts";
+import { proveRuntime } from "../../sandbox/self-test.ts";
 import { createModelClient } from "../../worker/agent/openai.ts";
 import { createMirrors } from "../../worker/checkout.ts";
+import { startPrefetch } from "../../worker/prefetch.ts";
 import { startWorker } from "../../worker/process.ts";
 import type { RunningWorker } from "../../worker/process.ts";
 import type { Tools, WorkerDeps } from "../../worker/run.ts";
 import type { AppCredentials, Config } from "../config.ts";
-import { OutageError, messageOf } from "../errors.ts";
+import { ConfigError, OutageError, messageOf } from "../errors.ts";
 import type { CodeHost } from "../forge.ts";
 import { createGitHub } from "../github/client.ts";
 import { createInbox } from "../inbox.ts";
@@ -36,6 +40,8 @@ export interface Pace {
   tidyEveryMs: number;
   pollMs: number;
   reportEveryMs: number;
+  /** How long a repository rests between two fetches ahead of runs. */
+  prefetchRestMs: number;
   throttle: boolean;
 }
 export const productionPace: Pace = {
@@ -44,6 +50,7 @@ export const productionPace: Pace = {
   tidyEveryMs: 300_000,
   pollMs: 1000,
   reportEveryMs: 20_000,
+  prefetchRestMs: 30_000,
   throttle: true,
 };
 
@@ -65,13 +72,15 @@ export async function composeTools(config: Config): Promise<Tools> {
   await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
   const image = config.sandbox.image ?? ownImage;
   const { runtime, dockerHost, caBundle } = config.sandbox;
+  const engine = createEngine({
+    instance: await instanceId(config.dataDir),
+    image: ownImage,
+    ...(runtime === undefined ? {} : { runtime }),
+    ...(dockerHost === undefined ? {} : { host: dockerHost }),
+  });
   return {
-    engine: createEngine({
-      instance: await instanceId(config.dataDir),
-      image: ownImage,
-      ...(runtime === undefined ? {} : { runtime }),
-      ...(dockerHost === undefined ? {} : { host: dockerHost }),
-    }),
+    engine,
+    kept: createKeptTrees(engine, join(config.dataDir, "kept")),
     model: createModelClient(config.model),
     mirrors: createMirrors(config.dataDir),
     dataDir: config.dataDir,
@@ -88,6 +97,14 @@ export async function composeTools(config: Config): Promise<Tools> {
       ...(config.proxy.no === undefined ? {} : { no_proxy: config.proxy.no }),
     },
   };
+}
+
+/** Throws unless containers really run with SANDBOX_RUNTIME, where that is set; returns what was seen. */
+export async function requireRuntime({ engine }: Tools, { sandbox: { runtime } }: Config): Promise<string> {
+  if (runtime === undefined) return "the engine's default";
+  const proof = await proveRuntime(engine, runtime);
+  if (!proof.ok) throw new ConfigError(proof.reason);
+  return proof.saw;
 }
 
 export interface WebRole extends WebServer {
@@ -126,7 +143,8 @@ export async function startWorkerRole(parts: Parts, openLog?: WorkerDeps["openLo
   try {
     await requireRedis(queues, redisUrl);
     const tools = await composeTools(config);
-    await tools.engine.ping();
+    await tools.engine.facts();
+    const runtime = await requireRuntime(tools, config);
     const deps: WorkerDeps = {
       ...tools,
       host,
@@ -142,7 +160,8 @@ export async function startWorkerRole(parts: Parts, openLog?: WorkerDeps["openLo
     const worker = stack.use(
       await startWorker({ redisUrl, concurrency: config.concurrency, lockMs, stalledMs, tidyEveryMs }, deps),
     );
-    log.info({ concurrency: config.concurrency }, "worker is up");
+    stack.use(await startPrefetch({ redisUrl, restMs: pace.prefetchRestMs }, deps));
+    log.info({ concurrency: config.concurrency, runtime, seccomp: seccompHash }, "worker is up");
     return { active: worker.active, [Symbol.asyncDispose]: () => stack.disposeAsync() };
   } catch (error) {
     await stack.disposeAsync();

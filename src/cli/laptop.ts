@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
+import { EngineAway } from "../../sandbox/docker.ts";
 import type { RunningWorker } from "../../worker/process.ts";
 import type { WorkerDeps } from "../../worker/run.ts";
 import { readConfig } from "../config.ts";
@@ -10,7 +11,7 @@ import type { ScriptedModel } from "../demo/model/model.ts";
 import type { Script } from "../demo/model/script.ts";
 import { readScripts } from "../demo/model/script.ts";
 import { openRunLog } from "../runlog.ts";
-import { composeLog, productionPace, startWebRole, startWorkerRole } from "./compose.ts";
+import { composeLog, composeTools, productionPace, startWebRole, startWorkerRole } from "./compose.ts";
 import type { Pace, Parts, WebRole } from "./compose.ts";
 import { startEmbeddedRedis } from "./embedded-redis.ts";
 
@@ -43,6 +44,7 @@ const demoPace: Pace = {
   stalledMs: 1500,
   pollMs: 200,
   reportEveryMs: 500,
+  prefetchRestMs: 100,
   throttle: false,
 };
 
@@ -79,6 +81,8 @@ export async function startLaptop(options: LaptopOptions): Promise<Laptop> {
       log: composeLog(config),
       pace: { ...demoPace, ...options.pace },
     };
+    // What is kept belongs to this installation, which ends with its folder.
+    stack.defer(async () => (await composeTools(config)).kept.clear().catch(unlessAway));
     const web = stack.use(await startWebRole(parts));
     github.setWebhookUrl(`${web.url}/api/github/webhooks`);
     const openLog = options.openLog ?? ((runId: string) => openRunLog(options.dataDir, runId));
@@ -89,6 +93,10 @@ export async function startLaptop(options: LaptopOptions): Promise<Laptop> {
     await stack.disposeAsync();
     throw error;
   }
+}
+
+function unlessAway(error: unknown): void {
+  if (!(error instanceof EngineAway)) throw error;
 }
 
 const unsetApp = {

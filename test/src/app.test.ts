@@ -2,8 +2,9 @@ import { Probot } from "probot";
 import { describe, expect, it } from "vitest";
 import { createApp } from "../../src/app.ts";
 import type { IntakeJob } from "../../src/job.ts";
+import type { PrefetchHint } from "../../src/prefetch.ts";
 
-const repository = { id: 1, name: "r", owner: { login: "o" } };
+const repository = { id: 1, name: "r", owner: { login: "o" }, default_branch: "main" };
 const base = { installation: { id: 7 }, repository, sender: { id: 2, login: "ann", type: "User" } };
 const repo = { id: 1, owner: "o", name: "r", installationId: 7 };
 const actor = { id: 2, login: "ann" };
@@ -17,15 +18,17 @@ const pull = {
 };
 const review = { id: 11, user: { id: 2, login: "ann" } };
 
-/** A Probot with the app, and what it put into the queue. */
+/** A Probot with the app, what it put into the queue, and what it told the workers. */
 async function startProbot(addIntake?: (job: IntakeJob, id: string) => Promise<void>) {
   const added: { job: IntakeJob; id: string }[] = [];
+  const announced: PrefetchHint[] = [];
   const probot = new Probot({ githubToken: "test", secret: "s".repeat(32), logLevel: "fatal" });
   const record = async (job: IntakeJob, id: string) => void added.push({ job, id });
-  await probot.load(createApp({ queues: { addIntake: addIntake ?? record } }));
+  const announce = async (hint: PrefetchHint) => void announced.push(hint);
+  await probot.load(createApp({ queues: { addIntake: addIntake ?? record }, announce }));
   const receive = (name: string, payload: object) =>
     probot.receive({ id: "guid", name: name as "issues", payload: { ...base, ...payload } as never });
-  return { added, receive };
+  return { added, announced, receive };
 }
 
 describe("createApp", () => {
@@ -55,27 +58,37 @@ describe("createApp", () => {
       { kind: "review", delivery: "guid", repo, pull: 9, review: 11, actor, branch: "agent-fix/issue-5" },
     ],
   ])("makes one job under the delivery's id of %s", async (_what, name, payload, job) => {
-    const { added, receive } = await startProbot();
+    const { added, announced, receive } = await startProbot();
 
     await receive(name, payload);
 
-    expect(added).toEqual([{ job, id: "guid" }]);
+    expect({ added, announced }).toEqual({ added: [{ job, id: "guid" }], announced: [] });
+  });
+
+  it.each([
+    ["an opened issue", "issues", { action: "opened", issue }, { repo, mayCreate: true }],
+    ["a push to the default branch", "push", { ref: "refs/heads/main" }, { repo, mayCreate: false }],
+  ])("makes no job of %s, and tells the workers", async (_what, name, payload, hint) => {
+    const { added, announced, receive } = await startProbot();
+
+    await receive(name, payload);
+
+    expect({ added, announced }).toEqual({ added: [], announced: [hint] });
   });
 
   it.each([
     ["another label", "issues", { action: "labeled", issue, label: { name: "bug" } }],
-    ["an opened issue", "issues", { action: "opened", issue }],
     ["a comment", "issue_comment", { action: "created", issue, comment: { id: 1, body: "/agent-fix stop" } }],
     ["a dismissed review", "pull_request_review", { action: "dismissed", pull_request: pull, review }],
-    ["a push", "push", { ref: "refs/heads/main" }],
+    ["a push to another branch", "push", { ref: "refs/heads/topic" }],
     ["a ping", "ping", { zen: "Keep it logically awesome." }],
     ["an event that GitHub has not invented yet", "issue_dance", { action: "danced", issue, label }],
   ])("leaves %s alone", async (_what, name, payload) => {
-    const { added, receive } = await startProbot();
+    const { added, announced, receive } = await startProbot();
 
     await receive(name, payload);
 
-    expect(added).toEqual([]);
+    expect([added, announced]).toEqual([[], []]);
   });
 
   it("has not received an event before its job is stored", async () => {

@@ -33,7 +33,7 @@ it("webhookEvents are exactly those that the app listens to", () => {
     on: (names: string | string[]) => void registered.push(...[names].flat()),
   });
 
-  createApp({ queues: { addIntake: async () => {} } })(probot);
+  createApp({ queues: { addIntake: async () => {} }, announce: async () => {} })(probot);
 
   expect(new Set(registered.map((name) => name.split(".")[0]))).toEqual(new Set(webhookEvents));
 });

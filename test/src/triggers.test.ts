@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
-import { intakeFor } from "../../src/triggers.ts";
+import { hintFor, intakeFor } from "../../src/triggers.ts";
 import type { WebhookEvent } from "../../src/triggers.ts";
 
 const base = {
   installation: { id: 7 },
-  repository: { id: 1, name: "r", owner: { login: "o" } },
+  repository: { id: 1, name: "r", owner: { login: "o" }, default_branch: "main", archived: false },
   sender: { id: 2, login: "ann", type: "User" },
 };
 const issue = { number: 5, title: "It breaks", body: null, state: "open" };
@@ -76,5 +76,46 @@ describe("intakeFor", () => {
         payload: { ...submitted({}).payload, sender: { id: 8, login: "x[bot]", type: "Bot" } },
       }),
     ).toBeUndefined();
+  });
+});
+
+describe("hintFor", () => {
+  const repo = { id: 1, owner: "o", name: "r", installationId: 7 };
+  const pushed = event("push", { ref: "refs/heads/main" });
+  const opened = event("issues", { action: "opened", issue });
+
+  it("takes a new issue for the herald of a label: worth a first copy of the repository", () => {
+    expect(hintFor(opened)).toEqual({ repo, mayCreate: true });
+  });
+
+  it("takes a push to the default branch, also by ourselves, where the repository is known", () => {
+    const ours = event("push", { ref: "refs/heads/main", sender: { id: 3, login: "agent-fix[bot]", type: "Bot" } });
+
+    expect([hintFor(pushed), hintFor(ours)]).toEqual([
+      { repo, mayCreate: false },
+      { repo, mayCreate: false },
+    ]);
+  });
+
+  const archived = { ...base.repository, archived: true };
+  it.each([
+    ["a push to another branch", event("push", { ref: "refs/heads/agent-fix/issue-5" })],
+    ["a push to a branch whose name ends like the default one", event("push", { ref: "refs/heads/x/main" })],
+    ["a tag with the default branch's name", event("push", { ref: "refs/tags/main" })],
+    ["a push to an archived repository", event("push", { ref: "refs/heads/main", repository: archived })],
+    ["an issue of an archived repository", event("issues", { action: "opened", issue, repository: archived })],
+    ["a push without installation", event("push", { ref: "refs/heads/main", installation: undefined })],
+    [
+      "a push to a repository of nobody",
+      event("push", { ref: "refs/heads/main", repository: { ...base.repository, owner: null } }),
+    ],
+    ["a label", event("issues", { action: "labeled", issue, label: { name: "agent-fix" } })],
+    ["another event about the default branch", event("create", { ref: "refs/heads/main" })],
+  ])("leaves %s alone", (_what, other) => {
+    expect(hintFor(other)).toBeUndefined();
+  });
+
+  it("and intakeFor answer to no event both", () => {
+    expect([intakeFor(pushed), intakeFor(opened)]).toEqual([undefined, undefined]);
   });
 });

@@ -1,5 +1,4 @@
 import type { Caller, Need } from "./auth.ts";
-import { branchCommit } from "./git.ts";
 import type { Site } from "./json/site.ts";
 import type { Repository, State } from "./state.ts";
 import type { Webhooks } from "./webhooks.ts";
@@ -70,17 +69,6 @@ export function paged<T>(
   const link = (to: number) => `${address}?${new URLSearchParams({ ...query, page: String(to) }).toString()}`;
   const further = page < last ? { link: `<${link(page + 1)}>; rel="next", <${link(last)}>; rel="last"` } : undefined;
   return ok(shape(items.slice((page - 1) * size, page * size)), further);
-}
-
-/** After a branch moved: open pull requests show its new head. */
-export async function followBranches(repository: Repository, now: string): Promise<void> {
-  for (const issue of repository.issues.values()) {
-    if (issue.pull === undefined || issue.state !== "open") continue;
-    const head = await branchCommit(repository.gitDir, issue.pull.head);
-    if (head === undefined || head === issue.pull.headCommit) continue;
-    issue.pull.headCommit = head;
-    issue.updatedAt = now;
-  }
 }
 
 export function newNumber(repository: Repository): number {

@@ -170,6 +170,35 @@ export function readBlob(gitDir: string, sha: string): Promise<Buffer> {
   return git(gitDir, ["cat-file", "blob", sha]);
 }
 
+/** The objects of all references, by full name. */
+export async function listRefs(gitDir: string): Promise<Map<string, string>> {
+  const rows = (await line(gitDir, ["for-each-ref", "--format=%(objectname) %(refname)"])).split("\n").filter(Boolean);
+  return new Map(rows.map((row) => [row.slice(row.indexOf(" ") + 1), row.slice(0, row.indexOf(" "))]));
+}
+
+/** The newest commits that lead to `until` and not to `known`, oldest first. */
+export async function commitsBetween(gitDir: string, known: string | undefined, until: string): Promise<string[]> {
+  const without = known === undefined ? [] : [`^${known}`];
+  return (await line(gitDir, ["rev-list", "--reverse", "--max-count=20", until, ...without]))
+    .split("\n")
+    .filter(Boolean);
+}
+
+/** What a commit did to which paths. */
+export async function pathsOf(
+  gitDir: string,
+  commit: string,
+): Promise<{ added: string[]; removed: string[]; modified: string[] }> {
+  const args = ["diff-tree", "--root", "-r", "-z", "--no-renames", "--no-commit-id", "--name-status", commit];
+  const fields = (await git(gitDir, args)).toString().split("\0");
+  const found = { added: [] as string[], removed: [] as string[], modified: [] as string[] };
+  for (let at = 0; at + 1 < fields.length; at += 2) {
+    const to = fields[at] === "A" ? found.added : fields[at] === "D" ? found.removed : found.modified;
+    to.push(fields[at + 1] ?? "");
+  }
+  return found;
+}
+
 /** Moves or makes a reference; `old` is what it must be now. */
 export async function updateRef(gitDir: string, ref: string, commit: string, old: string): Promise<void> {
   await git(gitDir, ["update-ref", ref, commit, old]);

@@ -5,12 +5,12 @@ import { Hono } from "hono";
 import { tokenFor } from "./auth.ts";
 import { createApi } from "./api.ts";
 import type { Context } from "./context.ts";
-import { followBranches } from "./context.ts";
 import type { Exchange } from "./exchange.ts";
 import { Failure, notFound } from "./failure.ts";
-import { createBare } from "./git.ts";
+import { branchCommit, createBare, zero } from "./git.ts";
 import { registerApp } from "./manifest.ts";
 import { createPages } from "./pages.ts";
+import { afterPush } from "./pushes.ts";
 import { commitFiles, commitFolder } from "./seed.ts";
 import type { Files, SeedCommit } from "./seed.ts";
 import { serveGit } from "./smart-http.ts";
@@ -70,7 +70,7 @@ const defaultApp = {
     string,
     Level
   >,
-  events: ["issues", "pull_request_review"],
+  events: ["issues", "pull_request_review", "push"],
 };
 
 export async function startGitHub(options: GitHubOptions): Promise<EmbeddedGitHub> {
@@ -101,9 +101,11 @@ export async function startGitHub(options: GitHubOptions): Promise<EmbeddedGitHu
     install: ({ repositories }) => install(state, repositories),
     async push(name, files, commit) {
       const repository = repositoryOf(state, name);
-      const sha = await commitFiles(repository.gitDir, files, commit);
-      await followBranches(repository, state.now());
-      return sha;
+      const before = (await branchCommit(repository.gitDir, commit.branch)) ?? zero;
+      const after = await commitFiles(repository.gitDir, files, commit);
+      const moves = [{ ref: `refs/heads/${commit.branch}`, before, after }];
+      await afterPush(context, repository, { sender: accountOf(state, commit.author), moves });
+      return after;
     },
     setWebhookUrl(url) {
       state.webhookUrl = url;

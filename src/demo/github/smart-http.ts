@@ -2,12 +2,12 @@ import { execFile, spawn } from "node:child_process";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { pipeline } from "node:stream/promises";
-import { authorize, callerOf } from "./auth.ts";
+import { accountOfCaller, authorize, callerOf } from "./auth.ts";
 import type { Caller } from "./auth.ts";
 import type { Context } from "./context.ts";
-import { followBranches } from "./context.ts";
 import { Failure, notFound } from "./failure.ts";
-import { gitEnvironment } from "./git.ts";
+import { gitEnvironment, listRefs, zero } from "./git.ts";
+import { afterPush } from "./pushes.ts";
 import type { Repository } from "./state.ts";
 
 const serveLimitMs = 10 * 60_000;
@@ -29,8 +29,17 @@ export async function serveGit(
   if (repository === undefined) throw notFound();
   authorize(caller, repository, { permission: "contents", level: pushes ? "write" : "read" });
 
-  const answer = await runBackend(request, { repository, service, caller });
-  if (service === "git-receive-pack") await followBranches(repository, state.now());
+  const backend = { repository, service, caller };
+  if (service !== "git-receive-pack") return runBackend(request, backend);
+  const before = await listRefs(repository.gitDir);
+  const answer = await runBackend(request, backend);
+  const after = await listRefs(repository.gitDir);
+  const moves = [...new Set([...before.keys(), ...after.keys()])].map((ref) => ({
+    ref,
+    before: before.get(ref) ?? zero,
+    after: after.get(ref) ?? zero,
+  }));
+  await afterPush(context, repository, { sender: accountOfCaller(caller), moves });
   return answer;
 }
 

@@ -11,7 +11,8 @@ const mostDeliveries = 1000;
 
 interface WebhookEvent {
   event: string;
-  action: string;
+  /** A push has none. */
+  action?: string;
   repository: Repository;
   sender: Account;
   /** What the event is about: `issue`, `label`, `review`... */
@@ -64,12 +65,12 @@ export function createWebhooks(state: State, site: Site, { onDelivery, limitMs }
 const pending = { status: "pending", statusCode: 0, duration: 0 };
 
 function newDelivery(state: State, site: Site, about: WebhookEvent): Delivery | undefined {
-  const { event, action, repository, sender, subject } = about;
+  const { event, action = null, repository, sender, subject } = about;
   const { app } = state;
   const installation = installationOf(state, repository);
   if (app === undefined || installation === undefined || !app.events.includes(event)) return undefined;
   const payload = JSON.stringify({
-    action,
+    ...(action === null ? {} : { action }),
     ...subject,
     repository: repositoryJson(site, repository),
     sender: accountJson(site, sender),

@@ -1,8 +1,19 @@
 import { createHmac } from "node:crypto";
+import { writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { addShop, shop, startReceiver, startTestGitHub, webhookSecret } from "./support.ts";
+import {
+  addShop,
+  git,
+  gitComplaint,
+  remoteOf,
+  shop,
+  startReceiver,
+  startTestGitHub,
+  webhookSecret,
+} from "./support.ts";
 import type { Received, Receiver, TestGitHub } from "./support.ts";
 
 describe("a webhook", () => {
@@ -48,10 +59,10 @@ describe("a webhook", () => {
     await rest.pulls.create({ ...shop, title: "p", head: "topic", base: "main" });
     await rest.pulls.createReview({ ...shop, pull_number: 2, event: "COMMENT", body: "Hm" });
 
-    const expected = ["opened", "labeled", "labeled", "unlabeled", "closed", "reopened", "submitted"];
+    const expected = ["push", "opened", "labeled", "labeled", "unlabeled", "closed", "reopened", "submitted"];
     await expect.poll(() => receiver.received.length).toBe(expected.length);
     expect(actionsOf(receiver.received).sort()).toEqual(expected.toSorted());
-    expect(github.state.deliveries.map((one) => one.action).toReversed()).toEqual(expected);
+    expect(github.state.deliveries.map(({ event, action }) => action ?? event).toReversed()).toEqual(expected);
   });
 
   it("is not sent where the app is not installed", async () => {
@@ -85,6 +96,98 @@ describe("a webhook", () => {
     expect(status).toBe(201);
     await expect.poll(() => receiver.received.length).toBe(1);
     expect(await deliveriesOf(github)).toEqual([]);
+  });
+});
+
+describe("a push", () => {
+  it("by git is told of once for each reference that moved, with its commits and what they did", async () => {
+    await using receiver = await startReceiver();
+    await using github = await listening(receiver);
+    const copy = join(github.folder, "copy");
+    await git(github.folder, "clone", "--quiet", remoteOf(github, github.addUser("ann")), copy);
+    const before = await git(copy, "rev-parse", "HEAD");
+    await git(copy, "rm", "--quiet", "a.txt");
+    await writeFile(join(copy, "ü b.txt"), "b\n");
+    const first = await commitAll(copy, "Put b in a's place");
+    await writeFile(join(copy, "ü b.txt"), "c\n");
+    const second = await commitAll(copy, "Change b");
+    await git(copy, "tag", "--annotate", "--message", "One", "v1");
+
+    await git(copy, "push", "--quiet", "origin", "main", "main:topic", "v1");
+    await git(copy, "push", "--quiet", "origin", ":topic");
+
+    await expect.poll(() => pushesOf(receiver)).toHaveLength(4);
+    const zero = "0".repeat(40);
+    const tag = await git(copy, "rev-parse", "v1");
+    const [main, topic, v1, deleted] = pushesOf(receiver);
+    expect(main).toMatchObject({
+      ref: "refs/heads/main",
+      before,
+      after: second,
+      created: false,
+      deleted: false,
+      forced: false,
+      commits: [
+        { id: first, message: "Put b in a's place", added: ["ü b.txt"], removed: ["a.txt"], modified: [] },
+        { id: second, added: [], removed: [], modified: ["ü b.txt"] },
+      ],
+      head_commit: { id: second, author: { name: "Ann" } },
+      pusher: { name: "ann" },
+      sender: { login: "ann" },
+      repository: { full_name: "ann/shop", default_branch: "main" },
+    });
+    expect(topic).toMatchObject({ ref: "refs/heads/topic", before: zero, after: second, created: true, commits: [] });
+    expect(v1).toMatchObject({ ref: "refs/tags/v1", before: zero, after: tag, head_commit: { id: second } });
+    expect(deleted).toMatchObject({ before: second, after: zero, deleted: true, commits: [], head_commit: null });
+  });
+
+  it("that git refuses, or that changes nothing, is not told of", async () => {
+    await using receiver = await startReceiver();
+    await using github = await listening(receiver);
+    github.setRole("ann/shop", "bob", "read");
+    const copy = join(github.folder, "copy");
+    await git(github.folder, "clone", "--quiet", remoteOf(github, github.addUser("ann")), copy);
+    await git(copy, "push", "--quiet", "origin", "main");
+    await writeFile(join(copy, "b.txt"), "b\n");
+    await commitAll(copy, "Sneak in");
+
+    await gitComplaint(copy, "push", remoteOf(github, github.addUser("bob")), "main");
+
+    expect(github.state.deliveries).toEqual([]);
+  });
+
+  it("by the API is told of as one by its caller, a new branch with what the default branch does not have", async () => {
+    await using receiver = await startReceiver();
+    await using github = await listening(receiver);
+    const bot = github.with(await github.mint()).rest;
+    const { data: head } = await bot.git.getRef({ ...shop, ref: "heads/main" });
+    const base = head.object.sha;
+    const { data: tree } = await bot.git.createTree({
+      ...shop,
+      base_tree: base,
+      tree: [{ path: "b.txt", mode: "100644", type: "blob", content: "b\n" }],
+    });
+    const { data: made } = await bot.git.createCommit({ ...shop, message: "Add b", tree: tree.sha, parents: [base] });
+    const ref = "heads/agent-fix/issue-1";
+
+    await bot.git.createRef({ ...shop, ref: `refs/${ref}`, sha: made.sha });
+    await bot.git.updateRef({ ...shop, ref, sha: base, force: true });
+    await bot.git.updateRef({ ...shop, ref, sha: base });
+
+    await expect.poll(() => receiver.received.length).toBe(2);
+    expect(github.state.deliveries.map(({ event, action }) => [event, action])).toEqual([
+      ["push", null],
+      ["push", null],
+    ]);
+    const [created, forced] = pushesOf(receiver);
+    expect(created).toMatchObject({
+      ref: `refs/${ref}`,
+      created: true,
+      forced: false,
+      sender: { login: "fixer[bot]", type: "Bot" },
+      commits: [{ id: made.sha, added: ["b.txt"] }],
+    });
+    expect(forced).toMatchObject({ before: made.sha, after: base, created: false, forced: true });
   });
 });
 
@@ -178,7 +281,22 @@ async function listening(receiver: Pick<Receiver, "url">, events?: string[], lim
 }
 
 function actionsOf(received: readonly Received[]): string[] {
-  return received.map(({ body }) => (JSON.parse(body) as { action: string }).action);
+  return received.map(
+    ({ headers, body }) => (JSON.parse(body) as { action?: string }).action ?? String(headers["x-github-event"]),
+  );
+}
+
+/** By reference, then what was taken back: deliveries overtake each other. */
+function pushesOf({ received }: Receiver): { ref: string; deleted: boolean; forced: boolean }[] {
+  const pushes = received.map(({ body }) => JSON.parse(body) as { ref: string; deleted: boolean; forced: boolean });
+  const late = (push: { deleted: boolean; forced: boolean }) => (push.deleted || push.forced ? 1 : 0);
+  return pushes.toSorted((a, b) => late(a) - late(b) || a.ref.localeCompare(b.ref));
+}
+
+async function commitAll(copy: string, message: string): Promise<string> {
+  await git(copy, "add", ".");
+  await git(copy, "commit", "--quiet", "--message", message);
+  return git(copy, "rev-parse", "HEAD");
 }
 
 function titlesOf(received: readonly Received[]): string[] {

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { parseBody } from "../body.ts";
-import { created, followBranches, ok } from "../context.ts";
+import { accountOfCaller } from "../auth.ts";
+import { created, ok } from "../context.ts";
 import type { Context, RepositoryCall, Route } from "../context.ts";
 import { Failure, invalid, notFound } from "../failure.ts";
 import {
@@ -19,6 +20,7 @@ import {
 } from "../git.ts";
 import { commitJson, referenceJson } from "../json/commit.ts";
 import { repoApi } from "../json/site.ts";
+import { afterPush } from "../pushes.ts";
 
 const read = { permission: "contents", level: "read" } as const;
 const write = { permission: "contents", level: "write" } as const;
@@ -125,7 +127,7 @@ async function getRef({ repository, params }: RepositoryCall, { site }: Context)
   throw (await isEmpty(repository.gitDir)) ? new Failure(409, "Git Repository is empty.") : notFound();
 }
 
-async function createRef({ repository, body }: RepositoryCall, { state, site }: Context) {
+async function createRef({ repository, body, caller }: RepositoryCall, context: Context) {
   const { ref, sha: commit } = parseBody(newRef, "Reference", body);
   if ((await resolve(repository.gitDir, commit)) === undefined) throw new Failure(422, "Object does not exist");
   await updateRef(repository.gitDir, ref, commit, zero).catch((error: unknown) => {
@@ -133,11 +135,12 @@ async function createRef({ repository, body }: RepositoryCall, { state, site }: 
       throw new Failure(422, "Reference already exists");
     return badObject(error);
   });
-  await followBranches(repository, state.now());
-  return created(referenceJson(site, repository, ref.replace(/^refs\//, ""), commit));
+  const moves = [{ ref, before: zero, after: commit }];
+  await afterPush(context, repository, { sender: accountOfCaller(caller), moves });
+  return created(referenceJson(context.site, repository, ref.replace(/^refs\//, ""), commit));
 }
 
-async function moveRef({ repository, params, body }: RepositoryCall, { state, site }: Context) {
+async function moveRef({ repository, params, body, caller }: RepositoryCall, context: Context) {
   const name = params["ref"] ?? "";
   const { sha: commit, force } = parseBody(movedRef, "Reference", body);
   const before = await resolve(repository.gitDir, `refs/${name}`);
@@ -146,8 +149,9 @@ async function moveRef({ repository, params, body }: RepositoryCall, { state, si
   if (!force && !(await isAncestor(repository.gitDir, before, commit)))
     throw new Failure(422, "Update is not a fast forward");
   await updateRef(repository.gitDir, `refs/${name}`, commit, before).catch(badObject);
-  await followBranches(repository, state.now());
-  return ok(referenceJson(site, repository, name, commit));
+  const moves = [{ ref: `refs/${name}`, before, after: commit }];
+  await afterPush(context, repository, { sender: accountOfCaller(caller), moves });
+  return ok(referenceJson(context.site, repository, name, commit));
 }
 
 function badObject(error: unknown): never {

@@ -136,8 +136,8 @@ describe("a review", () => {
     ]);
     await expect
       .poll(() => receiver.received.map(({ headers }) => headers["x-github-event"]))
-      .toEqual(["pull_request_review"]);
-    expect(JSON.parse(receiver.received[0]?.body ?? "")).toMatchObject({
+      .toEqual(["push", "pull_request_review"]);
+    expect(JSON.parse(receiver.received[1]?.body ?? "")).toMatchObject({
       action: "submitted",
       review: { id: review.id, state: "changes_requested" },
       pull_request: { number: 1, head: { ref: "topic" } },
