@@ -15,15 +15,10 @@ const pathLimit = 4096;
  * the commit that it changes: what was there before is not held against the change.
  */
 export function refusalsOf(entries: readonly Entry[], tracked: TrackedModes = new Map()): string[] {
-  const before = createTree();
-  const gone = new Set(entries.filter(({ mode }) => mode === "000000").map(({ path }) => path.toString("latin1")));
-  // What is accepted may be in both: its names are fit to be there.
-  const left = gone.size === 0 ? before : createTree();
-  for (const key of tracked.keys()) {
-    const path = fromLatin1(key);
-    before.add(path);
-    if (left !== before && !gone.has(key)) left.add(path);
-  }
+  const base = beforeOf(tracked);
+  const gone = entries.filter(({ mode }) => mode === "000000").map(({ path }) => fromLatin1(path.toString("latin1")));
+  const before = createAfter(base, new Set());
+  const left = createAfter(base, new Set(gone));
   return entries.flatMap((entry) => {
     const reason = entryRefusal(entry, before);
     if (reason !== undefined) return `${escapePath(entry.path)}: ${reason}`;
@@ -100,45 +95,99 @@ function linkRefusal(path: string, content: Buffer | undefined): string | undefi
 
 /** Paths with the folders above them, also by what they are called where case and Unicode form do not count. */
 interface Tree {
-  add(path: string): void;
   has(path: string): boolean;
   kindOf(path: string): "file" | "folder" | undefined;
   /** Another path that is the same one where case does not count. */
   twinOf(path: string): string | undefined;
 }
 
-function createTree(): Tree {
-  const kinds = new Map<string, "file" | "folder">();
-  // Made when it is asked for: it costs more than all the rest.
-  let names: Map<string, string> | undefined;
-  const put = (path: string, kind: "file" | "folder") => {
-    kinds.set(path, kind);
-    if (names !== undefined) name(names, path);
+/** The commit's own paths: files, and folders with the number of files below them. */
+interface Before {
+  kinds: ReadonlyMap<string, "file" | number>;
+  /** All paths by what they are where case does not count; made when it is asked for, since it costs most. */
+  names(): ReadonlyMap<string, readonly string[]>;
+}
+
+const known = new WeakMap<TrackedModes, Before>();
+
+/** Kept for as long as the commit's list is: a run looks at its change many times. */
+function beforeOf(tracked: TrackedModes): Before {
+  const found = known.get(tracked) ?? createBefore(tracked);
+  known.set(tracked, found);
+  return found;
+}
+
+function createBefore(tracked: TrackedModes): Before {
+  const kinds = new Map<string, "file" | number>();
+  for (const key of tracked.keys()) {
+    const path = fromLatin1(key);
+    kinds.set(path, "file");
+    for (const folder of foldersOf(path)) kinds.set(folder, numberAt(kinds, folder) + 1);
+  }
+  let names: Map<string, string[]> | undefined;
+  return {
+    kinds,
+    names() {
+      names ??= namesOf(kinds.keys());
+      return names;
+    },
   };
-  const name = (all: Map<string, string>, path: string) => {
+}
+
+function namesOf(paths: Iterable<string>): Map<string, string[]> {
+  const names = new Map<string, string[]>();
+  for (const path of paths) {
     const key = pathKey(path);
-    if (!all.has(key)) all.set(key, path);
+    const same = names.get(key);
+    if (same === undefined) names.set(key, [path]);
+    else same.push(path);
+  }
+  return names;
+}
+
+/** The commit's paths without those that are gone, and with those that are added. */
+function createAfter(before: Before, gone: ReadonlySet<string>): Tree & { add(path: string): void } {
+  const goneBelow = new Map<string, number>();
+  for (const path of gone) {
+    for (const folder of foldersOf(path)) goneBelow.set(folder, numberAt(goneBelow, folder) + 1);
+  }
+  const added = new Map<string, "file" | "folder">();
+  const addedNames = new Map<string, string[]>();
+  const put = (path: string, kind: "file" | "folder") => {
+    if (added.has(path)) return;
+    added.set(path, kind);
+    const key = pathKey(path);
+    addedNames.set(key, [...(addedNames.get(key) ?? []), path]);
+  };
+  const kindOf = (path: string): "file" | "folder" | undefined => {
+    const kind = added.get(path);
+    if (kind !== undefined) return kind;
+    const former = before.kinds.get(path);
+    if (former === "file") return gone.has(path) ? undefined : "file";
+    return (former ?? 0) > numberAt(goneBelow, path) ? "folder" : undefined;
   };
   return {
     add(path) {
       put(path, "file");
-      let end = path.lastIndexOf("/");
-      // Above a folder that is known, all are.
-      for (; end > 0 && kinds.get(path.slice(0, end)) !== "folder"; end = path.lastIndexOf("/", end - 1)) {
-        put(path.slice(0, end), "folder");
-      }
+      for (const folder of foldersOf(path)) put(folder, "folder");
     },
-    has: (path) => kinds.has(path),
-    kindOf: (path) => kinds.get(path),
+    has: (path) => kindOf(path) !== undefined,
+    kindOf,
     twinOf(path) {
-      if (names === undefined) {
-        names = new Map();
-        for (const known of kinds.keys()) name(names, known);
-      }
-      const twin = names.get(pathKey(path));
-      return twin === path ? undefined : twin;
+      const key = pathKey(path);
+      const same = [...(addedNames.get(key) ?? []), ...(before.names().get(key) ?? [])];
+      return same.find((other) => other !== path && kindOf(other) !== undefined);
     },
   };
+}
+
+function* foldersOf(path: string): Generator<string> {
+  for (let end = path.lastIndexOf("/"); end > 0; end = path.lastIndexOf("/", end - 1)) yield path.slice(0, end);
+}
+
+function numberAt(counts: ReadonlyMap<string, "file" | number>, path: string): number {
+  const count = counts.get(path);
+  return typeof count === "number" ? count : 0;
 }
 
 /** Why a new path can't be beside what is there. */
