@@ -136,7 +136,7 @@ export async function measure(engine: Engine, volume: Volume): Promise<DiskUse> 
   const seen = here && readCount(here.stdout);
   if (seen !== undefined) return seen;
   const mounts = [{ volume: volume.name, at: "/volume", readOnly: true }];
-  const task = { run: "disk", role: "disk", script: count, args: ["/volume"], mounts, timeoutMs: measureLimitMs };
+  const task = { run: "~disk", role: "disk", script: count, args: ["/volume"], mounts, timeoutMs: measureLimitMs };
   const result = await runHelper(engine, { ...task, maxStdoutBytes: 1_000 });
   const inHelper = readCount(result.stdout.toString("utf8"));
   if (inHelper === undefined) throw helperFailure("measure a volume", result);

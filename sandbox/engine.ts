@@ -20,6 +20,7 @@ export interface EngineOptions extends ClientOptions {
 }
 
 export interface Labels {
+  /** A run's id; with "~" before it, the name of a chore that belongs to no run. */
   run: string;
   role: string;
   /** Which claim of the run it belongs to. */
@@ -130,6 +131,7 @@ export interface Owned {
   run: string;
   role: string;
   epoch?: number;
+  created: Date;
 }
 
 /** A volume that outlives its run. `inUse`: a run's overlay stands on it. */
@@ -285,12 +287,24 @@ async function list(client: Client, instance: string): Promise<Owned[]> {
   );
   const { Volumes: volumes } = await client.call("list volumes", {}, (docker) => docker.listVolumes({ filters }));
   return [
-    ...containers.map(({ Id, Labels }) => owned("container", Id, Labels)),
-    ...volumes.map(({ Name, Labels }) => owned("volume", Name, Labels)),
+    ...containers.map(({ Id, Labels, Created }) => ({
+      ...owned("container", Id, Labels),
+      created: fromSeconds(Created),
+    })),
+    ...volumes.map((volume) => ({ ...owned("volume", volume.Name, volume.Labels), created: createdAt(volume) })),
   ];
 }
 
-function owned(kind: Owned["kind"], id: string, labels: Record<string, string> | null): Owned {
+function fromSeconds(seconds: number): Date {
+  return new Date(seconds * 1000);
+}
+
+// The engine's answer has it; the types of its client do not.
+function createdAt(volume: object): Date {
+  return new Date((volume as { CreatedAt?: string }).CreatedAt ?? 0);
+}
+
+function owned(kind: Owned["kind"], id: string, labels: Record<string, string> | null): Omit<Owned, "created"> {
   const epoch = labels?.[`${prefix}.epoch`];
   return {
     kind,
@@ -307,8 +321,8 @@ async function listKept(client: Client, instance: string): Promise<Kept[]> {
   const lower = new Set(volumes.flatMap(({ Labels }) => (Labels[`${prefix}.lower`] ?? "").split(" ")));
   return volumes.flatMap((volume) => {
     const kept = volume.Labels[`${prefix}.kept`];
-    // The engine's answer has it; the types of its client do not.
-    const created = new Date((volume as { CreatedAt?: string }).CreatedAt ?? 0);
-    return kept === undefined ? [] : [{ volume: volume.Name, kept, created, inUse: lower.has(volume.Name) }];
+    return kept === undefined
+      ? []
+      : [{ volume: volume.Name, kept, created: createdAt(volume), inUse: lower.has(volume.Name) }];
   });
 }

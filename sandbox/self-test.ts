@@ -76,7 +76,7 @@ async function look(engine: Probed, signal?: AbortSignal): Promise<KernelSeen> {
   const result = await engine.runOnce(
     {
       image: engine.helperImage,
-      labels: { run: "self-test", role: "self-test" },
+      labels: { run: "~self-test", role: "self-test" },
       mounts: [],
       cwd: "/",
       limits,

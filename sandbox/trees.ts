@@ -5,7 +5,7 @@ import { EngineAway } from "./docker.ts";
 /** "overlay": a run's tree stands on a shared one. "copy": every run has a copy of its own, which is slower. */
 export type Trees = "overlay" | "copy";
 
-const labels = { run: "probe", role: "probe" };
+const labels = { run: "~probe", role: "probe" };
 const limitMs = 60_000;
 const firstFile = "mkdir -p /workspace/t/a; echo 1 >/workspace/t/a/b";
 const lookAndRename = "cd /workspace/t && [ $(cat a/b) = 1 ] && mv -T a c && rm c/b && ! ls c/b 2>/dev/null";

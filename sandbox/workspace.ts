@@ -74,7 +74,7 @@ export async function createBase(
 ): Promise<{ volume: Volume; bytes: number }> {
   assertCommit(commit);
   const volume = await engine.createVolume({ kept: "base" });
-  const workspace = plain(engine, { run: "base", sources, commit, volume });
+  const workspace = plain(engine, { run: "~base", sources, commit, volume });
   let bytes = 0;
   await filled(workspace, async () => {
     bytes = (await work(engine, workspace, { verb: "create" }, signal)).bytes;
