@@ -53,7 +53,7 @@ export function modeOf(stat: Stat): string | undefined {
   return (stat.mode & 0o100n) === 0n ? "100644" : "100755";
 }
 
-export function bytesOf(path: string): Buffer {
+function bytesOf(path: string): Buffer {
   return Buffer.from(path, "latin1");
 }
 

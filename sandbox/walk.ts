@@ -237,7 +237,10 @@ export type Request =
   | { ask: "list"; place: Place; tracked: [string, TrackedFile][]; most: number }
   | { ask: "read"; tree: string; paths: string[]; mostBytes: number };
 
-/** Serves one request in a helper: JSON on stdin; on stdout one line of JSON, for "read" followed by the bytes. */
+/**
+ * Serves one request in a helper: JSON on stdin; on stdout one line of JSON, for "read" followed by the bytes.
+ * @public called by the text that `reader.ts` runs
+ */
 export function serve(): void {
   const request: Request = JSON.parse(readInput(0));
   if (request.ask === "list") {

@@ -47,18 +47,17 @@ function storage({ storageDriver, backingFilesystem }: EngineFacts): Seen {
   );
 }
 
-// A local volume takes a size only where the file system counts by project.
+// A local volume takes a size only where the file system counts by project; an overlay of two volumes takes none.
 function quota({ storageDriver, backingFilesystem, rootDir }: EngineFacts, mounts: string | undefined): Seen {
   const watched = "what a run writes is watched and not capped, so that a fast writer overshoots before it is ended";
-  const cap = "For a hard cap, put the engine's folder on xfs mounted with pquota, and use overlay2";
   const driver = `${storageDriver} on ${backingFilesystem === "" ? "an unnamed file system" : backingFilesystem}`;
-  if (storageDriver !== "overlay2" || backingFilesystem !== "xfs") return ok(`none (${driver}): ${watched}. ${cap}`);
+  if (storageDriver !== "overlay2" || backingFilesystem !== "xfs") return ok(`none (${driver}): ${watched}`);
   const mount = mountOf(rootDir, mounts ?? "");
   if (mount?.type !== "xfs") return ok(`not to be seen from here (${driver} of another machine): taken as none`);
   if (mount.options.some((option) => option === "prjquota" || option === "pquota")) {
-    return ok(`${driver} with pquota: the engine can cap what a run writes`);
+    return ok(`${driver} with pquota, which a tree on shared layers can't use: ${watched}`);
   }
-  return ok(`none (${driver}, mounted without pquota): ${watched}. ${cap}`);
+  return ok(`none (${driver}, mounted without pquota): ${watched}`);
 }
 
 /** The mount that a path lies on, from the text of /proc/self/mountinfo. */
