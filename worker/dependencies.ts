@@ -8,6 +8,7 @@ import { readCommit } from "./checkout.ts";
 import { needsInput } from "./outcome.ts";
 import { isManifest } from "./manifests.ts";
 import { packageChanges } from "./packages.ts";
+import { readCommitChange } from "./rebuild.ts";
 import type { Outcome, Tools } from "./run.ts";
 import { runSetupCommand, setupHosts } from "./setup.ts";
 import type { SetupTask } from "./setup.ts";
@@ -89,6 +90,19 @@ export async function installChanged(task: DependencyTask, tools: Tools): Promis
   await sealSetup(tools.engine, workspace, signal);
   const owned = stack.move();
   return { kind: "installed", dependencies: { tree: workspace, scripted, dispose: () => owned.disposeAsync() } };
+}
+
+/** The same for what our own pull request had changed before this run; undefined where it changed no dependency. */
+export async function installCarried(
+  task: SetupTask & { tree: Layered },
+  tools: Tools,
+): Promise<Installed | undefined> {
+  const { setupAt, base, sources } = task;
+  if (setupAt === base) return undefined;
+  const { files, deleted } = await readCommitChange(sources.mirror, setupAt, base);
+  const changes: Change[] = [...files, ...deleted.map((path) => ({ path, mode: "deleted" as const }))];
+  if (!changesDependencies(changes)) return undefined;
+  return installChanged({ ...task, base: setupAt, commit: base, changes, changeSources: sources }, tools);
 }
 
 /** The registries are asked on the base: what the change configures counts for nothing. */

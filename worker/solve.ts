@@ -1,4 +1,5 @@
 import type { RunLog } from "../src/runlog.ts";
+import { fencedText } from "../src/text.ts";
 import { defaultSettings, parseSettings, settingsPath } from "../src/settings.ts";
 import type { Settings } from "../src/settings.ts";
 import type { Message } from "./agent/model.ts";
@@ -7,7 +8,9 @@ import { attempt, createNonce } from "./attempt.ts";
 import type { AttemptResult } from "./attempt.ts";
 import { commitOf, createRunRepository, forkOf, readCommit } from "./checkout.ts";
 import type { CommitFiles } from "./checkout.ts";
+import { installCarried } from "./dependencies.ts";
 import { prepareEnvironment } from "./environment.ts";
+import type { Prepared, PreparedResult } from "./environment.ts";
 import { needsInput } from "./outcome.ts";
 import { runLeg } from "./gate.ts";
 import type { RepositoryContext } from "./prompts/messages.ts";
@@ -47,7 +50,10 @@ export async function solve(task: SolveTask, tools: Tools): Promise<AttemptResul
   const prepareTask = { runId, log, signal, settings: settings.settings, ...commits };
   const environment = await prepareEnvironment(prepareTask, tools);
   if (!environment.ok) return { ok: false, outcome: environment.outcome };
-  await using prepared = environment.prepared;
+  await using installed = environment.prepared;
+  const carried = await withCarried(installed, tools);
+  if (!carried.ok) return { ok: false, outcome: carried.outcome };
+  await using prepared = carried.prepared;
 
   progress("running the checks before changing anything");
   const { prepare, checks, env } = prepared.environment;
@@ -85,6 +91,18 @@ export async function solve(task: SolveTask, tools: Tools): Promise<AttemptResul
     { ...task, settings: settings.settings, sources, repository, prepared, baseline, messages },
     tools,
   );
+}
+
+/** Brings about the dependencies that our own pull request changed already; what can't be had is for a person to mend. */
+async function withCarried(prepared: Prepared, tools: Tools): Promise<PreparedResult> {
+  const found = await installCarried({ ...prepared.setup, tree: prepared.tree }, tools);
+  if (found?.kind === "needs-input") return { ok: false, outcome: found.outcome };
+  if (found?.kind === "rejected") {
+    return { ok: false, outcome: needsInput("dependencies", `${found.reason}.\n\n${fencedText(found.output)}`) };
+  }
+  const tree = found?.dependencies.tree ?? prepared.tree;
+  const dispose = async () => found?.dependencies.dispose();
+  return { ok: true, prepared: { ...prepared, tree, [Symbol.asyncDispose]: dispose } };
 }
 
 /**

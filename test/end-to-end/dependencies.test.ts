@@ -1,4 +1,4 @@
-import { mkdirSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Change } from "../../sandbox/changes.ts";
@@ -16,7 +16,7 @@ import { prepareEnvironment } from "../../worker/environment.ts";
 import { rebuildCommit } from "../../worker/rebuild.ts";
 import type { Tools } from "../../worker/run.ts";
 import { solve } from "../../worker/solve.ts";
-import { image, shell, specOf, testEngine, testRepository } from "../sandbox/support.ts";
+import { git, image, shell, specOf, testEngine, testRepository } from "../sandbox/support.ts";
 import type { TestRepository } from "../sandbox/support.ts";
 import { startRegistry } from "../support/registry.ts";
 import type { TestRegistry } from "../support/registry.ts";
@@ -203,6 +203,36 @@ function scriptedModel(turns: { name: string; arguments: object }[]) {
     },
   };
 }
+
+describe("a run on our own pull request", () => {
+  it("has the dependencies that the pull request brought, before its first check and to its end", async () => {
+    const tree = join(repository.folder, "tree");
+    writeFileSync(join(tree, "package.json"), manifest({ left: "1.1.0" }));
+    writeFileSync(join(tree, "package-lock.json"), lock({ left: "1.1.0" }));
+    git(tree, "commit", "-qam", "update left");
+    git(tree, "push", "-q", repository.mirror, "HEAD:refs/heads/agent-fix/issue-1");
+    const head = git(tree, "rev-parse", "HEAD").trim();
+    const submit = { name: "submit", arguments: { title: "Add it", cause: "It lacks.", change: "- extra" } };
+    const add = { name: "bash", arguments: { command: "echo more >extra.txt; node -p 'require(\"left\")'" } };
+    const model = scriptedModel([add, submit, submit]);
+    const [trusted = ""] = repository.commits;
+    const names = {
+      runId: "run-1",
+      kind: "review",
+      branch: "agent-fix/issue-1",
+      repo: "o/r",
+      trusted,
+      base: head,
+    } as const;
+    const messages = () => [{ role: "user" as const, text: "add the file" }];
+    const task = { ...names, log, signal: never, mirror: repository.mirror, messages, progress: () => {} };
+
+    const result = await solve(task, toolsWith(model));
+
+    expect(result).toMatchObject({ ok: true });
+    expect(model.told.some((text) => text.startsWith("2\n"))).toBe(true);
+  });
+});
 
 describe("an agent that changes dependencies", () => {
   const submit = { name: "submit", arguments: { title: "Update left", cause: "It is old.", change: "- newer left" } };
