@@ -20,7 +20,7 @@ const note = (text: string): RunEvent => ({ type: "note", text });
 const network = (command: string, refused: string[]): RunEvent => ({
   type: "network",
   command,
-  hosts: ["registry.npmjs.example"],
+  hosts: ["registry.example.com"],
   refused,
 });
 const change = (name: string, more: Partial<PackageChange> = {}): PackageChange => ({
@@ -214,7 +214,7 @@ describe("runFacts", () => {
       `- base commit: \`${"a".repeat(40)}\``,
       "- image: `node:24` (`sha256:bbbbbbbbbbbb`), commands from npm, .devcontainer/devcontainer.json",
       "- set-up: `npm ci`",
-      "- set-up network: `registry.npmjs.example`",
+      "- set-up network: `registry.example.com`",
       "- refused: `telemetry.example` (asked by `npm ci`)",
       "- `runArgs` is not used.",
     ]);

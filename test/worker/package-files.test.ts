@@ -271,7 +271,7 @@ requires-python = ">=3.12"
 [[package]]
 name = "anyio"
 version = "4.9.0"
-source = { registry = "https://pypi.org/simple" }
+source = { registry = "https://packages.example.com/simple" }
 dependencies = [
     { name = "idna" },
 ]
@@ -316,7 +316,7 @@ dependencies = [
 [[package]]
 name = "serde"
 version = "1.0.203"
-source = "registry+https://github.com/rust-lang/crates.io-index"
+source = "registry+https://index.example.com/crates"
 checksum = "7253ab4de971e72fb7be983802300c30b5a7f0c2e56fab8abfc6a214307c0094"
 `,
     expected: ["serde 1.0.203"],
@@ -369,7 +369,7 @@ PATH
     shop (1.0.0)
 
 GEM
-  remote: https://rubygems.org/
+  remote: https://gems.example.com/
   specs:
     addressable (2.8.6)
       public_suffix (>= 2.0.2, < 6.0)
