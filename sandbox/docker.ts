@@ -1,4 +1,6 @@
 import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { connect } from "node:net";
 import type { Duplex } from "node:stream";
 import Docker from "dockerode";
 import { firstOf, late } from "./limits.ts";
@@ -26,6 +28,8 @@ export interface Client {
   readonly address: string;
   call<T>(what: string, options: CallOptions, work: (docker: Docker, signal: AbortSignal) => Promise<T>): Promise<T>;
   pull(ref: string, signal?: AbortSignal): Promise<void>;
+  /** Whether a new connection is taken. An engine that is stopping takes none, before it stops its containers. */
+  isListening(): Promise<boolean>;
 }
 
 export interface CallOptions {
@@ -35,6 +39,7 @@ export interface CallOptions {
 
 const callLimitMs = 60_000;
 const pullLimitMs = 900_000;
+const connectLimitMs = 10_000;
 
 export function createClient(options: ClientOptions): Client {
   const target = parseTarget(options);
@@ -71,7 +76,21 @@ export function createClient(options: ClientOptions): Client {
     await call(`pull ${ref}`, { limitMs: pullLimitMs, signal }, () => finished);
   }
 
-  return { address: target.address, call, pull };
+  return { address: target.address, call, pull, isListening: () => takesConnection(target.options) };
+}
+
+async function takesConnection({ socketPath, host, port }: Docker.DockerOptions): Promise<boolean> {
+  const socket = connect(
+    socketPath === undefined ? { host: host ?? "localhost", port: Number(port) } : { path: socketPath },
+  );
+  try {
+    const answered = Promise.race([once(socket, "connect"), once(socket, "close")]);
+    return (await firstOf(answered, { ms: connectLimitMs })) !== late && !socket.connecting && !socket.destroyed;
+  } catch {
+    return false;
+  } finally {
+    socket.destroy();
+  }
 }
 
 /** A name that is known before the engine answers, so that a container can be removed whose creation was cut off. */

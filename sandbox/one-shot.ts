@@ -77,7 +77,9 @@ async function ending(
       await kill(client, id);
       return signal?.aborted ? { end: "aborted" } : { end: "timed-out" };
     }
-    return await named(client, id, status.StatusCode);
+    const end = await named(client, id, status.StatusCode);
+    // An engine that stops ends its containers with a signal first: whatever code that brought, it is not the command's.
+    return (await client.isListening()) ? end : { end: "sandbox-lost" };
   } catch (error) {
     // The container was removed, or the engine went away, while the command ran.
     if (error instanceof EngineAway || statusOf(error) === 404) return { end: "sandbox-lost" };

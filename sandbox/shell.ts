@@ -35,6 +35,7 @@ const supervisor = readFileSync(new URL("supervisor.sh", import.meta.url));
 const graceMs = 1_000;
 const killLimitMs = 20_000;
 const readyLimitMs = 20_000;
+const probeMs = 1_000;
 const floodCheckMs = 100;
 const resumeCheckMs = 50;
 const removedAtOnce = 64;
@@ -247,19 +248,25 @@ class SupervisedShell implements Shell {
 
   /**
    * "up" from a supervisor, "" from a shell that is none yet. The shell may read on from the middle of a call, even of
-   * a quoted word: the quote closes the word there, and is a comment elsewhere.
+   * a quoted word: the quote closes the word there, and is a comment elsewhere. It is asked again and again, since a shell
+   * that dies takes along what it had read.
    */
-  #probe(): Promise<string | undefined> {
+  async #probe(): Promise<string | undefined> {
     const word = randomBytes(8).toString("hex");
-    return this.#event(word, () => this.#channel.send(`\n\n#'\n\n{ echo; echo R ${word} "$AF_UP"; } >&2\n`));
+    const ask = () => this.#channel.send(`\n\n#'\n\n{ echo; echo R ${word} "$AF_UP"; } >&2\n`);
+    for (let left = readyLimitMs; left > 0 && !this.#lost; left -= probeMs) {
+      const came = await this.#event(word, ask, probeMs);
+      if (came !== undefined) return came;
+    }
+    return undefined;
   }
 
   /** Waits for the event `R word`; undefined when it does not come. */
-  async #event(word: string, begin: () => void): Promise<string | undefined> {
+  async #event(word: string, begin: () => void, limitMs = readyLimitMs): Promise<string | undefined> {
     const { promise, resolve } = Promise.withResolvers<string>();
     this.#waiting.set(word, resolve);
     begin();
-    const came = await firstOf(promise, { ms: readyLimitMs });
+    const came = await firstOf(promise, { ms: limitMs });
     this.#waiting.delete(word);
     return came === late || this.#lost ? undefined : came;
   }

@@ -38,7 +38,7 @@ export const lostStep: StepEnd = { end: { end: "sandbox-lost" }, output: false, 
 const notes: Record<string, string> = {
   processes: "[agent-fix: no further process could be started (process limit)]\n",
   room: "[agent-fix: the command was not run: /run/af, which holds the output of commands, is full]\n",
-  full: "[agent-fix: /run/af, which holds the output of commands, was full when the command ended; it may have failed for that]\n",
+  full: "[agent-fix: /run/af, which holds the output of commands, was full, or nearly, while the command ran; it may have failed for that]\n",
   gone: "[agent-fix: what this step wrote is not kept any more]\n",
   taken: "[agent-fix: the command was not run: a step of this name ran before]\n",
 };

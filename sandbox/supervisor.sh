@@ -3,7 +3,8 @@
 #   stdout: answers to O, one after another        stderr: events, one short line each (D, K, R, Y)
 #   /run/af/ID.step: what is known of a command, one line each: began, by WATCHER, pid GROUP, rc CODE MORE KILLED [WHY], out gone
 #   /run/af/ID.out .cwd: its output and last working directory
-#   /run/af/ID.cut .tail: how much of a flood was cut out of .out after its head, and what stood before the cut
+#   /run/af/ID.cut .tail .flood: how much of a flood was cut out of .out after its head, what stood before the cut, and
+#   that it came so fast that there may have been no room
 #   /run/af/oom reserve probe: how often the kernel killed for memory, and room that is kept or tried for
 # A call ends in the word E, so that half a line, left by a host that died, does nothing. The host that comes after it
 # asks by ID (Q); events carry a word of the host's that commands don't know.
@@ -13,6 +14,8 @@ N='
 '
 HEAD=65536
 FLOOD=8388608
+# With so much in one output, /run/af may have been full.
+NEARLY=33554432
 # Looked for once: a search of PATH before each command is several failed calls of exec.
 find_program() {
   program= IFS=:
@@ -101,7 +104,8 @@ S() {
     trap - EXIT
     if [ $r != 0 ]; then
       note_oom
-      { printf %8192s . >"$D/probe"; } 2>/dev/null || full=" full"
+      # A cut may have made room again since.
+      { [ ! -e "$D/$1.flood" ] && printf %8192s . >"$D/probe"; } 2>/dev/null || full=" full"
     fi
     finish "$1" "$2" "$r $more $killed$full"
     # A success is told first. What was killed in it is no later command's.
@@ -215,6 +219,7 @@ T() {
     recall "${b##*/}"
     [ -z "$pid" ] || kill -STOP "-$pid" 2>/dev/null
     n=$(($(wc -c <"$f")))
+    [ $n -lt $NEARLY ] || : >"$b.flood"
     tail -c $HEAD "$f" >"$b.tail" 2>/dev/null || {
       printf '' >"$D/reserve"
       tail -c $HEAD "$f" >"$b.tail" 2>/dev/null

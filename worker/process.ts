@@ -4,6 +4,7 @@ import { runJob, subjectKey } from "../src/job.ts";
 import type { RunJob } from "../src/job.ts";
 import { tryLock } from "../src/lock.ts";
 import { connectRedis, redisPrefix } from "../src/queue.ts";
+import { repeat } from "../src/repeat.ts";
 import { lastEvent } from "../src/runlog.ts";
 import { EngineAway } from "../sandbox/docker.ts";
 import { forEpoch } from "../sandbox/engine.ts";
@@ -80,7 +81,9 @@ export async function startWorker(options: WorkerOptions, deps: WorkerDeps): Pro
   // BullMQ cancels nobody when a lock is lost: the loser would go on beside its successor.
   worker.on("lockRenewalFailed", (ids) => ids.forEach((id) => worker.cancelJob(id, "the lock was lost")));
 
-  const tidying = startTidying(options.tidyEveryMs, deps);
+  const tidying = repeat(options.tidyEveryMs, () =>
+    tidy(deps).catch((error: unknown) => deps.log.warn({ error: messageOf(error) }, "tidying failed")),
+  );
   await worker.waitUntilReady();
   return {
     active,
@@ -172,23 +175,4 @@ async function runWorkflow(run: Run, deps: WorkerDeps, claims: number): Promise<
       `${messageOf(error)}\n\nThe operator finds the details with \`agent-fix runs show ${run.job.runId}\`.`,
     );
   }
-}
-
-function startTidying(everyMs: number, deps: WorkerDeps): AsyncDisposable {
-  let working = false;
-  const work = async () => {
-    working = true;
-    await tidy(deps).catch((error: unknown) => deps.log.warn({ error: messageOf(error) }, "tidying failed"));
-    working = false;
-  };
-  let running = work();
-  const timer = setInterval(() => {
-    if (!working) running = work();
-  }, everyMs);
-  return {
-    async [Symbol.asyncDispose]() {
-      clearInterval(timer);
-      await running;
-    },
-  };
 }

@@ -101,11 +101,11 @@ export async function run(program: string, args: readonly string[]): Promise<str
   return (await promisify(execFile)(program, [...args], { maxBuffer: 2 ** 26 })).stdout;
 }
 
-/** What the whole machine worked for it, in milliseconds: the engine's own part counts too. */
-export async function cpuOf(work: () => Promise<unknown>): Promise<number> {
+/** What the whole machine worked for it, each of so many times, in milliseconds: the engine's own part counts too. */
+export async function cpuOf(work: () => Promise<unknown>, times = 1): Promise<number> {
   const before = await busy();
-  await work();
-  return (await busy()) - before;
+  for (let done = 0; done < times; done++) await work();
+  return ((await busy()) - before) / times;
 }
 
 async function busy(): Promise<number> {

@@ -1,10 +1,6 @@
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
-import { connect, createServer, type Socket } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Duplex } from "node:stream";
 import Docker from "dockerode";
@@ -12,6 +8,7 @@ import { afterAll, expect, test } from "vitest";
 import { createEngine, type ReopenedSandbox, type Sandbox } from "../../sandbox/engine.ts";
 import { busyboxImage, changedImage } from "./images.ts";
 import { image, say, specOf } from "./support.ts";
+import { openWire } from "./wire.ts";
 
 const docker = new Docker();
 const instance = `test-${randomBytes(6).toString("hex")}`;
@@ -186,7 +183,9 @@ test("a supervisor that died while nobody listened is started again, and what ra
   void say(first, "touch begun; sleep 660", { step: 1 });
   await fileAppears(first.id, "/tmp/begun");
   const stream = await rawAttach(first.id);
-  // The first client hears of it and starts the supervisor again; the process it can't see does the same by hand.
+  // What is asked while the dying shell is busy stands in its pipe beside its last line: it reads both, and takes both along.
+  stream.write("touch /tmp/busy; sleep 2\n");
+  await fileAppears(first.id, "/tmp/busy");
   stream.write("exec /bin/sh -s\n");
   stream.destroy();
 
@@ -219,7 +218,7 @@ test("a container that is gone, stopped or another's is no sandbox to go on with
 });
 
 test("a stream cut while a command runs: the step is lost for its client, and known truly to the next one", async () => {
-  await using wire = await cuttable();
+  await using wire = await openWire();
   const cut = createEngine({ instance, image, socketPath: wire.path });
   await using sandbox: Sandbox = await cut.startSandbox(specOf());
   const running = say(sandbox, "touch begun; until [ -e /tmp/go ]; do sleep 0.02; done; echo done; exit 9", {
@@ -237,7 +236,7 @@ test("a stream cut while a command runs: the step is lost for its client, and kn
 });
 
 test("an answer cut in the middle is given whole to the next client", async () => {
-  await using wire = await cuttable();
+  await using wire = await openWire();
   const cut = createEngine({ instance, image, socketPath: wire.path });
   await using sandbox: Sandbox = await cut.startSandbox(specOf());
   const command = "head -c 6000000 /dev/zero | tr '\\0' a";
@@ -250,47 +249,3 @@ test("an answer cut in the middle is given whole to the next client", async () =
   expect(resumed).toMatchObject({ end: "exited", code: 0, output: { bytes: 6_000_000, truncated: false } });
   expect("output" in resumed && resumed.output.text === "a".repeat(6_000_000)).toBe(true);
 });
-
-/** The engine's socket behind one that can be cut: at once, or when so many more bytes came from the engine. */
-async function cuttable() {
-  const folder = mkdtempSync(join(tmpdir(), "agent-fix-wire-"));
-  const path = join(folder, "docker.sock");
-  const sockets = new Set<Socket>();
-  let left = Number.POSITIVE_INFINITY;
-  const cut = () => {
-    left = Number.POSITIVE_INFINITY;
-    for (const socket of sockets) socket.destroy();
-  };
-  const server = createServer({ allowHalfOpen: true }, (client) => {
-    const upstream = connect({ path: "/var/run/docker.sock", allowHalfOpen: true });
-    client.pipe(upstream).pipe(client);
-    upstream.on("data", (chunk) => {
-      left -= chunk.length;
-      if (left < 0) cut();
-    });
-    for (const [socket, other] of [
-      [client, upstream],
-      [upstream, client],
-    ] as const) {
-      sockets.add(socket);
-      socket.on("error", () => {});
-      socket.on("close", () => {
-        sockets.delete(socket);
-        other.destroy();
-      });
-    }
-  });
-  server.listen(path);
-  await once(server, "listening");
-  return {
-    path,
-    cut,
-    cutAfter: (bytes: number) => void (left = bytes),
-    async [Symbol.asyncDispose]() {
-      cut();
-      server.close();
-      await once(server, "close");
-      rmSync(folder, { recursive: true });
-    },
-  };
-}

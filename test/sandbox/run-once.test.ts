@@ -1,9 +1,11 @@
 import { randomBytes } from "node:crypto";
 import Docker from "dockerode";
 import { expect, test } from "vitest";
-import type { Engine, OneShotResult, OneShotSpec } from "../../sandbox/engine.ts";
+import { EngineAway } from "../../sandbox/docker.ts";
+import { createEngine, type Engine, type OneShotResult, type OneShotSpec } from "../../sandbox/engine.ts";
 import { createWorkspace, repoDir } from "../../sandbox/workspace.ts";
-import { limits, specOf, testEngine, testRepository } from "./support.ts";
+import { image, limits, specOf, testEngine, testRepository } from "./support.ts";
+import { openWire } from "./wire.ts";
 
 const engine = testEngine();
 
@@ -37,6 +39,26 @@ test("the result is the exit code of the main process, and both streams as they 
   expect(result.output.text.split("\n").toSorted()).toEqual(["", "err", "out"]);
   expect(await engine.list()).toEqual([]);
 });
+
+test.each(["exit 0", "exit 143"])(
+  "an engine that stops ends the command by a signal: %s is no result of the command's",
+  async (ending) => {
+    await using wire = await openWire();
+    const instance = `test-${randomBytes(6).toString("hex")}`;
+    const stopping = createEngine({ instance, image, socketPath: wire.path });
+    const seen = createEngine({ instance, image });
+    const trapped = `trap '${ending}' TERM; sleep 600 & wait`;
+    const running = stopping.runOnce(once(trapped)).catch((error: unknown) => error);
+    const id = await started(seen);
+
+    wire.deafen();
+    await new Docker().getContainer(id).kill({ signal: "TERM" });
+
+    const ended = await running;
+    expect(ended instanceof EngineAway ? { end: "sandbox-lost" } : ended).toMatchObject({ end: "sandbox-lost" });
+    await seen.remove(id);
+  },
+);
 
 test("a tree that forges every trace of success does not change the result", async () => {
   const forge = `#!/bin/sh

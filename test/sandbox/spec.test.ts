@@ -4,7 +4,7 @@ import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import Docker from "dockerode";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, expectTypeOf, test } from "vitest";
 import { createEngine, type Mount, type Sandbox } from "../../sandbox/engine.ts";
 import { seccompProfile } from "../../sandbox/seccomp.ts";
 import { containerSpec, type ContainerSpec, type HostConfig, type Shape } from "../../sandbox/spec.ts";
@@ -137,78 +137,55 @@ test("a spec is frozen to its depths", () => {
   expect(() => Object.assign(host.SecurityOpt, ["no-new-privileges", "seccomp=unconfined"])).toThrow("read only");
 });
 
-test("privileges, host folders and host namespaces can't be written in the type of a spec", () => {
-  const { HostConfig: host, ...spec } = containerSpec(shape);
+type With<Spec, More> = Omit<Spec, keyof More> & More;
+type Folder = Extract<HostConfig["Mounts"][number], { Type: "bind" }>;
+type VolumeMount = Extract<HostConfig["Mounts"][number], { Type: "volume" }>;
 
-  // Each line compiles only because it is an error: `tsc` says so when one becomes legal.
-  const illegal: HostConfig[] = [
-    // @ts-expect-error privileged
-    { ...host, Privileged: true },
-    // @ts-expect-error a capability more
-    { ...host, CapAdd: ["SYS_ADMIN"] },
-    // @ts-expect-error capabilities kept
-    { ...host, CapDrop: ["NET_RAW"] },
-    // @ts-expect-error no profile
-    { ...host, SecurityOpt: ["no-new-privileges", "apparmor=unconfined"] },
-    // @ts-expect-error new privileges
-    { ...host, SecurityOpt: [`seccomp=${seccompProfile}`] },
-    // @ts-expect-error a writable root
-    { ...host, ReadonlyRootfs: false },
-    // @ts-expect-error the engine's socket, in the old notation
-    { ...host, Binds: ["/var/run/docker.sock:/var/run/docker.sock"] },
-    // @ts-expect-error another container's volumes
-    { ...host, VolumesFrom: ["other"] },
-    // @ts-expect-error the host's network
-    { ...host, NetworkMode: "host" },
-    // @ts-expect-error a network of the engine
-    { ...host, NetworkMode: "bridge" },
-    // @ts-expect-error the host's processes
-    { ...host, PidMode: "host" },
-    // @ts-expect-error the host's shared memory
-    { ...host, IpcMode: "host" },
-    // @ts-expect-error the host's control groups
-    { ...host, CgroupnsMode: "host" },
-    // @ts-expect-error the host's name
-    { ...host, UTSMode: "host" },
-    // @ts-expect-error the host's users
-    { ...host, UsernsMode: "host" },
-    // @ts-expect-error a device
-    { ...host, Devices: [{ PathOnHost: "/dev/kvm", PathInContainer: "/dev/kvm", CgroupPermissions: "rwm" }] },
-    // @ts-expect-error devices by rule
-    { ...host, DeviceCgroupRules: ["a *:* rwm"] },
-    // @ts-expect-error nothing hidden of /proc
-    { ...host, MaskedPaths: [] },
-    // @ts-expect-error /proc/sys writable
-    { ...host, ReadonlyPaths: [] },
-    // @ts-expect-error kernel settings
-    { ...host, Sysctls: { "net.ipv4.ip_forward": "1" } },
-    // @ts-expect-error a log on the host's disk
-    { ...host, LogConfig: { Type: "json-file", Config: {} } },
-    // @ts-expect-error a port of the host
-    { ...host, PortBindings: { "80/tcp": [{ HostPort: "80" }] } },
-  ];
-  const [volume, folder] = host.Mounts;
-  if (volume?.Type !== "volume" || folder?.Type !== "bind") throw new Error("the mounts are not what they were");
-  const device = { DriverConfig: { Name: "local", Options: { type: "none", o: "bind", device: "/" } } };
-  const mounts: HostConfig["Mounts"] = [
-    // @ts-expect-error a path of the host that nobody looked at
-    { ...folder, Source: "/srv" },
-    // @ts-expect-error a writable folder of the host
-    { ...folder, ReadOnly: false },
-    // @ts-expect-error mounts that come back to the host
-    { ...folder, BindOptions: { Propagation: "rshared" } },
-    // @ts-expect-error a folder of the host as the device of a volume
-    { ...volume, VolumeOptions: device },
-  ];
-  const others: ContainerSpec[] = [
-    // @ts-expect-error root
-    { ...spec, HostConfig: host, User: "0:0" },
-    // @ts-expect-error volumes beside the mounts
-    { ...spec, HostConfig: host, Volumes: { "/data": {} } },
-    // @ts-expect-error a network beside the mode
-    { ...spec, HostConfig: host, NetworkingConfig: { EndpointsConfig: {} } },
-  ];
-  expect([illegal.length, mounts.length, others.length]).toEqual([22, 4, 3]);
+test("privileges, host folders and host namespaces can't be written in the type of a spec", () => {
+  // `tsc` checks these. The first ones show that what may differ does fit.
+  expectTypeOf<With<HostConfig, { Memory: 1; NetworkMode: "none" }>>().toExtend<HostConfig>();
+  expectTypeOf<With<ContainerSpec, { Image: "other" }>>().toExtend<ContainerSpec>();
+  expectTypeOf<With<Folder, { Target: "/other" }>>().toExtend<HostConfig["Mounts"][number]>();
+
+  expectTypeOf<With<HostConfig, { Privileged: true }>>().not.toExtend<HostConfig>();
+  expectTypeOf<With<HostConfig, { CapAdd: ["SYS_ADMIN"] }>>().not.toExtend<HostConfig>();
+  expectTypeOf<With<HostConfig, { CapDrop: ["NET_RAW"] }>>().not.toExtend<HostConfig>();
+  expectTypeOf<
+    With<HostConfig, { SecurityOpt: ["no-new-privileges", "apparmor=unconfined"] }>
+  >().not.toExtend<HostConfig>();
+  expectTypeOf<With<HostConfig, { SecurityOpt: [`seccomp=${string}`] }>>().not.toExtend<HostConfig>();
+  expectTypeOf<With<HostConfig, { ReadonlyRootfs: false }>>().not.toExtend<HostConfig>();
+  expectTypeOf<With<HostConfig, { Binds: ["/var/run/docker.sock:/var/run/docker.sock"] }>>().not.toExtend<HostConfig>();
+  expectTypeOf<With<HostConfig, { VolumesFrom: ["other"] }>>().not.toExtend<HostConfig>();
+  expectTypeOf<With<HostConfig, { NetworkMode: "host" }>>().not.toExtend<HostConfig>();
+  expectTypeOf<With<HostConfig, { NetworkMode: "bridge" }>>().not.toExtend<HostConfig>();
+  expectTypeOf<With<HostConfig, { PidMode: "host" }>>().not.toExtend<HostConfig>();
+  expectTypeOf<With<HostConfig, { IpcMode: "host" }>>().not.toExtend<HostConfig>();
+  expectTypeOf<With<HostConfig, { CgroupnsMode: "host" }>>().not.toExtend<HostConfig>();
+  expectTypeOf<With<HostConfig, { UTSMode: "host" }>>().not.toExtend<HostConfig>();
+  expectTypeOf<With<HostConfig, { UsernsMode: "host" }>>().not.toExtend<HostConfig>();
+  expectTypeOf<
+    With<HostConfig, { Devices: [{ PathOnHost: "/dev/kvm"; PathInContainer: "/dev/kvm"; CgroupPermissions: "rwm" }] }>
+  >().not.toExtend<HostConfig>();
+  expectTypeOf<With<HostConfig, { DeviceCgroupRules: ["a *:* rwm"] }>>().not.toExtend<HostConfig>();
+  expectTypeOf<With<HostConfig, { MaskedPaths: string[] }>>().not.toExtend<HostConfig>();
+  expectTypeOf<With<HostConfig, { ReadonlyPaths: string[] }>>().not.toExtend<HostConfig>();
+  expectTypeOf<With<HostConfig, { Sysctls: { "net.ipv4.ip_forward": "1" } }>>().not.toExtend<HostConfig>();
+  expectTypeOf<
+    With<HostConfig, { LogConfig: { Type: "json-file"; Config: Record<string, never> } }>
+  >().not.toExtend<HostConfig>();
+  expectTypeOf<With<HostConfig, { PortBindings: { "80/tcp": [{ HostPort: "80" }] } }>>().not.toExtend<HostConfig>();
+  expectTypeOf<With<Folder, { Source: string }>>().not.toExtend<HostConfig["Mounts"][number]>();
+  expectTypeOf<With<Folder, { ReadOnly: false }>>().not.toExtend<HostConfig["Mounts"][number]>();
+  expectTypeOf<With<Folder, { BindOptions: { Propagation: "rshared" } }>>().not.toExtend<
+    HostConfig["Mounts"][number]
+  >();
+  expectTypeOf<
+    With<VolumeMount, { VolumeOptions: { DriverConfig: { Name: string; Options: Record<string, string> } } }>
+  >().not.toExtend<HostConfig["Mounts"][number]>();
+  expectTypeOf<With<ContainerSpec, { User: "0:0" }>>().not.toExtend<ContainerSpec>();
+  expectTypeOf<With<ContainerSpec, { Volumes: { "/data": object } }>>().not.toExtend<ContainerSpec>();
+  expectTypeOf<With<ContainerSpec, { NetworkingConfig: { EndpointsConfig: object } }>>().not.toExtend<ContainerSpec>();
 });
 
 test("one place creates containers, and one describes their host configuration", () => {

@@ -1,5 +1,6 @@
 import { createClient } from "../../../sandbox/docker.ts";
 import { readFacts } from "../../../sandbox/facts.ts";
+import { repeat } from "../../repeat.ts";
 import type { Parts } from "../compose.ts";
 import { textOf } from "./finding.ts";
 import { redisInfo } from "./services.ts";
@@ -10,24 +11,7 @@ type Watched = Pick<Parts, "config" | "redisUrl" | "log">;
 
 /** Logs a warning now and every day for each program whose version is under its floor, until disposed. */
 export function watchVersions(watched: Watched, everyMs = dayMs): AsyncDisposable {
-  const stop = new AbortController();
-  let working = false;
-  const work = async () => {
-    working = true;
-    await warnOfVersions(watched, stop.signal);
-    working = false;
-  };
-  let running = work();
-  const timer = setInterval(() => {
-    if (!working) running = work();
-  }, everyMs);
-  return {
-    async [Symbol.asyncDispose]() {
-      clearInterval(timer);
-      stop.abort();
-      await running;
-    },
-  };
+  return repeat(everyMs, (signal) => warnOfVersions(watched, signal));
 }
 
 async function warnOfVersions({ config, redisUrl, log }: Watched, signal: AbortSignal): Promise<void> {

@@ -1,13 +1,12 @@
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFile } from "node:fs/promises";
 import { promisify } from "node:util";
 import Docker from "dockerode";
 import { createEngine } from "../../../sandbox/engine.ts";
 import { createCollector } from "../../../sandbox/output.ts";
 import { type Bench, time } from "../harness.ts";
+import { cpuOf, image } from "../support.ts";
 
-const image = "agent-fix-sandbox:latest";
 const limits = { memoryBytes: 2 * 2 ** 30, cpus: 2, pids: 512 };
 const kept = 30_000;
 const flood = "yes 'one line of a long build log' | head -c 10000000";
@@ -102,21 +101,4 @@ async function engineExec(container: Docker.Container, command: string): Promise
   await once(stream, "end");
   const { ExitCode: code } = await exec.inspect();
   if (code !== 0) throw new Error(`${command} ended with ${code}`);
-}
-
-/** What the whole machine worked, per command, in milliseconds: the engine's own part counts too. */
-async function cpuOf(command: Way, times: number): Promise<number> {
-  const before = await busy();
-  for (let done = 0; done < times; done++) await command();
-  return ((await busy()) - before) / times;
-}
-
-async function busy(): Promise<number> {
-  const [, user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0] = (await readFile("/proc/stat", "utf8"))
-    .split("\n", 1)
-    .join("")
-    .split(/\s+/)
-    .map(Number);
-  const ticksPerSecond = 100;
-  return ((user + nice + system + irq + softirq) * 1000) / ticksPerSecond;
 }
