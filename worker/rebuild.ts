@@ -1,4 +1,4 @@
-import { mkdir, readdir, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { CommitChange } from "../src/forge.ts";
 import { OutageError } from "../src/errors.ts";
@@ -20,7 +20,7 @@ const config = `[core]
 [pack]
 	compression = 1
 `;
-// A git whose parent was killed may still write into it.
+// A git that lives on may write while its folder is removed.
 const removal = { recursive: true, force: true, maxRetries: 5 };
 const sha256 = "[extensions]\n\tobjectformat = sha256\n";
 
@@ -38,7 +38,9 @@ export async function rebuildCommit(
     throw new ChangeRefused("a path of the change has an empty component");
   }
   // git fast-import takes in almost any path, so it writes into a repository that nobody else reads.
-  const build = join(repository, "build");
+  await removeBuilds(repository);
+  // A git whose parent was killed may still write into the folder of that attempt.
+  const build = await mkdtemp(join(repository, "build-"));
   try {
     await createBuild(build, repository, base);
     const built = await importChange(build, base, changes, signal);
@@ -55,9 +57,14 @@ export async function rebuildCommit(
   }
 }
 
-/** A bare repository that reads the other one's objects. What a killed process left of an earlier one is removed. */
+/** Removes what a killed process left. */
+async function removeBuilds(repository: string): Promise<void> {
+  const left = (await readdir(repository)).filter((name) => name.startsWith("build-"));
+  await Promise.all(left.map((name) => rm(join(repository, name), removal)));
+}
+
+/** Makes the folder a bare repository that reads the other one's objects. */
 async function createBuild(build: string, repository: string, base: string): Promise<void> {
-  await rm(build, removal);
   await Promise.all(
     ["refs", "objects/info", "objects/pack"].map((name) => mkdir(join(build, name), { recursive: true })),
   );

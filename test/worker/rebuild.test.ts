@@ -38,12 +38,20 @@ function submodule(line: string): string {
   return `[submodule "x"]\n\t${line}\n`;
 }
 
+function buildFolders(repository: string): string[] {
+  return readdirSync(repository).filter((name) => name.startsWith("build"));
+}
+
 interface ChildMessage {
   process: ChildProcess;
 }
 
 function isChild(message: unknown): message is ChildMessage {
   return typeof message === "object" && message !== null && "process" in message;
+}
+
+function folderOf({ spawnargs }: ChildProcess): string | undefined {
+  return spawnargs.find((arg) => arg.startsWith("--git-dir="));
 }
 
 /** Every file of a tree: mode and content by path. */
@@ -120,7 +128,7 @@ describe("rebuildCommit", () => {
     const changes = [file("a/b", "1"), file("edited.txt", "2")];
     using other = await open();
     const wanted = await rebuildCommit(other.path, other.base, changes, never);
-    const build = join(repository.path, "build");
+    const build = join(repository.path, "build-torn");
     mkdirSync(join(build, "objects", "pack"), { recursive: true });
     for (const name of ["HEAD", "config", "objects/pack/tmp_pack_a", "objects/pack/pack-torn.pack"]) {
       writeFileSync(join(build, name), "torn");
@@ -129,12 +137,12 @@ describe("rebuildCommit", () => {
     const built = await rebuildCommit(repository.path, repository.base, changes, never);
 
     expect(built.tree).toBe(wanted.tree);
-    expect(existsSync(build)).toBe(false);
+    expect(buildFolders(repository.path)).toEqual([]);
     expect((await git(["fsck", "--strict", built.commit], { gitDir: repository.path })).toString()).toBe("");
   });
 
   it.each([1, 2, 3, 4])(
-    "goes on after kill -9 at the start of its process number %i, with the same commit",
+    "goes on after kill -9 at the start of its process number %i, which lives on in a folder that no other uses, with the same commit",
     async (nth) => {
       using repository = await open();
       using other = await open();
@@ -145,17 +153,30 @@ describe("rebuildCommit", () => {
       import { rebuildCommit } from ${JSON.stringify(new URL("../../worker/rebuild.ts", import.meta.url).href)};
       let started = 0;
       subscribe("child_process", ({ process: child }) => {
-        child.once("spawn", () => { if (++started === ${nth}) process.kill(process.pid, "SIGKILL"); });
+        child.once("spawn", () => {
+          if (++started !== ${nth}) return;
+          console.log(child.spawnargs.find((arg) => arg.startsWith("--git-dir=")));
+          process.kill(process.pid, "SIGKILL");
+        });
       });
       const changes = [{ path: "a/b", mode: "100644", bytes: Buffer.from(${JSON.stringify(text)}) }];
       await rebuildCommit(${JSON.stringify(repository.path)}, ${JSON.stringify(repository.base)}, changes, new AbortController().signal);`;
 
-      const killed = spawnSync(process.execPath, ["--input-type=module", "-e", program]);
+      const killed = spawnSync(process.execPath, ["--input-type=module", "-e", program], { encoding: "utf8" });
+      const folders: (string | undefined)[] = [];
+      const note = (message: unknown) => {
+        if (isChild(message)) message.process.once("spawn", () => folders.push(folderOf(message.process)));
+      };
+      subscribe("child_process", note);
       const built = await rebuildCommit(repository.path, repository.base, [file("a/b", text)], never);
+      unsubscribe("child_process", note);
 
       expect(killed.signal).toBe("SIGKILL");
+      expect(killed.stdout).toMatch(/^--git-dir=.*build/);
+      expect(folders).toHaveLength(4);
+      expect(folders).not.toContain(killed.stdout.trim());
       expect(built.tree).toBe(wanted.tree);
-      expect(readdirSync(repository.path)).not.toContain("build");
+      expect(buildFolders(repository.path)).toEqual([]);
       expect(
         readdirSync(join(repository.path, "objects", "pack"))
           .map((name) => extname(name))
@@ -283,7 +304,7 @@ describe("rebuildCommit", () => {
     await expect(built).rejects.toThrow(reason);
     await expect(built).rejects.toBeInstanceOf(ChangeRefused);
     expect(objects()).toEqual(before);
-    expect(existsSync(join(repository.path, "build"))).toBe(false);
+    expect(buildFolders(repository.path)).toEqual([]);
   });
 
   it.each([
@@ -320,7 +341,7 @@ describe("rebuildCommit", () => {
     const built = rebuildCommit(repository.path, repository.base, [file("a", "x")], AbortSignal.abort(reason));
 
     await expect(built).rejects.toThrow(reason);
-    expect(existsSync(join(repository.path, "build"))).toBe(false);
+    expect(buildFolders(repository.path)).toEqual([]);
   });
 
   it("makes no commit when a change would be none", async () => {
