@@ -3,7 +3,6 @@ import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from "n
 import { join } from "node:path";
 import { z } from "zod";
 import type { Engine } from "./engine.ts";
-import type { Volume } from "./volumes.ts";
 import { createBase, type Layered, type Sources } from "./workspace.ts";
 
 /** What outlives runs so that others need not wait: base trees of commits, and what set-up added to them. */
@@ -15,15 +14,15 @@ export interface KeptTrees {
   /** What set-up added, if it was kept under this key and fits the commit. */
   setup(key: string, commit: string): Promise<KeptSetup | undefined>;
   /** Keeps what set-up added. False: it is too large. */
-  keepSetup(key: string, setup: KeptSetup & { repo: string; commit: string; bytes: number }): Promise<boolean>;
+  keepSetup(key: string, setup: KeptSetup & { repo: string; bytes: number }): Promise<boolean>;
   /** Removes what was not used longest until the rest fits, and what nobody has noted. Never what a run stands on. */
   evict(): Promise<string[]>;
   /** Removes everything: for an installation that ends. */
   clear(): Promise<void>;
 }
 
-export interface KeptSetup {
-  layers: readonly Volume[];
+/** The tree after set-up, at the commit that it ran on. The topmost layer is what it added. */
+export interface KeptSetup extends Layered {
   /** It fits its own commit alone. */
   bound: boolean;
 }

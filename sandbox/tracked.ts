@@ -2,6 +2,9 @@ import { git } from "./git.ts";
 import type { Tracked, TrackedFile } from "./walk.ts";
 import type { Sources } from "./workspace.ts";
 
+/** The mode of what is another repository, and no file of this one. */
+export const submodule = "160000";
+
 const kept = new Map<string, Promise<Tracked>>();
 const mostKept = 8;
 

@@ -137,8 +137,10 @@ export async function moveInside(
 ): Promise<void> {
   if (workspace.commit === commit) return;
   assertCommit(commit);
+  // Between two commits git looks at what differs alone; where something is in the way, it looks at everything.
   const command = `command -v git >/dev/null || exit 127
-    git read-tree -u --reset ${commit} && echo ${commit} >.git/HEAD && touch -d "@$(($(date +%s) + 5))" .git/index`;
+    git read-tree -m -u ${workspace.commit} ${commit} 2>/dev/null || git read-tree -u --reset ${commit} || exit
+    echo ${commit} >.git/HEAD`;
   const options = { cwd: repoDir, timeoutMs: limitMs, ...(signal === undefined ? {} : { signal }) };
   const ran = await sandbox.exec(`cd ${quote(repoDir)} && ${command}`, options);
   signal?.throwIfAborted();

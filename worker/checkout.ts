@@ -1,10 +1,11 @@
 import { existsSync } from "node:fs";
-import { mkdir, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { lock } from "proper-lockfile";
 import { OutageError } from "../src/errors.ts";
 import { git, gitToken } from "../sandbox/git.ts";
+import { trackedAt } from "../sandbox/tracked.ts";
 
 /** One bare mirror per repository, under DATA_DIR/mirrors. It never holds a token. */
 export interface Mirrors {
@@ -20,7 +21,7 @@ export interface MirrorSource {
 }
 
 const fetchLimitMs = 15 * 60_000;
-const lockPollMs = 100;
+const lockPollMs = 25;
 
 export function createMirrors(dataDir: string): Mirrors {
   return {
@@ -36,6 +37,13 @@ export function createMirrors(dataDir: string): Mirrors {
 /** Where the mirror with this key is, or will be. */
 export function mirrorPath(dataDir: string, key: string): string {
   return join(dataDir, "mirrors", `${key}.git`);
+}
+
+/** Whether a fetch of a mirror that began at `since` (milliseconds since the epoch) or later has succeeded, or does now. */
+export async function fetchedSince(mirror: string, since: number, signal: AbortSignal): Promise<boolean> {
+  if (!existsSync(mirror)) return false;
+  await using _turn = await takeTurn(mirror, signal);
+  return (await lastFetch(mirror)) >= since;
 }
 
 /** The only turn on a path among all processes of this machine; `lost` aborts when it was taken away. */
@@ -68,7 +76,15 @@ async function removeStaleLocks(mirror: string): Promise<void> {
   await Promise.all(names.map((name) => rm(join(mirror, name), { force: true })));
 }
 
+const lastFetchFile = (mirror: string) => join(mirror, "last-fetch");
+
+/** When the last fetch that succeeded began, in milliseconds since the epoch; 0 where none did. */
+async function lastFetch(mirror: string): Promise<number> {
+  return Number(await readFile(lastFetchFile(mirror), "utf8").catch(() => "0"));
+}
+
 async function fetchInto(mirror: string, { url, token, env }: MirrorSource, signal: AbortSignal): Promise<string> {
+  const began = Date.now();
   await initBare(mirror);
   await removeStaleLocks(mirror);
   const refs = "+refs/heads/*:refs/heads/*";
@@ -81,6 +97,7 @@ async function fetchInto(mirror: string, { url, token, env }: MirrorSource, sign
       signal,
     },
   );
+  await writeFile(lastFetchFile(mirror), String(began));
   return mirror;
 }
 
@@ -117,38 +134,36 @@ export interface CommitFiles {
 }
 
 export async function readCommit(mirror: string, commit: string): Promise<CommitFiles> {
-  const entry = async (path: string) => (await listTree(mirror, commit, ["--", path])).find((one) => one.path === path);
+  const tracked = await trackedAt({ mirror }, commit);
+  const list = (folder: string) => namesIn(folder, tracked.keys());
+  const fileAt = (path: string) => tracked.get(Buffer.from(path).toString("latin1"));
   return {
-    top: (await listTree(mirror, commit)).map(({ kind, path }) => (kind === "tree" ? `${path}/` : path)),
-    has: async (path) => (await entry(path)) !== undefined,
-    list: async (folder) => {
-      const below = await listTree(mirror, commit, ["--", `${folder}/`]);
-      return below.map(({ kind, path }) => path.slice(folder.length + 1) + (kind === "tree" ? "/" : ""));
-    },
+    top: list(""),
+    list: async (folder) => list(`${folder}/`),
+    has: async (path) => fileAt(path) !== undefined || list(`${path}/`).length > 0,
     async read(path) {
-      const found = await entry(path);
+      const found = fileAt(path);
       if (found?.mode !== "100644" && found?.mode !== "100755") return undefined;
       return (await git(["cat-file", "blob", found.oid], { gitDir: mirror })).toString("utf8");
     },
   };
 }
 
-interface TreeEntry {
-  mode: string;
-  kind: string;
-  oid: string;
-  path: string;
+/** The names right below a folder ("" or with "/" at its end), of paths in latin1. */
+function namesIn(folder: string, paths: Iterable<string>): string[] {
+  const prefix = Buffer.from(folder).toString("latin1");
+  const names = new Set<string>();
+  for (const path of paths) {
+    if (!path.startsWith(prefix)) continue;
+    const slash = path.indexOf("/", prefix.length);
+    names.add(path.slice(prefix.length, slash === -1 ? undefined : slash + 1));
+  }
+  return Array.from(names, textOf);
 }
 
-/** What `git ls-tree` with these further arguments lists at a commit. */
-export async function listTree(mirror: string, commit: string, more: readonly string[] = []): Promise<TreeEntry[]> {
-  const out = await git(["ls-tree", "-z", commit, ...more], { gitDir: mirror });
-  const rows = out.toString().split("\0").filter(Boolean);
-  return rows.map((row) => {
-    const tab = row.indexOf("\t");
-    const [mode = "", kind = "", oid = ""] = row.slice(0, tab).split(" ");
-    return { mode, kind, oid, path: row.slice(tab + 1) };
-  });
+/** A path of `trackedAt` as text. */
+export function textOf(path: string): string {
+  return Buffer.from(path, "latin1").toString("utf8");
 }
 
 async function initBare(path: string): Promise<void> {

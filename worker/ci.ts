@@ -1,5 +1,5 @@
-import { listTree } from "./checkout.ts";
 import { git } from "../sandbox/git.ts";
+import { submodule, trackedAt } from "../sandbox/tracked.ts";
 
 /**
  * Whether the head commit asks the repository's CI to skip it: our branch is untrusted input to workflows that hold
@@ -12,10 +12,12 @@ export async function ciHeld(
 ): Promise<boolean> {
   if (ci !== undefined) return ci === "hold";
   if (!isPrivate) return true;
-  const workflows = await listTree(mirror, commit, ["--", ".github/workflows/"]);
-  for (const { oid } of workflows.filter(({ kind }) => kind === "blob")) {
+  for (const [path, { mode, oid }] of await trackedAt({ mirror }, commit)) {
+    if (!isWorkflow.test(path) || mode === submodule) continue;
     const text = (await git(["cat-file", "blob", oid], { gitDir: mirror })).toString("utf8");
     if (/pull_request_target|self-hosted/.test(text)) return true;
   }
   return false;
 }
+
+const isWorkflow = /^\.github\/workflows\/[^/]+$/;

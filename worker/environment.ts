@@ -1,3 +1,4 @@
+import { begin } from "../src/begin.ts";
 import type { RunLog } from "../src/runlog.ts";
 import type { Settings } from "../src/settings.ts";
 import { settingsPath } from "../src/settings.ts";
@@ -10,7 +11,7 @@ import type { Environment } from "./detect.ts";
 import type { CommitFiles } from "./checkout.ts";
 import { needsInput } from "./outcome.ts";
 import type { Outcome, Tools } from "./run.ts";
-import { treeAfterSetup } from "./setup.ts";
+import { nearestBase, treeAfterSetup } from "./setup.ts";
 import type { SetupTask } from "./setup.ts";
 
 export interface EnvironmentTask {
@@ -43,6 +44,7 @@ export type PreparedResult = { ok: true; prepared: Prepared } | { ok: false; out
  */
 export async function prepareEnvironment(task: EnvironmentTask, tools: Tools): Promise<PreparedResult> {
   const { log, signal, settings } = task;
+  const near = begin(nearestBase(task, tools));
   const environment = await detectEnvironment(task.files, settings);
   if (environment.checks.length === 0) return { ok: false, outcome: noChecks() };
   const image = environment.image ?? tools.image;
@@ -60,7 +62,7 @@ export async function prepareEnvironment(task: EnvironmentTask, tools: Tools): P
   });
   for (const text of [...notes, ...(await treeNotes(task.files))]) await log.append({ type: "note", text });
   const setupTask = { ...task, environment, image, imageId: found.id };
-  const after = await treeAfterSetup(setupTask, tools);
+  const after = await treeAfterSetup(setupTask, near, tools);
   if (!after.ok) return after;
   const { tree } = after;
   return { ok: true, prepared: { environment, image, tree, setup: setupTask, [Symbol.asyncDispose]: after.dispose } };

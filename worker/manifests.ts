@@ -1,4 +1,5 @@
-import { listTree } from "./checkout.ts";
+import { submodule, trackedAt } from "../sandbox/tracked.ts";
+import { textOf } from "./checkout.ts";
 
 /** A file that decides what set-up installs, and its content's id. */
 export interface Manifest {
@@ -15,12 +16,12 @@ export function isManifest(path: string): boolean {
   return names.test(path.slice(at)) || folders.test(path);
 }
 
-/** The manifests of a commit, in the order of git: `git ls-tree` is asked once, and nothing is checked out. */
+/** The manifests of a commit, in the order of git; nothing is checked out. */
 export async function manifestsOf(mirror: string, commit: string): Promise<Manifest[]> {
-  const entries = await listTree(mirror, commit, ["-r"]);
-  return entries
-    .filter(({ kind, path }) => kind === "blob" && isManifest(path))
-    .map(({ path, oid }) => ({ path, oid }));
+  const tracked = await trackedAt({ mirror }, commit);
+  return [...tracked]
+    .filter(([path, { mode }]) => isManifest(path) && mode !== submodule)
+    .map(([path, { oid }]) => ({ path: textOf(path), oid }));
 }
 
 const names = anyOf([

@@ -4,8 +4,9 @@ import type { OneShotSpec } from "../sandbox/engine.ts";
 import { openEgress, refusedHosts } from "../sandbox/network.ts";
 import type { Egress } from "../sandbox/network.ts";
 import { copyWorkspace, repoDir, sealSetup } from "../sandbox/workspace.ts";
-import type { Layered, Workspace } from "../sandbox/workspace.ts";
+import type { Layered, Sources, Workspace } from "../sandbox/workspace.ts";
 import { git } from "../sandbox/git.ts";
+import { trackedAt } from "../sandbox/tracked.ts";
 import type { Environment } from "./detect.ts";
 import { assertKept, describeEnd, diskLimit, sandboxLimits } from "./container.ts";
 import { needsInput } from "./outcome.ts";
@@ -29,20 +30,24 @@ export type AfterSetup = { ok: true; tree: Layered; dispose: () => Promise<void>
 /**
  * The tree after set-up, at the commit to work on or at one near it. Set-up runs again when the image, its commands, a
  * manifest or a lock file changed; or the commit, when it made something that may come from the commit's own files.
+ * `near`: what `nearestBase` finds.
  */
-export async function treeAfterSetup(task: SetupTask, tools: Tools): Promise<AfterSetup> {
-  const { environment, setupAt, base } = task;
-  if (environment.setup.length === 0) return { ok: true, tree: await baseNear(task, base, tools), dispose: nothing };
+export async function treeAfterSetup(
+  task: SetupTask,
+  near: Promise<Layered | undefined>,
+  tools: Tools,
+): Promise<AfterSetup> {
+  const { environment, setupAt, base, sources } = task;
+  const below = async () => (await near) ?? tools.kept.base(sources.mirror, sources, base);
+  if (environment.setup.length === 0) return { ok: true, tree: await below(), dispose: nothing };
   const key = await setupKey(task);
   const kept = await tools.kept.setup(key, setupAt);
   if (kept === undefined) return runAndKeep(task, key, tools);
   await task.log.append({ type: "setup", ok: true, ms: 0, output: "(kept from an earlier run)" });
   const [added] = kept.layers;
-  if (kept.bound || added === undefined) {
-    return { ok: true, tree: { layers: kept.layers, commit: setupAt }, dispose: nothing };
-  }
-  const below = await baseNear(task, base, tools);
-  return { ok: true, tree: { layers: [added, ...below.layers], commit: below.commit }, dispose: nothing };
+  if (kept.bound || added === undefined || !(await fits(task))) return { ok: true, tree: kept, dispose: nothing };
+  const { layers, commit } = await below();
+  return { ok: true, tree: { layers: [added, ...layers], commit }, dispose: nothing };
 }
 
 async function nothing(): Promise<void> {}
@@ -51,15 +56,35 @@ async function nothing(): Promise<void> {}
 async function setupKey({ sources, imageId, environment, setupAt }: SetupTask): Promise<string> {
   const manifests = await manifestsOf(sources.mirror, setupAt);
   const { setup, env } = environment;
-  return JSON.stringify([sources.mirror, imageId, setup, env, manifests.map(({ path, oid }) => [path, oid])]);
+  const files = manifests.map(({ path, oid }) => [path, oid]);
+  return JSON.stringify([sources.mirror, imageId, setup, env, files, await trackedAmongAdded(sources, setupAt)]);
 }
 
-/** A kept tree at the commit, or at one that differs in few files. */
-async function baseNear({ sources }: SetupTask, commit: string, { kept }: Tools): Promise<Layered> {
-  const near = await kept.nearestBase(sources.mirror, commit);
-  if (near?.commit === commit) return near;
-  if (near !== undefined && (await distance(sources.mirror, near.commit, commit)) <= nearEnough) return near;
-  return kept.base(sources.mirror, sources, commit);
+/** Whether what set-up added hides nothing of the commit to work on. */
+async function fits({ sources, setupAt, base }: SetupTask): Promise<boolean> {
+  if (setupAt === base) return true;
+  const [before, after] = await Promise.all([setupAt, base].map((commit) => trackedAmongAdded(sources, commit)));
+  return before === after;
+}
+
+// As in workspace.sh: what set-up adds elsewhere is used for no other commit.
+const added =
+  /(?:^|\/)(?:node_modules|\.?venv|\.yarn|\.pnpm-store|\.bundle|\.m2|\.gradle|\.cargo)(?:\/|$)|^vendor\/bundle(?:\/|$)/;
+
+/** The files of a commit that stand where set-up adds its own. */
+async function trackedAmongAdded(sources: Sources, commit: string): Promise<string> {
+  const tracked = [...(await trackedAt(sources, commit))].filter(([path]) => added.test(path));
+  return tracked.map(([path, { mode, oid }]) => `${mode} ${oid} ${path}\0`).join("");
+}
+
+/** A kept tree at the commit to work on, or at one that differs in few files. */
+export async function nearestBase(
+  { sources, base }: Pick<SetupTask, "sources" | "base">,
+  { kept }: Pick<Tools, "kept">,
+): Promise<Layered | undefined> {
+  const near = await kept.nearestBase(sources.mirror, base);
+  if (near === undefined || near.commit === base) return near;
+  return (await distance(sources.mirror, near.commit, base)) <= nearEnough ? near : undefined;
 }
 
 async function distance(mirror: string, one: string, other: string): Promise<number> {

@@ -30,12 +30,17 @@ afterEach(async () => {
 interface Wanted {
   setup: string[];
   commit: string | undefined;
+  /** Where the work is at another commit than the one for set-up. */
+  base?: string | undefined;
   isDefault?: boolean;
   limits?: KeptLimits;
 }
 
 /** A run's set-up at a commit; then what a sandbox on that tree sees when it runs `look`. */
-async function seenAfterSetup({ setup, commit = "", isDefault = true, limits }: Wanted, look: string): Promise<string> {
+async function seenAfterSetup(
+  { setup, commit = "", base = commit, isDefault = true, limits }: Wanted,
+  look: string,
+): Promise<string> {
   const { folder, mirror } = repository;
   const runId = `run-${runs++}`;
   const log = openRunLog(folder, runId);
@@ -52,12 +57,12 @@ async function seenAfterSetup({ setup, commit = "", isDefault = true, limits }: 
   };
   const settings = { ...defaultSettings, setup, checks: ["true"] };
   const files = await readCommit(mirror, commit);
-  const at = { files, sources: { mirror }, setupAt: commit, isDefault, base: commit };
+  const at = { files, sources: { mirror }, setupAt: commit, isDefault, base };
   try {
     const result = await prepareEnvironment({ runId, log, signal: never, settings, ...at }, tools);
     if (!result.ok) throw new Error(JSON.stringify(result.outcome));
     await using prepared = result.prepared;
-    const owner = { run: runId, sources: { mirror }, commit };
+    const owner = { run: runId, sources: { mirror }, commit: base };
     await using workspace = await copyWorkspace(engine, prepared.tree, owner);
     await using sandbox = await engine.startSandbox(specOf({ mounts: workspace.mounts, cwd: repoDir }));
     const clean = { kind: "changes", changes: [] };
@@ -105,6 +110,19 @@ describe("a kept set-up", () => {
     expect([first[1], again[1], next[1]]).toEqual(["ONE", "ONE", "TWO"]);
     expect(again[0]).toBe(first[0]);
     expect(next[0]).not.toBe(first[0]);
+  });
+
+  it("hides no file that another commit tracks among what set-up adds", async () => {
+    repository = testRepository({ "package-lock.json": "1" }, { "node_modules/stamp": "tracked\n" });
+    const { mirror, folder, commits } = repository;
+    const [one, two = ""] = commits;
+    await seenAfterSetup({ setup: [install], commit: one }, stamp);
+    await createKeptTrees(engine, join(folder, "kept")).base(mirror, { mirror }, two);
+
+    const ofWork = await seenAfterSetup({ setup: [install], commit: one, base: two }, stamp);
+    const ofDefault = await seenAfterSetup({ setup: [install], commit: two }, stamp);
+
+    expect([ofWork, ofDefault]).toEqual(["tracked\n", "tracked\n"]);
   });
 
   it("is made again when a lock file or the commands change, or somebody removed it", async () => {

@@ -202,6 +202,23 @@ describe.each<Trees>(["overlay", "copy"])("a tree that is stored as %s", (trees)
     ]);
   });
 
+  test("what is in the way of the other commit gives way, and what else is there stays", async () => {
+    const engine = testEngine(trees);
+    using repository = testRepository(first, second);
+    const [one = "", two = ""] = repository.commits;
+    const owner = { run: "r", sources: repository };
+    await using base = await createWorkspace(engine, { ...owner, commit: one });
+    await using workspace = await copyWorkspace(engine, base, owner);
+    await using sandbox = await sandboxOn(engine, workspace);
+    await shell(sandbox, "mkdir new; echo mine | tee new/file.txt new/other a.txt");
+
+    await moveInside(engine, { workspace, sandbox }, two);
+
+    expect(await shell(sandbox, "git status --porcelain; cat a.txt new/file.txt new/other")).toBe(
+      "?? new/other\ntwo\nnew\nmine\n",
+    );
+  });
+
   test("folders that were exchanged by renaming are changes, file by file", async () => {
     const engine = testEngine(trees);
     using repository = testRepository({ "one/a": "1\n", "one/b": "same\n", "two/a": "2\n", "two/b": "same\n" });
@@ -242,6 +259,32 @@ describe.each<Trees>(["overlay", "copy"])("a tree that is stored as %s", (trees)
     await using inBase = await sandboxOn(engine, base);
     expect(await shell(inBase, "cat a.txt; ls $HOME")).toBe("one\n");
     expect(await shell(inLeft, "cat a.txt")).toBe("left\n");
+  });
+
+  test("a new file comes out with the mode it has, and one that its owner closed is refused unless it is ignored", async () => {
+    const engine = testEngine(trees);
+    using repository = testRepository(first);
+    const [commit = ""] = repository.commits;
+    const owner = { run: "r", sources: repository };
+    await using base = await createWorkspace(engine, { ...owner, commit });
+    await using workspace = await copyWorkspace(engine, base, owner);
+    await using sandbox = await sandboxOn(engine, workspace);
+    const unseen = { ...workspace, volume: { ...workspace.volume, mountpoint: "/nowhere" } };
+
+    await shell(sandbox, "mkdir -p x node_modules; for f in x/run.sh node_modules/shut; do echo 1 >$f; done");
+    await shell(sandbox, "chmod 755 x/run.sh; chmod 0 node_modules/shut");
+    const here = await readChanges(engine, workspace, bounds);
+    const inHelper = await readChanges(engine, unseen, bounds);
+    await shell(sandbox, "echo 1 >x/shut; chmod 0 x/shut");
+    const closed = await readChanges(engine, workspace, bounds);
+    const closedInHelper = await readChanges(engine, unseen, bounds);
+
+    const changes = [{ path: "x/run.sh", mode: "100755", bytes: Buffer.from("1\n") }];
+    expect(here).toEqual({ kind: "changes", changes });
+    expect(inHelper).toEqual(here);
+    const reasons = ["x/shut: Permission denied. Let its owner read it, or remove it."];
+    expect(closed).toEqual({ kind: "refused", reasons });
+    expect(closedInHelper).toEqual(closed);
   });
 
   test("the change reads the same in a helper container, where the host can't see the tree", async () => {
