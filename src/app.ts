@@ -16,7 +16,15 @@ export interface AppDeps {
 export function createApp({ queues, announce }: AppDeps): (probot: Probot) => void {
   return (probot) => {
     probot.on(
-      ["issues.labeled", "issues.unlabeled", "issues.closed", "issues.opened", "pull_request_review.submitted", "push"],
+      [
+        "issues.labeled",
+        "issues.unlabeled",
+        "issues.closed",
+        "issues.opened",
+        "issue_comment.created",
+        "pull_request_review.submitted",
+        "push",
+      ],
       async ({ id, name, payload }) => {
         const job = intakeFor({ id, name, payload });
         if (job !== undefined) await queues.addIntake(job, id);

@@ -6,8 +6,8 @@ export interface Forge {
   repository(): Promise<RepositoryFacts>;
   /** The person's real permission, asked from the host. */
   permission(login: string): Promise<Permission>;
-  /** A file's text at a commit or branch; undefined when there is none. */
-  readFile(path: string, ref: string): Promise<string | undefined>;
+  /** A file's text at a commit or branch, by default the default branch; undefined when there is none. */
+  readFile(path: string, ref?: string): Promise<string | undefined>;
   /** The commit at a branch's head; undefined when there is no such branch (or no commit yet). */
   branchHead(branch: string): Promise<string | undefined>;
 

@@ -5,6 +5,7 @@ import { redisPrefix, within } from "./queue.ts";
 
 const message = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("task"), title: z.string(), body: z.string() }),
+  z.object({ kind: z.literal("comment"), id: z.number(), by: z.string(), text: z.string() }),
   z.object({ kind: z.literal("stop"), by: z.string(), reason: z.string() }),
 ]);
 /** What may reach a run from outside. */

@@ -15,7 +15,7 @@ export async function startIntake(redisUrl: string, deps: IntakeDeps): Promise<A
   const connection = connectRedis(redisUrl, "worker");
   const worker = new Worker(
     "intake",
-    async ({ data, name }) => {
+    async ({ data, name, timestamp }) => {
       const job = intakeJob.parse(data);
       if (job.kind === "sweep") return sweep(deps, new Date());
       deps.log.info(
@@ -23,7 +23,7 @@ export async function startIntake(redisUrl: string, deps: IntakeDeps): Promise<A
         "event accepted",
       );
       try {
-        await handleIntake(job, deps);
+        await handleIntake(job, deps, timestamp);
       } catch (error) {
         if (statusOf(error) !== 404 && statusOf(error) !== 410) throw error;
         deps.log.warn({ kind: name, delivery: job.delivery }, "what an event is about is gone");

@@ -1,4 +1,5 @@
 import type { Redis } from "ioredis";
+import { begin } from "./begin.ts";
 import { OutageError } from "./errors.ts";
 import { mayWrite } from "./forge.ts";
 import type { CodeHost, Forge } from "./forge.ts";
@@ -11,7 +12,8 @@ import { redisPrefix, within } from "./queue.ts";
 import type { Queues } from "./queue.ts";
 import { parseSettings, settingsPath } from "./settings.ts";
 import type { Settings } from "./settings.ts";
-import { isTerminal, parseStatus, renderStatus, replyMark, statusMark } from "./status.ts";
+import { readStatus, writeStatus } from "./status-comment.ts";
+import { isTerminal, renderStatus, replyMark } from "./status.ts";
 import type { StatusMarker } from "./status.ts";
 import { inlineText } from "./text.ts";
 import { branchPrefix, labelTrigger, triggerLabel } from "./triggers.ts";
@@ -24,53 +26,89 @@ export interface IntakeDeps {
 }
 type Accepted = Exclude<IntakeJob, { kind: "sweep" }>;
 
-/** Decides about one accepted event: a refusal, a stop, or a status comment and a run. Safe to repeat. */
-export async function handleIntake(job: Accepted, deps: IntakeDeps): Promise<void> {
-  const where = job.kind === "review" ? job.branch.slice(branchPrefix.length) : `issue-${job.issue}`;
-  await withLock(deps.queues.redis, `intake-${job.repo.id}-${where}`, 20_000, () => {
+/**
+ * Decides about one accepted event, which arrived at `askedAt` (milliseconds since the epoch): a refusal, a stop, or a
+ * run and its status comment. Safe to repeat.
+ */
+export async function handleIntake(job: Accepted, deps: IntakeDeps, askedAt?: number): Promise<void> {
+  await withLock(deps.queues.redis, `intake-${job.repo.id}-${placeOf(job)}`, 20_000, () => {
     switch (job.kind) {
       case "label":
-        return onLabel(job, deps);
+        return onLabel(job, deps, askedAt);
       case "review":
         return onReview(job, deps);
       case "stop":
         return onStop(job, deps);
+      case "comment":
+        return onComment(job, deps);
     }
   });
 }
 
-async function onLabel(job: Extract<Accepted, { kind: "label" }>, deps: IntakeDeps): Promise<void> {
+/** Events about one place are decided about one after the other. */
+function placeOf(job: Accepted): string {
+  switch (job.kind) {
+    case "review":
+      return job.branch.slice(branchPrefix.length);
+    case "comment":
+      return `issue-${job.number}`;
+    case "label":
+    case "stop":
+      return `issue-${job.issue}`;
+  }
+}
+
+async function onLabel(
+  job: Extract<Accepted, { kind: "label" }>,
+  deps: IntakeDeps,
+  askedAt: number | undefined,
+): Promise<void> {
   const forge = deps.host.forge(job.repo, "report");
+  const asked = askAll(forge, job.issue, job.actor);
   const [issue, event] = await Promise.all([forge.issue(job.issue), forge.labelEvent(job.issue, triggerLabel)]);
   // Webhooks arrive late and out of order: what GitHub says now decides.
   if (issue.isPull || issue.state !== "open" || !issue.labels.includes(triggerLabel)) return;
   const actor = event?.actor ?? job.actor;
   if (actor === undefined) return;
 
-  const subject: Subject = { kind: "issue", number: issue.number };
+  const { number } = issue;
+  const subject: Subject = { kind: "issue", number };
   const trigger = event === undefined ? `delivery-${job.delivery}` : labelTrigger(event.id);
-  if (!mayWrite(await forge.permission(actor.login))) {
-    await refuse(forge, { number: issue.number, trigger, actor });
-    await forge.removeLabel(issue.number, triggerLabel);
+  if (!mayWrite(await asked.permission(actor))) {
+    await refuse(forge, { number, trigger, actor });
+    await forge.removeLabel(number, triggerLabel);
     return;
   }
   const text = job.text ?? { title: issue.title, body: issue.body };
-  await startRun({ forge, deps, number: issue.number, run: newRun(job.repo, subject, actor, trigger), text });
+  const run = { ...newRun(job.repo, subject, actor, trigger), ...(askedAt === undefined ? {} : { askedAt }) };
+  await startRun({ forge, deps, number, run, text, ...asked });
 }
 
 async function onReview(job: Extract<Accepted, { kind: "review" }>, deps: IntakeDeps): Promise<void> {
   const forge = deps.host.forge(job.repo, "report");
+  const asked = askAll(forge, job.pull, job.actor);
   const [pull, review] = await Promise.all([forge.pull(job.pull), forge.review(job.pull, job.review)]);
   if (!pull.ours || pull.state !== "open") return;
   if (review.body.trim() === "" && review.comments.length === 0) return;
 
   const subject: Subject = { kind: "review", pull: job.pull, review: job.review, branch: pull.head.branch };
   const trigger = `review-${job.review}`;
-  if (!mayWrite(await forge.permission(job.actor.login))) {
+  if (!mayWrite(await asked.permission(job.actor))) {
     await refuse(forge, { number: job.pull, trigger, actor: job.actor });
     return;
   }
-  await startRun({ forge, deps, number: job.pull, run: newRun(job.repo, subject, job.actor, trigger) });
+  await startRun({ forge, deps, number: job.pull, run: newRun(job.repo, subject, job.actor, trigger), ...asked });
+}
+
+/** What most events need to know, asked at once: one question after the other would be most of a run's wait. */
+function askAll(forge: Forge, number: number, sender: Actor | undefined) {
+  const permission = sender && begin(forge.permission(sender.login));
+  return {
+    permission: async ({ login }: Actor) =>
+      permission !== undefined && login === sender?.login ? permission : forge.permission(login),
+    status: begin(readStatus(forge, number)),
+    settings: begin(readSettings(forge)),
+  };
 }
 
 async function onStop(job: Extract<Accepted, { kind: "stop" }>, deps: IntakeDeps): Promise<void> {
@@ -84,15 +122,26 @@ async function onStop(job: Extract<Accepted, { kind: "stop" }>, deps: IntakeDeps
 
   await inbox.send(runId, { kind: "stop", by: job.actor.login, reason: job.reason });
   if (!(await queues.removeWaiting(runId))) return;
-  const status = parseStatus((await forge.findComment(job.issue, statusMark))?.body ?? "");
+  const status = await readStatus(forge, job.issue);
   if (status === undefined || isTerminal(status.state)) return;
   const header = `Stopped by ${inlineText(job.actor.login)}: ${job.reason}`;
-  await forge.ensureComment(
-    job.issue,
-    statusMark,
+  await writeStatus(
+    { redis: queues.redis, forge, number: job.issue },
     renderStatus({ ...status, state: "cancelled" }, header, ["The run had not started."]),
   );
   await inbox.delete(runId);
+}
+
+/** A word of somebody with write access reaches the run that works there; without one it is not for us. */
+async function onComment(job: Extract<Accepted, { kind: "comment" }>, deps: IntakeDeps): Promise<void> {
+  const { repo, number, actor, comment: id, text } = job;
+  const { queues, inbox } = deps;
+  const forge = deps.host.forge(repo, "report");
+  const key = job.isPull ? (await forge.pull(number)).head.branch.slice(branchPrefix.length) : `issue-${number}`;
+  const runId = await currentRun(queues.redis, repo, key);
+  if (runId === undefined || !(await queues.isLive(runId)) || !mayWrite(await forge.permission(actor.login))) return;
+  const isThere = (await inbox.read(runId)).some((message) => message.kind === "comment" && message.id === id);
+  if (!isThere) await inbox.send(runId, { kind: "comment", id, by: actor.login, text });
 }
 
 interface Start {
@@ -102,17 +151,20 @@ interface Start {
   number: number;
   run: RunJob;
   text?: TaskText;
+  status: Promise<StatusMarker | undefined>;
+  settings: Promise<ReadSettings>;
 }
 
-async function startRun({ forge, deps, number, run, text }: Start): Promise<void> {
-  const status = parseStatus((await forge.findComment(number, statusMark))?.body ?? "");
+async function startRun(start: Start): Promise<void> {
+  const { forge, deps, number, run, text } = start;
+  const { queues, inbox } = deps;
+  const [status, settings] = await Promise.all([start.status, start.settings]);
   if (status?.trigger === run.trigger && isTerminal(status.state)) return;
   const snapshot = text === undefined ? {} : { snapshot: snapshotHash(text) };
   const marker = { run: run.runId, trigger: run.trigger, ...snapshot };
-  const settings = await readSettings(forge);
+  const place = { redis: queues.redis, forge, number };
   if (!settings.ok) {
-    const body = renderSettingsProblems({ ...marker, state: "needs-input" }, settings.problems);
-    await forge.ensureComment(number, statusMark, body);
+    await writeStatus(place, renderSettingsProblems({ ...marker, state: "needs-input" }, settings.problems));
     return;
   }
   const before = await runBefore(status, run, deps);
@@ -120,16 +172,17 @@ async function startRun({ forge, deps, number, run, text }: Start): Promise<void
     if (before === "works") return;
     throw new OutageError(`the run before this one on #${number} has not ended yet`);
   }
+  if (text !== undefined) await inbox.send(run.runId, { kind: "task", ...text });
+  await setCurrentRun(queues.redis, run);
+  const isOurs = (await queues.addRun(run)) || (await queues.isLive(run.runId));
   if (before !== undefined) await answerWaiting(forge, number, run.subject);
-  else if (status?.run !== run.runId) {
-    const lines = [
-      `Asked for by ${inlineText(run.actor.login)}. I work on the text as it stands now; later edits do not reach the run.`,
-    ];
-    await forge.ensureComment(number, statusMark, renderStatus({ ...marker, state: "queued" }, "Queued", lines));
-  }
-  if (text !== undefined) await deps.inbox.send(run.runId, { kind: "task", ...text });
-  await setCurrentRun(deps.queues.redis, run);
-  await deps.queues.addRun(run);
+  if (before !== undefined || !isOurs) return;
+  // Behind the run, which does not wait for it, and may have begun to tell of itself.
+  const lines = [
+    `Asked for by ${inlineText(run.actor.login)}. I work on the text as it stands now; later edits do not reach the run.`,
+  ];
+  const queued = renderStatus({ ...marker, state: "queued" }, "Queued", lines);
+  await writeStatus(place, queued, (found) => found?.run === run.runId);
 }
 
 /** A review behind another run: the status comment is that run's, so the answer stands where the reply will. */
@@ -161,12 +214,11 @@ function renderSettingsProblems(marker: StatusMarker, problems: readonly string[
   ]);
 }
 
+type ReadSettings = { ok: true; settings: Settings } | { ok: false; problems: string[] };
+
 /** The settings on the default branch; the built-in defaults when there is no file. */
-export async function readSettings(
-  forge: Forge,
-): Promise<{ ok: true; settings: Settings } | { ok: false; problems: string[] }> {
-  const { defaultBranch } = await forge.repository();
-  return parseSettings((await forge.readFile(settingsPath, defaultBranch)) ?? "");
+export async function readSettings(forge: Forge): Promise<ReadSettings> {
+  return parseSettings((await forge.readFile(settingsPath)) ?? "");
 }
 
 async function refuse(

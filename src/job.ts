@@ -32,6 +32,17 @@ export const intakeJob = z.discriminatedUnion("kind", [
     branch: z.string(),
   }),
   z.object({
+    kind: z.literal("comment"),
+    delivery: z.string(),
+    repo: repoRef,
+    /** The issue or pull request that it stands on. */
+    number: z.number(),
+    isPull: z.boolean(),
+    actor,
+    comment: z.number(),
+    text: z.string(),
+  }),
+  z.object({
     kind: z.literal("stop"),
     delivery: z.string(),
     repo: repoRef,
@@ -52,7 +63,15 @@ const subject = z.discriminatedUnion("kind", [
 export type Subject = z.infer<typeof subject>;
 
 /** What waits in the runs queue: ids and the actor, never text. */
-export const runJob = z.object({ runId: z.string(), repo: repoRef, subject, actor, trigger: z.string() });
+export const runJob = z.object({
+  runId: z.string(),
+  repo: repoRef,
+  subject,
+  actor,
+  trigger: z.string(),
+  /** When the event that asks for it arrived, in milliseconds since the epoch; unknown where a sweep found it. */
+  askedAt: z.number().optional(),
+});
 export type RunJob = z.infer<typeof runJob>;
 
 /** The same trigger gives the same run, however often and from whichever process it is asked for. */

@@ -8,6 +8,8 @@ export const prefetchHint = z.object({
   repo: repoRef,
   /** Whether the news is worth a first copy of the repository; without, only machines that have one refresh it. */
   mayCreate: z.boolean(),
+  /** Whether a run is about to ask for it: then it waits for no rest. */
+  urgent: z.boolean().optional(),
 });
 export type PrefetchHint = z.infer<typeof prefetchHint>;
 

@@ -3,6 +3,7 @@ import type { PrefetchHint } from "./prefetch.ts";
 
 export const triggerLabel = "agent-fix";
 export const branchPrefix = "agent-fix/";
+const commandPrefix = "/agent-fix";
 
 /** A run's trigger, from the id of the event in which our label was set. */
 export function labelTrigger(event: number): string {
@@ -31,7 +32,16 @@ export interface WebhookEvent {
     };
     sender?: Account | undefined;
     label?: { name: string } | undefined;
-    issue?: { number: number; title: string; body: string | null; state?: string | undefined; pull_request?: unknown };
+    issue?: {
+      number: number;
+      title: string;
+      body: string | null;
+      state?: string | undefined;
+      pull_request?: unknown;
+      labels?: (string | { name?: string | undefined })[] | null | undefined;
+      user?: Account | null;
+    };
+    comment?: { id: number; body: string };
     pull_request?: { number: number; state: string; user: Account | null; head: { ref: string } };
     review?: { id: number; user: Account | null };
     /** Of a push. */
@@ -50,6 +60,8 @@ export function intakeFor(event: WebhookEvent): IntakeJob | undefined {
     case "issues.unlabeled":
     case "issues.closed":
       return forIssue(event, repo, actor);
+    case "issue_comment.created":
+      return forComment(event, repo, actor);
     case "pull_request_review.submitted":
       return forReview(event, repo, actor);
     default:
@@ -58,16 +70,26 @@ export function intakeFor(event: WebhookEvent): IntakeJob | undefined {
 }
 
 /**
- * Pure: what the workers may fetch before a run asks for it. A label often follows a new issue; a push is worth it where
- * the repository is known. Also for what we pushed ourselves: the next run may begin there.
+ * Pure: what the workers may fetch before a run asks for it. A label often follows a new issue, and a run follows our
+ * label at once; a push is worth it where the repository is known. Also for what we pushed ourselves: the next run may
+ * begin there.
  */
 export function hintFor(event: WebhookEvent): PrefetchHint | undefined {
-  const { action, repository, ref } = event.payload;
+  const { action, repository, ref, label } = event.payload;
   const repo = repoOf(event);
   if (repo === undefined || repository?.archived === true) return undefined;
-  if (event.name === "issues") return action === "opened" ? { repo, mayCreate: true } : undefined;
-  if (event.name !== "push" || ref !== `refs/heads/${repository?.default_branch}`) return undefined;
-  return { repo, mayCreate: false };
+  switch (event.name) {
+    case "issues":
+      if (action === "opened") return { repo, mayCreate: true };
+      // The run itself makes the first copy, on the machine that takes it.
+      return action === "labeled" && label?.name === triggerLabel
+        ? { repo, mayCreate: false, urgent: true }
+        : undefined;
+    case "push":
+      return ref === `refs/heads/${repository?.default_branch}` ? { repo, mayCreate: false } : undefined;
+    default:
+      return undefined;
+  }
 }
 
 function repoOf({ payload: { installation, repository } }: WebhookEvent): RepoRef | undefined {
@@ -91,6 +113,20 @@ function forIssue({ id, payload }: WebhookEvent, repo: RepoRef, actor: Account):
     return { kind: "stop", delivery: id, repo, issue: issue.number, actor, reason: "label removed" };
   const text = { title: issue.title, body: issue.body ?? "" };
   return { kind: "label", delivery: id, repo, issue: issue.number, actor, text };
+}
+
+/** What a person says where a run may be at work: on an issue with our label, or on a bot's pull request. */
+function forComment({ id, payload }: WebhookEvent, repo: RepoRef, actor: Account): IntakeJob | undefined {
+  const { issue, comment, sender } = payload;
+  if (issue === undefined || comment === undefined || sender?.type === "Bot" || comment.body.trim() === "")
+    return undefined;
+  const isPull = issue.pull_request !== undefined;
+  const names = (issue.labels ?? []).map((one) => (typeof one === "string" ? one : one.name));
+  if (isPull ? issue.user?.type !== "Bot" : !names.includes(triggerLabel)) return undefined;
+  // A command is no word to the agent.
+  if (comment.body.trimStart().startsWith(commandPrefix)) return undefined;
+  const { number } = issue;
+  return { kind: "comment", delivery: id, repo, number, isPull, actor, comment: comment.id, text: comment.body };
 }
 
 function forReview({ id, payload }: WebhookEvent, repo: RepoRef, actor: Account): IntakeJob | undefined {

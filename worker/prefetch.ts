@@ -74,9 +74,11 @@ async function fetchMirror(
   try {
     using _held = holdRun(dir);
     await revokeLeftTokens(dir, deps.host);
-    return await lendToken({ repo, access: "read", dir }, deps, async (forge, token) => {
-      // The address that a token is sent to comes from the code host, not from a message.
-      const { archived, cloneUrl: url, defaultBranch } = await forge.repository();
+    // The address that a token is sent to comes from the code host, not from a message.
+    const asking = deps.host.forge(repo, "report").repository();
+    asking.catch(() => {});
+    return await lendToken({ repo, access: "read", dir }, deps, async (_forge, token) => {
+      const { archived, cloneUrl: url, defaultBranch } = await asking;
       if (archived) return undefined;
       const mirror = await deps.mirrors.fetch({ key: String(repo.id), url, token, env: deps.gitEnv }, signal);
       return { mirror, defaultBranch };
@@ -92,7 +94,7 @@ interface HintQueue {
   close(): Promise<void>;
 }
 
-/** Of each repository one hint is at work and one waits, however many come; and it rests in between. */
+/** Of each repository one hint is at work and one waits, however many come; and it rests before one that is not urgent. */
 function createHintQueue(restMs: number, work: (hint: PrefetchHint) => Promise<void>): HintQueue {
   const waiting = new Map<number, PrefetchHint>();
   const atWork = new Set<Promise<void>>();
@@ -107,21 +109,28 @@ function createHintQueue(restMs: number, work: (hint: PrefetchHint) => Promise<v
       const working = work(hint).finally(() => {
         atWork.delete(working);
         resting.set(id, setTimeout(() => wake(id), restMs).unref());
-        startNext();
+        if (waiting.get(id)?.urgent === true) wake(id);
+        else startNext();
       });
       atWork.add(working);
     }
   }
   function wake(id: number): void {
+    clearTimeout(resting.get(id));
     resting.delete(id);
     startNext();
   }
 
   return {
-    add({ repo, mayCreate }) {
+    add({ repo, mayCreate, urgent }) {
       const before = waiting.get(repo.id);
-      waiting.set(repo.id, { repo, mayCreate: mayCreate || before?.mayCreate === true });
-      startNext();
+      waiting.set(repo.id, {
+        repo,
+        mayCreate: mayCreate || before?.mayCreate === true,
+        urgent: urgent === true || before?.urgent === true,
+      });
+      if (urgent === true && resting.get(repo.id) !== undefined) wake(repo.id);
+      else startNext();
     },
     async close() {
       waiting.clear();

@@ -1,7 +1,7 @@
-import type { Forge } from "../src/forge.ts";
 import type { FinishedEvent, Stamped } from "../src/runlog.ts";
 import { lastEvent } from "../src/runlog.ts";
-import { renderStatus, statusMark } from "../src/status.ts";
+import { writeStatus } from "../src/status-comment.ts";
+import { renderStatus } from "../src/status.ts";
 import type { StatusMarker } from "../src/status.ts";
 import { boundedBody, fencedText, inlineText } from "../src/text.ts";
 import type { Passed } from "./attempt.ts";
@@ -20,8 +20,8 @@ export interface Reporter extends AsyncDisposable {
 }
 
 export interface ReportTarget {
-  forge: Forge;
-  number: number;
+  /** Writes the comment's whole text. */
+  write: (body: string) => Promise<unknown>;
   marker: StatusMarker;
   everyMs: number;
   /** Passed before every edit: a run that was taken over edits nothing. */
@@ -30,7 +30,7 @@ export interface ReportTarget {
   facts: () => string[];
 }
 
-export function createReporter({ forge, number, marker, everyMs, guard, facts }: ReportTarget): Reporter {
+export function createReporter({ write: edit, marker, everyMs, guard, facts }: ReportTarget): Reporter {
   let pending: string | undefined;
   let editing: Promise<void> = Promise.resolve();
   let busy = false;
@@ -39,7 +39,7 @@ export function createReporter({ forge, number, marker, everyMs, guard, facts }:
 
   const write = async (body: string) => {
     await guard();
-    await forge.ensureComment(number, statusMark, body);
+    await edit(body);
   };
   const drain = async () => {
     busy = true;
@@ -73,9 +73,9 @@ export function createReporter({ forge, number, marker, everyMs, guard, facts }:
 export function reporterFor(run: Run, deps: WorkerDeps, number: number): Reporter {
   const snapshot = lastEvent(run.log.events, "snapshot")?.hash;
   const { runId, trigger, repo } = run.job;
+  const place = { redis: deps.redis, forge: deps.host.forge(repo, "report"), number };
   return createReporter({
-    forge: deps.host.forge(repo, "report"),
-    number,
+    write: (body) => writeStatus(place, body),
     marker: { run: runId, state: "working", trigger, ...(snapshot === undefined ? {} : { snapshot }) },
     everyMs: deps.reportEveryMs,
     guard: () => run.guard(),

@@ -2,6 +2,7 @@ import { randomInt } from "node:crypto";
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Redis } from "ioredis";
+import { begin } from "../src/begin.ts";
 import { OutageError, messageOf } from "../src/errors.ts";
 import type { Access, CodeHost, Forge } from "../src/forge.ts";
 import { watchInbox } from "../src/inbox.ts";
@@ -59,7 +60,10 @@ export interface Run extends AsyncDisposable {
   stopped(): Extract<InboxMessage, { kind: "stop" }> | undefined;
   /** Throws when another worker has taken the run over: nothing may be written then. */
   guard(): Promise<void>;
-  /** A forge whose token dies with `dispose`; the token is on disk until then, so that a sweep can revoke it. */
+  /**
+   * A forge for as long as `work` takes. Its token is revoked after that, at the latest when the run is disposed of, and
+   * is on disk until then, so that a sweep can revoke it.
+   */
   withToken<T>(access: Access, work: (forge: Forge, token: string) => Promise<T>): Promise<T>;
   inboxMessages(): Promise<InboxMessage[]>;
 }
@@ -82,6 +86,7 @@ export async function openRun(job: RunJob, signal: AbortSignal, deps: WorkerDeps
 
   const abort = new AbortController();
   const closed = new AbortController();
+  const revoking: Promise<void>[] = [];
   let stop: Extract<InboxMessage, { kind: "stop" }> | undefined;
   const watching = watchInbox(deps.inbox, job.runId, {
     everyMs: deps.pollMs,
@@ -107,10 +112,20 @@ export async function openRun(job: RunJob, signal: AbortSignal, deps: WorkerDeps
         throw new OutageError(`run ${job.runId} was taken over by another worker`);
     },
     withToken: (access, work) =>
-      lendToken({ repo: job.repo, access, dir: log.dir, note: (event) => log.append(event) }, deps, work),
+      lendToken(
+        {
+          repo: job.repo,
+          access,
+          dir: log.dir,
+          note: (event) => log.append(event),
+          after: (revocation) => void revoking.push(begin(revocation)),
+        },
+        deps,
+        work,
+      ),
     async [Symbol.asyncDispose]() {
       closed.abort();
-      await watching;
+      await Promise.allSettled([watching, ...revoking]);
       log.close();
     },
   };
@@ -128,11 +143,13 @@ interface Loan {
   /** Holds the token until it is revoked, so that a sweep can do it where this process dies. */
   dir: string;
   note?: (event: Extract<RunEvent, { type: "token.minted" | "token.revoked" }>) => Promise<void>;
+  /** Takes the revocation over, which never rejects but for the disk; without, the loan waits for it. */
+  after?: (revocation: Promise<void>) => void;
 }
 
 /** A token for as long as `work` takes. */
 export async function lendToken<T>(
-  { repo, access, dir, note = async () => {} }: Loan,
+  { repo, access, dir, note = async () => {}, after }: Loan,
   { host, log }: Pick<WorkerDeps, "host" | "log">,
   work: (forge: Forge, token: string) => Promise<T>,
 ): Promise<T> {
@@ -142,6 +159,12 @@ export async function lendToken<T>(
   try {
     return await work(host.forgeWith(repo, token.value), token.value);
   } finally {
+    const revocation = revoke();
+    if (after === undefined) await revocation;
+    else after(revocation);
+  }
+
+  async function revoke(): Promise<void> {
     const revoked = await host.revoke(token.value).then(
       () => true,
       (error: unknown) => {
@@ -149,10 +172,9 @@ export async function lendToken<T>(
         return false;
       },
     );
-    if (revoked) {
-      forgetToken(dir, token.value);
-      await note({ type: "token.revoked", purpose: access });
-    }
+    if (!revoked) return;
+    forgetToken(dir, token.value);
+    await note({ type: "token.revoked", purpose: access });
   }
 }
 

@@ -1,8 +1,9 @@
+import { begin } from "../src/begin.ts";
 import type { Forge, RepositoryFacts } from "../src/forge.ts";
 import { lastEvent } from "../src/runlog.ts";
 import type { Settings } from "../src/settings.ts";
 import type { Passed } from "./attempt.ts";
-import { commitOf } from "./checkout.ts";
+import { commitOf, fetchedSince, mirrorPath } from "./checkout.ts";
 import { needsInput } from "./outcome.ts";
 import type { Outcome, Run, WorkerDeps } from "./run.ts";
 import { settingsAt } from "./solve.ts";
@@ -18,17 +19,18 @@ export interface Source {
   passed: { base: string; change: Passed } | undefined;
 }
 
-/** Brings the mirror up to date with a read token that is revoked at once. */
+/** A mirror that is older than this is brought up to date, whenever the run was asked for. */
+const freshMs = 60_000;
+
+/** Reads the repository from a mirror that is as new as the event that asks for the run. */
 export async function openSource(
   run: Run,
   forge: Forge,
   deps: WorkerDeps,
 ): Promise<{ ok: true; source: Source } | { ok: false; outcome: Outcome }> {
-  const facts = await forge.repository();
-  const key = String(run.job.repo.id);
-  const mirror = await run.withToken("read", (_forge, token) =>
-    deps.mirrors.fetch({ key, url: facts.cloneUrl, token, env: deps.gitEnv }, run.signal),
-  );
+  const asking = begin(forge.repository());
+  const mirror = await freshMirror(run, asking, deps);
+  const facts = await asking;
   const trusted = await commitOf(mirror, facts.defaultBranch);
   if (trusted === undefined)
     return {
@@ -37,6 +39,22 @@ export async function openSource(
     };
   const settings = await settingsAt(mirror, trusted);
   return { ok: true, source: { facts, mirror, trusted, settings, passed: passedBefore(run) } };
+}
+
+/** Fetched ahead by the worker's own machine, or else with a read token that is revoked at once. */
+async function freshMirror(
+  run: Run,
+  facts: Promise<RepositoryFacts>,
+  { mirrors, dataDir, gitEnv }: WorkerDeps,
+): Promise<string> {
+  const { job, signal } = run;
+  const key = String(job.repo.id);
+  const since = Math.max(job.askedAt ?? Number.POSITIVE_INFINITY, Date.now() - freshMs);
+  const mirror = mirrorPath(dataDir, key);
+  if (await fetchedSince(mirror, since, signal)) return mirror;
+  return run.withToken("read", async (_forge, token) =>
+    mirrors.fetch({ key, url: (await facts).cloneUrl, token, env: gitEnv }, signal),
+  );
 }
 
 function passedBefore(run: Run): Source["passed"] {

@@ -85,9 +85,10 @@ export async function ensureBranch(
 export async function readFile(
   octokit: Octokit,
   name: Name,
-  { path, ref }: { path: string; ref: string },
+  { path, ref }: { path: string; ref: string | undefined },
 ): Promise<string | undefined> {
-  const found = await orMissing(octokit.rest.repos.getContent({ ...name, path, ref }));
+  const at = ref === undefined ? {} : { ref };
+  const found = await orMissing(octokit.rest.repos.getContent({ ...name, path, ...at }));
   if (found === undefined || Array.isArray(found.data) || !("content" in found.data)) return undefined;
   return Buffer.from(found.data.content, "base64").toString("utf8");
 }

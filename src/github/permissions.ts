@@ -8,4 +8,4 @@ export const accessPermissions = {
 } as const satisfies Record<Access, Record<string, "read" | "write">>;
 
 /** The webhook events that src/triggers.ts answers. */
-export const webhookEvents = ["issues", "pull_request_review", "push"] as const;
+export const webhookEvents = ["issues", "issue_comment", "pull_request_review", "push"] as const;

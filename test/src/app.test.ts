@@ -38,32 +38,39 @@ describe("createApp", () => {
       "issues",
       { action: "labeled", issue, label },
       { kind: "label", delivery: "guid", repo, issue: 5, actor, text: { title: "It breaks", body: "Badly" } },
+      [{ repo, mayCreate: false, urgent: true }],
     ],
     [
       "our label taken off",
       "issues",
       { action: "unlabeled", issue, label },
       { kind: "stop", delivery: "guid", repo, issue: 5, actor, reason: "label removed" },
+      [],
     ],
     [
       "a closed issue",
       "issues",
       { action: "closed", issue },
       { kind: "stop", delivery: "guid", repo, issue: 5, actor, reason: "issue closed" },
+      [],
     ],
     [
       "a review on our pull request",
       "pull_request_review",
       { action: "submitted", pull_request: pull, review },
       { kind: "review", delivery: "guid", repo, pull: 9, review: 11, actor, branch: "agent-fix/issue-5" },
+      [],
     ],
-  ])("makes one job under the delivery's id of %s", async (_what, name, payload, job) => {
-    const { added, announced, receive } = await startProbot();
+  ])(
+    "makes one job under the delivery's id of %s, and tells the workers of what runs at once",
+    async (...[, name, payload, job, hints]) => {
+      const { added, announced, receive } = await startProbot();
 
-    await receive(name, payload);
+      await receive(name, payload);
 
-    expect({ added, announced }).toEqual({ added: [{ job, id: "guid" }], announced: [] });
-  });
+      expect({ added, announced }).toEqual({ added: [{ job, id: "guid" }], announced: hints });
+    },
+  );
 
   it.each([
     ["an opened issue", "issues", { action: "opened", issue }, { repo, mayCreate: true }],

@@ -79,6 +79,31 @@ describe("intakeFor", () => {
   });
 });
 
+describe("intakeFor of a comment", () => {
+  const labelled = { ...issue, labels: [{ name: "bug" }, { name: "agent-fix" }] };
+  const ours = { ...issue, pull_request: {}, user: { id: 3, login: "agent-fix[bot]", type: "Bot" } };
+  const comment = { id: 21, body: "Mind the empty list." };
+  const said = (payload: object) => event("issue_comment", { action: "created", issue: labelled, comment, ...payload });
+
+  it("takes a person's word on an issue with our label, or on a bot's pull request, where a run may be at work", () => {
+    const word = { kind: "comment", comment: 21, text: "Mind the empty list.", number: 5 };
+
+    expect(intakeFor(said({}))).toMatchObject({ ...word, isPull: false });
+    expect(intakeFor(said({ issue: ours }))).toMatchObject({ ...word, isPull: true });
+  });
+
+  it.each([
+    ["an issue without our label", { issue: { ...issue, labels: [{ name: "bug" }] } }],
+    ["a person's pull request", { issue: { ...ours, user: { id: 2, login: "ann", type: "User" } } }],
+    ["a bot's comment", { sender: { id: 8, login: "x[bot]", type: "Bot" } }],
+    ["an empty comment", { comment: { id: 21, body: " \n" } }],
+    ["a command", { comment: { id: 21, body: "/agent-fix status" } }],
+    ["an edited comment", { action: "edited" }],
+  ])("leaves %s alone", (_what, payload) => {
+    expect(intakeFor(said(payload))).toBeUndefined();
+  });
+});
+
 describe("hintFor", () => {
   const repo = { id: 1, owner: "o", name: "r", installationId: 7 };
   const pushed = event("push", { ref: "refs/heads/main" });
@@ -97,6 +122,12 @@ describe("hintFor", () => {
     ]);
   });
 
+  it("takes our label for a run that begins at once, on a machine that has the repository", () => {
+    const labelled = event("issues", { action: "labeled", issue, label: { name: "agent-fix" } });
+
+    expect(hintFor(labelled)).toEqual({ repo, mayCreate: false, urgent: true });
+  });
+
   const archived = { ...base.repository, archived: true };
   it.each([
     ["a push to another branch", event("push", { ref: "refs/heads/agent-fix/issue-5" })],
@@ -109,7 +140,8 @@ describe("hintFor", () => {
       "a push to a repository of nobody",
       event("push", { ref: "refs/heads/main", repository: { ...base.repository, owner: null } }),
     ],
-    ["a label", event("issues", { action: "labeled", issue, label: { name: "agent-fix" } })],
+    ["another label", event("issues", { action: "labeled", issue, label: { name: "bug" } })],
+    ["our label taken off", event("issues", { action: "unlabeled", issue, label: { name: "agent-fix" } })],
     ["another event about the default branch", event("create", { ref: "refs/heads/main" })],
   ])("leaves %s alone", (_what, other) => {
     expect(hintFor(other)).toBeUndefined();

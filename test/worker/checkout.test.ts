@@ -4,7 +4,15 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { commitOf, createMirrors, createRunRepository, forkOf, readCommit } from "../../worker/checkout.ts";
+import {
+  commitOf,
+  createMirrors,
+  createRunRepository,
+  fetchedSince,
+  forkOf,
+  mirrorPath,
+  readCommit,
+} from "../../worker/checkout.ts";
 import { git } from "../../sandbox/git.ts";
 import { git as plainGit, testRepository } from "../sandbox/support.ts";
 
@@ -42,6 +50,42 @@ function contents(folder: string): string {
   const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
   return files.map((entry) => readFileSync(join(entry.parentPath, entry.name), "latin1")).join("\n");
 }
+
+describe("fetchedSince", () => {
+  it("is true of a fetch that began no earlier and succeeded, and of nothing else", async () => {
+    using data = dataFolder();
+    using repository = testRepository({ "a.txt": "one\n" });
+    const mirror = mirrorPath(data.path, "7");
+    const none = await fetchedSince(mirror, 0, never);
+    const mirrors = createMirrors(data.path);
+
+    const before = Date.now();
+    await mirrors.fetch({ key: "7", url: repository.mirror }, never);
+    const after = Date.now() + 1;
+    await mirrors.fetch({ key: "7", url: join(data.path, "nothing") }, never).catch(() => {});
+
+    expect(none).toBe(false);
+    expect(await fetchedSince(mirror, before, never)).toBe(true);
+    expect(await fetchedSince(mirror, after, never)).toBe(false);
+  });
+
+  it("waits for one that is under way", async () => {
+    using data = dataFolder();
+    using repository = testRepository({ "a.txt": "one\n" });
+    await using slow = await startSlowHost();
+    const mirrors = createMirrors(data.path);
+    await mirrors.fetch({ key: "7", url: repository.mirror }, never);
+    const order: string[] = [];
+
+    const fetching = mirrors.fetch({ key: "7", url: slow.url }, never).catch(() => order.push("fetch failed"));
+    await slow.asked;
+    const asked = fetchedSince(mirrorPath(data.path, "7"), Date.now(), never).then((fresh) => order.push(`${fresh}`));
+    slow.refuse();
+    await Promise.all([fetching, asked]);
+
+    expect(order).toEqual(["fetch failed", "false"]);
+  });
+});
 
 describe("createMirrors", () => {
   it("brings a mirror up to date: new commits come, deleted branches go", async () => {

@@ -71,6 +71,7 @@ function gated() {
 }
 
 const opened = (of: Partial<RepoRef> = {}) => announceHint(deps.redis, { repo: { ...repo, ...of }, mayCreate: true });
+const labelled = () => announceHint(deps.redis, { repo, mayCreate: false, urgent: true });
 const pushed = () => announceHint(deps.redis, { repo, mayCreate: false });
 
 describe("a hint", () => {
@@ -116,8 +117,8 @@ describe("a hint", () => {
       { ...host.forge, repository: async () => ({ ...(await host.forge.repository()), archived: true }) },
       empty.forge,
     ];
-    const forgeWith = () => forges.shift() ?? host.forge;
-    await using _prefetch = await start({ host: { ...deps.host, forgeWith } });
+    const forge = () => forges.shift() ?? host.forge;
+    await using _prefetch = await start({ host: { ...deps.host, forge } });
 
     await opened();
     await expect.poll(() => deps.host.revoked).toHaveLength(1);
@@ -161,6 +162,19 @@ describe("many hints", () => {
     await opened({ id: 8 });
 
     await expect.poll(() => fetched).toEqual(["7", "8"]);
+  });
+
+  it("of a run that begins at once waits for no rest", async () => {
+    await using _prefetch = await start({ restMs: 3_600_000 });
+    await opened();
+    await expect.poll(() => bases).toHaveLength(1);
+
+    await labelled();
+    await expect.poll(() => bases).toHaveLength(2);
+    await opened();
+    await opened({ id: 8 });
+
+    await expect.poll(() => fetched).toEqual(["7", "7", "8"]);
   });
 
   it("of many repositories are worked on two at a time", async () => {

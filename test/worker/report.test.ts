@@ -225,17 +225,14 @@ describe("createReporter", () => {
     const host = createLocalHost();
     const begun: string[] = [];
     const waiting: (() => void)[] = [];
-    const forge = {
-      ...host.forge,
-      async ensureComment(number: number, mark: string, body: string) {
-        begun.push(headerOf(body));
-        const { promise, resolve } = Promise.withResolvers<void>();
-        waiting.push(resolve);
-        await promise;
-        return host.forge.ensureComment(number, mark, body);
-      },
+    const write = async (body: string) => {
+      begun.push(headerOf(body));
+      const { promise, resolve } = Promise.withResolvers<void>();
+      waiting.push(resolve);
+      await promise;
+      return host.forge.ensureComment(7, statusMark, body);
     };
-    const reporter = createReporter({ forge, number: 7, marker, everyMs, guard, facts });
+    const reporter = createReporter({ write, marker, everyMs, guard, facts });
     const shown = () => host.comments.get(`7 ${statusMark}`)?.body ?? "";
     return {
       host,
@@ -331,20 +328,13 @@ describe("createReporter", () => {
   it("goes on after an edit that failed, and reports only the final one's failure", async () => {
     using host = createLocalHost();
     let failing = true;
-    const forge = {
-      ...host.forge,
-      ensureComment: (number: number, mark: string, body: string) =>
-        failing ? Promise.reject(new Error("502")) : host.forge.ensureComment(number, mark, body),
-    };
-    const reporter = createReporter({ forge, number: 7, marker, everyMs: 0, guard: async () => {}, facts: () => [] });
+    const write = (body: string) =>
+      failing ? Promise.reject(new Error("502")) : host.forge.ensureComment(7, statusMark, body);
+    const reporter = createReporter({ write, marker, everyMs: 0, guard: async () => {}, facts: () => [] });
 
     reporter.say("lost");
     await expect(
-      createReporter({ forge, number: 7, marker, everyMs: 0, guard: async () => {}, facts: () => [] }).finish(
-        "gave-up",
-        "x",
-        [],
-      ),
+      createReporter({ write, marker, everyMs: 0, guard: async () => {}, facts: () => [] }).finish("gave-up", "x", []),
     ).rejects.toThrow("502");
     failing = false;
     reporter.say("two");

@@ -64,7 +64,7 @@ export function createLocalHost(...sets: Record<string, string | undefined>[]): 
     repo,
     repository: async () => ({ defaultBranch: "main", private: true, cloneUrl: `file://${mirror}`, archived: false }),
     permission: async () => "write",
-    readFile: async (path, ref) => git("show", `${ref}:${path}`),
+    readFile: async (path, ref = "HEAD") => git("show", `${ref}:${path}`),
     branchHead: async (branch) => head(branch),
     issue: async (number) => ({
       number,

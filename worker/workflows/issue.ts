@@ -1,3 +1,4 @@
+import { begin } from "../../src/begin.ts";
 import { OutageError } from "../../src/errors.ts";
 import { mayWrite } from "../../src/forge.ts";
 import type { Forge, Pull } from "../../src/forge.ts";
@@ -25,12 +26,13 @@ async function work(run: Run, deps: WorkerDeps): Promise<Outcome> {
   const { job, log, signal } = run;
   const number = issueNumber(run);
   const forge = deps.host.forge(job.repo, "report");
+  const finding = begin(openPull(forge, `agent-fix/issue-${number}`));
   const task = await takeSnapshot(run, forge, number);
   const opened = await openSource(run, forge, deps);
   if (!opened.ok) return opened.outcome;
   const { source } = opened;
   const branch = source.settings.base ?? source.facts.defaultBranch;
-  const open = await openPull(forge, `agent-fix/issue-${number}`);
+  const open = await finding;
   const base = source.passed?.base ?? open?.head.commit ?? (await commitOf(source.mirror, branch));
   if (base === undefined)
     return needsInput("base branch", `The branch \`${branch}\` that the settings name as \`base\` does not exist.`);

@@ -1,3 +1,4 @@
+import { begin } from "../../src/begin.ts";
 import { OutageError } from "../../src/errors.ts";
 import type { Pull } from "../../src/forge.ts";
 import { snapshotHash } from "../../src/job.ts";
@@ -27,6 +28,7 @@ async function work(run: Run, deps: WorkerDeps): Promise<Outcome> {
   const { job, log, signal } = run;
   const key = taskKey(run);
   const forge = deps.host.forge(job.repo, "report");
+  const finding = begin(openPull(forge, branchOf(key)));
   const opened = await openSource(run, forge, deps);
   if (!opened.ok) return opened.outcome;
   const { source } = opened;
@@ -36,7 +38,7 @@ async function work(run: Run, deps: WorkerDeps): Promise<Outcome> {
     return { outcome: "cancelled", cause: "the task is no longer in the settings", detail: "", pull: undefined };
   const { task: text, paths, measure } = task;
   if (text === undefined) return needsInput("task", `The task \`${key}\` has no \`task:\` text.`);
-  const before = passed === undefined ? await openPull(forge, branchOf(key)) : undefined;
+  const before = passed === undefined ? await finding : undefined;
   if (before !== undefined) return leftAlone(before);
   const branch = source.settings.base ?? source.facts.defaultBranch;
   const base = passed?.base ?? (await commitOf(mirror, branch));

@@ -70,7 +70,7 @@ const defaultApp = {
     string,
     Level
   >,
-  events: ["issues", "pull_request_review", "push"],
+  events: ["issues", "issue_comment", "pull_request_review", "push"],
 };
 
 export async function startGitHub(options: GitHubOptions): Promise<EmbeddedGitHub> {

@@ -55,11 +55,21 @@ describe("a webhook", () => {
     await rest.issues.update({ ...one, state: "closed" });
     await rest.issues.update({ ...one, state: "closed", title: "Still" });
     await rest.issues.update({ ...one, state: "open" });
-    await rest.issues.createComment({ ...one, body: "no event that this app asked for" });
+    await rest.issues.createComment({ ...one, body: "It broke again" });
     await rest.pulls.create({ ...shop, title: "p", head: "topic", base: "main" });
     await rest.pulls.createReview({ ...shop, pull_number: 2, event: "COMMENT", body: "Hm" });
 
-    const expected = ["push", "opened", "labeled", "labeled", "unlabeled", "closed", "reopened", "submitted"];
+    const expected = [
+      "push",
+      "opened",
+      "labeled",
+      "labeled",
+      "unlabeled",
+      "closed",
+      "reopened",
+      "created",
+      "submitted",
+    ];
     await expect.poll(() => receiver.received.length).toBe(expected.length);
     expect(actionsOf(receiver.received).sort()).toEqual(expected.toSorted());
     expect(github.state.deliveries.map(({ event, action }) => action ?? event).toReversed()).toEqual(expected);

@@ -163,14 +163,18 @@ export function setState(call: RepositoryCall, context: Context, issue: Issue, s
   if (issue.pull === undefined) emit(call, context, { issue, action: state === "closed" ? "closed" : "reopened" });
 }
 
-function createComment(call: RepositoryCall, { state, site }: Context) {
+function createComment(call: RepositoryCall, { state, site, webhooks }: Context) {
   const issue = issueOf(call);
   const { body } = parseBody(comment, "IssueComment", call.body);
   const now = state.now();
   const one = { id: state.nextId(), author: accountOfCaller(call.caller), body, createdAt: now, updatedAt: now };
   issue.comments.push(one);
   issue.updatedAt = now;
-  return created(commentJson(site, call.repository, issue, one));
+  const { repository, caller } = call;
+  const json = commentJson(site, repository, issue, one);
+  const subject = { issue: issueJson(site, repository, issue), comment: json };
+  webhooks.emit({ event: "issue_comment", action: "created", repository, sender: accountOfCaller(caller), subject });
+  return created(json);
 }
 
 function changeComment(call: RepositoryCall, { state, site }: Context) {
