@@ -50,5 +50,5 @@ export async function asStored(
 /** The paths of rules that may bear on a change. */
 export function attributeFiles(tracked: Tracked, changed: Iterable<string>): string[] {
   const isRules = (path: string) => path === ".gitattributes" || path.endsWith("/.gitattributes");
-  return [...new Set([...tracked.keys(), ...changed])].filter(isRules);
+  return [...new Set([...tracked.keys(), ...changed].filter(isRules))];
 }

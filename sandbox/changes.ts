@@ -49,6 +49,8 @@ export async function readChanges(
   if (found.length + listing.deleted.length > limits.maxFiles) return refused(tooLarge(limits));
   const contents = await contentsOf(found, { reader, tracked, workspace, limits });
   if (contents === undefined) return refused(tooLarge(limits));
+  const closed = [...contents].flatMap(([path, { mode }]) => oddity({ path, mode }, tracked) ?? []);
+  if (closed.length > 0) return { kind: "refused", reasons: closed };
   return toChanges(contents, { tracked, found, deleted: listing.deleted });
 }
 
@@ -57,8 +59,8 @@ const listRefusals: Partial<Record<string, string>> = {
   "no tree": "the repository's folder itself must stay where it is, and be a folder.",
 };
 
-/** What is found but can be no part of a change, in the words of a refusal. */
-function oddity({ path, mode }: Found, tracked: Tracked): string | undefined {
+/** What is there but can be no part of a change, in the words of a refusal. */
+function oddity({ path, mode }: Pick<Found, "path" | "mode">, tracked: Tracked): string | undefined {
   const shown = refusalName(path);
   if (mode === "unreadable") return `${shown}: Permission denied. Let its owner read it, or remove it.`;
   for (let cut = path.indexOf("/"); cut >= 0; cut = path.indexOf("/", cut + 1)) {

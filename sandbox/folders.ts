@@ -44,6 +44,7 @@ export function refusing<T>(work: () => T): T | { refused: never } {
 }
 
 export type Stat = NonNullable<ReturnType<typeof lstatAt>>;
+export type NamedEntry = ReturnType<typeof entriesIn>[number];
 
 /** git's mode; undefined for what git does not know: a pipe, a socket, the overlay's mark of a deletion. */
 export function modeOf(stat: Stat): string | undefined {
@@ -92,6 +93,11 @@ export function namesIn(folder: Folder): string[] {
   return readdirSync(`/proc/self/fd/${folder.fd}`, { encoding: "latin1" });
 }
 
+/** The same with what each is, for a file system that tells it along with the names, as an overlay's layer has to. */
+export function entriesIn(folder: Folder) {
+  return readdirSync(`/proc/self/fd/${folder.fd}`, { encoding: "latin1", withFileTypes: true });
+}
+
 export function lstatAt(fd: number, name: string) {
   return lstatSync(within(fd, name), { bigint: true, throwIfNoEntry: false });
 }
@@ -100,13 +106,15 @@ export function existsAt(fd: number, name: string): boolean {
   return lstatAt(fd, name) !== undefined;
 }
 
+/** A file or link; without bytes when its owner closed it; undefined for what is neither. */
 export function readAt(fd: number, [name = "", ...below]: string[], most: number): Content | undefined {
-  const stat = lstatAt(fd, name);
   if (below.length > 0) {
-    using folder = stat?.isDirectory() === true ? unlessGone(() => openFolder(within(fd, name))) : undefined;
+    using folder = unlessGone(() => openFolder(within(fd, name)));
     return folder && readAt(folder.fd, below, most);
   }
+  const stat = lstatAt(fd, name);
   const mode = stat && modeOf(stat);
+  if (mode === "unreadable") return { mode, bytes: Buffer.alloc(0) };
   if (mode === "120000") return { mode, bytes: readlinkSync(within(fd, name), { encoding: "buffer" }) };
   if (mode !== "100644" && mode !== "100755") return undefined;
   const file = unlessGone(() => openSync(within(fd, name), fileFlags));

@@ -1,5 +1,7 @@
-import { join } from "node:path";
+import { createHash } from "node:crypto";
 import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Content } from "./folders.ts";
 import { git } from "./git.ts";
 import type { Reader } from "./reader.ts";
 import { openScratch } from "./scratch.ts";
@@ -31,19 +33,42 @@ function asked({ path, mode }: Found): string {
 async function ignoredOf(
   paths: readonly string[],
   { sources, reader }: { sources: Sources; reader: Reader },
-): Promise<Set<string> | undefined> {
+): Promise<ReadonlySet<string> | undefined> {
   const above = [...foldersOf(paths)].map((folder) => `${folder}/.gitignore`);
   const rules = await reader.read([".gitignore", ...above], rulesLimit);
   if (!(rules instanceof Map)) return undefined;
   if (rules.size === 0) return new Set();
+  const stdin = Buffer.from([always, ...paths].map((path) => `${path}\0`).join(""), "latin1");
+  const question = digestOf(stdin, rules);
+  const last = answers.get(sources);
+  if (last?.question === question) return last.ignored;
+  const ignored = await askGit(stdin, { rules, sources });
+  answers.set(sources, { question, ignored });
+  return ignored;
+}
+
+/** The last answer of each run: between two looks files are edited more often than made. It depends on nothing else. */
+const answers = new WeakMap<Sources, { question: string; ignored: ReadonlySet<string> }>();
+
+function digestOf(stdin: Buffer, rules: ReadonlyMap<string, Content>): string {
+  const hash = createHash("sha256").update(`${stdin.length}\0`).update(stdin);
+  for (const [path, { mode, bytes }] of rules) hash.update(`${path}\0${mode}\0${bytes.length}\0`).update(bytes);
+  return hash.digest("hex");
+}
+
+async function askGit(
+  stdin: Buffer,
+  { rules, sources }: { rules: ReadonlyMap<string, Content>; sources: Sources },
+): Promise<ReadonlySet<string>> {
   using scratch = openScratch(rules);
   const excludes = join(scratch.folder, ".git-excludes");
   writeFileSync(excludes, `${always}\n`);
   const at = ["-C", scratch.folder, `--work-tree=${scratch.folder}`];
   const settings = ["-c", "core.bare=false", "-c", `core.excludesFile=${excludes}`];
-  const stdin = Buffer.from([always, ...paths].map((path) => `${path}\0`).join(""), "latin1");
   const command = [...at, ...settings, "check-ignore", "--no-index", "-z", "--stdin"];
-  const out = await git(command, { ...atSources(sources), stdin });
+  const { gitDir, env } = atSources(sources);
+  // Else it hands over each answer by itself, and each costs a turn of the event loop.
+  const out = await git(command, { gitDir, env: { ...env, GIT_FLUSH: "0" }, stdin });
   return new Set(out.toString("latin1").split("\0"));
 }
 

@@ -1,5 +1,6 @@
 import {
   type Content,
+  entriesIn,
   existsAt,
   type Folder,
   inFolder,
@@ -9,6 +10,7 @@ import {
   lstatAt,
   lstatPath,
   modeOf,
+  type NamedEntry,
   namesIn,
   openFolder,
   readAt,
@@ -43,7 +45,7 @@ export interface TrackedFile {
 
 export interface Found {
   path: string;
-  /** git's, or "unreadable" for what its owner closed. */
+  /** git's, "unreadable" for what its owner closed, or "unseen" for a file that shows its mode when it is read. */
   mode: string;
   /** Unknown to the commit: it may be a file that is ignored. */
   fresh: boolean;
@@ -55,7 +57,7 @@ export function listTree(place: Place, tracked: Tracked, most: number): Listing 
   return refusing<Listing>(() => new Walk(place, tracked, most).list());
 }
 
-/** Regular files and links as they are now; what is neither is left out. */
+/** Regular files and links as they are now, "unreadable" ones without bytes; what is neither is left out. */
 export function readTree(tree: string, paths: readonly string[], mostBytes: number): Contents {
   return refusing<Contents>(() => {
     const contents = new Map<string, Content>();
@@ -72,6 +74,12 @@ export function readTree(tree: string, paths: readonly string[], mostBytes: numb
 }
 
 type Names = Map<string, TrackedFile | Names>;
+/** A folder in the overlay's own layer, and as the tree shows it. */
+interface Both {
+  upper: Folder;
+  tree: Folder;
+  path: string;
+}
 
 class Walk {
   readonly #place: Place;
@@ -100,28 +108,36 @@ class Walk {
     return { found: this.#found, deleted: [...this.#deleted] };
   }
 
-  #overlay({ upper, tree, path }: { upper: Folder; tree: Folder; path: string }, names: Names | undefined): void {
-    const written = new Set(namesIn(upper));
-    for (const name of written) {
-      if (path === "" && name === ".git") continue;
-      const at = join(path, name);
-      const stat = lstatAt(upper.fd, name);
-      if (stat === undefined) continue;
-      const known = names?.get(name);
-      if (stat.isDirectory() && name !== ".git") {
-        if (known !== undefined && !(known instanceof Map) && known.mode !== "160000") this.#deleted.add(at);
-        const below = known instanceof Map ? known : undefined;
-        if (this.#closed(at, stat)) continue;
-        inFolder(upper, name, at, (up) =>
-          inFolder(tree, name, at, (inside) => this.#overlay({ upper: up, tree: inside, path: at }, below)),
-        );
-      } else this.#file(tree, { name, at, known, stat });
+  #overlay(both: Both, names: Names | undefined): void {
+    const { upper, tree, path } = both;
+    const entries = entriesIn(upper);
+    for (const entry of entries) {
+      if (path !== "" || entry.name !== ".git") this.#written(both, entry, names?.get(entry.name));
     }
     if (this.#isPlainMerge(tree, path)) return;
     // The folder came from elsewhere, or was made anew: what the layers below show at this path says nothing.
+    const written = new Set(entries.map(({ name }) => name));
     const rest = namesIn(tree).filter((name) => !written.has(name));
     this.#entries(tree, path, rest, names);
     this.#missing(tree, path, names, written);
+  }
+
+  #written({ upper, tree, path }: Both, entry: NamedEntry, known: TrackedFile | Names | undefined): void {
+    const { name } = entry;
+    const at = join(path, name);
+    // Most new files are ignored ones, such as what a build made: a look at each would be most of the time.
+    if (known === undefined && entry.isFile() && name !== ".git") {
+      return this.#add({ path: at, mode: "unseen", fresh: true });
+    }
+    const stat = lstatAt(upper.fd, name);
+    if (stat === undefined) return;
+    if (!stat.isDirectory() || name === ".git") return this.#file(tree, { name, at, known, stat });
+    if (known !== undefined && !(known instanceof Map) && known.mode !== "160000") this.#deleted.add(at);
+    if (this.#closed(at, stat)) return;
+    const below = known instanceof Map ? known : undefined;
+    inFolder(upper, name, at, (up) =>
+      inFolder(tree, name, at, (inside) => this.#overlay({ upper: up, tree: inside, path: at }, below)),
+    );
   }
 
   /** Whether the folder is just the one of the layer below, written to. A renamed folder keeps its former inode. */

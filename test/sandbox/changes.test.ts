@@ -65,6 +65,22 @@ test("edits, deletions, modes, binary files, renames and links come out exact; i
   ]);
 });
 
+test("what is ignored follows the rules and the files from look to look", async () => {
+  await using it = await edited("mkdir -p sub; echo 1 >a.log; echo 1 >sub/b.log; echo 1 >sub/c.txt");
+  const look = async (commands: string) => {
+    await using sandbox = await it.engine.startSandbox(specOf({ mounts: it.workspace.mounts, cwd: repoDir }));
+    await shell(sandbox, commands);
+    const result = await readChanges(it.engine, it.workspace, bounds);
+    return result.kind === "changes" ? result.changes.map(({ path }) => path) : result.reasons;
+  };
+
+  expect(await look("true")).toEqual(["sub/c.txt"]);
+  expect(await look("echo 2 >sub/c.txt")).toEqual(["sub/c.txt"]);
+  expect(await look("echo '!b.log' >sub/.gitignore")).toEqual(["sub/.gitignore", "sub/b.log", "sub/c.txt"]);
+  expect(await look("echo '*.txt' >sub/.gitignore")).toEqual(["sub/.gitignore"]);
+  expect(await look("rm sub/.gitignore; echo 1 >sub/d.log; echo 1 >sub/e.txt")).toEqual(["sub/c.txt", "sub/e.txt"]);
+});
+
 test("a file that became a folder, and a folder that became a file, come out as both sides", async () => {
   const result = await changesAfter(
     "rm edited.txt; mkdir edited.txt; echo in >edited.txt/in; rm -r old; echo file >old",
