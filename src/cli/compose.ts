@@ -68,7 +68,7 @@ export function composeLog(config: Config): Log {
 }
 
 /** What a run works with, also without a code host. */
-export async function composeTools(config: Config): Promise<Tools> {
+export async function composeTools(config: Config, log?: Log): Promise<Tools> {
   await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
   const image = config.sandbox.image ?? ownImage;
   const { runtime, dockerHost, caBundle } = config.sandbox;
@@ -81,7 +81,7 @@ export async function composeTools(config: Config): Promise<Tools> {
   return {
     engine,
     kept: createKeptTrees(engine, join(config.dataDir, "kept")),
-    model: createModelClient(config.model),
+    model: createModelClient({ ...config.model, log }),
     mirrors: createMirrors(config.dataDir),
     dataDir: config.dataDir,
     image,
@@ -142,7 +142,7 @@ export async function startWorkerRole(parts: Parts, openLog?: WorkerDeps["openLo
   stack.defer(() => queues.close());
   try {
     await requireRedis(queues, redisUrl);
-    const tools = await composeTools(config);
+    const tools = await composeTools(config, log);
     await tools.engine.facts();
     const runtime = await requireRuntime(tools, config);
     const deps: WorkerDeps = {

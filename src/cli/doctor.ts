@@ -7,6 +7,7 @@ import { examineBinds, readListeners } from "./doctor/binds.ts";
 import { examineEngine, imageAge, readMounts } from "./doctor/engine.ts";
 import { look, notKnown, ok, textOf } from "./doctor/finding.ts";
 import type { Finding, Seen } from "./doctor/finding.ts";
+import { examineModel } from "./doctor/model.ts";
 import { examineServices, redisInfo } from "./doctor/services.ts";
 import { gitVersion, judgeVersions, redisServerVersion } from "./doctor/versions.ts";
 
@@ -18,20 +19,25 @@ export function doctorCommand(): Command {
     .description(
       "Looks at GitHub credentials, Redis, Docker, image, model endpoint, versions and what is open to others",
     )
+    .option("--model", "instead, asks the model server what a run would ask it; takes some minutes")
     .option("--json", "one JSON object per part")
-    .action(async ({ json }: { json?: boolean }) => {
-      const findings = await examine(readConfig());
-      for (const finding of findings) {
-        const { part, level } = finding;
-        const saw = textOf(finding);
-        console.log(
-          json
-            ? JSON.stringify({ part, ok: level !== "bad", level, saw })
-            : `${marks[level]} ${part.padEnd(12)} ${saw}`,
-        );
+    .action(async ({ model, json }: { model?: boolean; json?: boolean }) => {
+      const config = readConfig();
+      process.exitCode = 0;
+      for await (const finding of model ? examineModel(config.model) : await examine(config)) {
+        console.log(json ? toJson(finding) : toLine(finding));
+        if (finding.level === "bad") process.exitCode = 1;
       }
-      process.exitCode = findings.some(({ level }) => level === "bad") ? 1 : 0;
     });
+}
+
+function toJson(finding: Finding): string {
+  const { part, level } = finding;
+  return JSON.stringify({ part, ok: level !== "bad", level, saw: textOf(finding) });
+}
+
+function toLine(finding: Finding): string {
+  return `${marks[finding.level]} ${finding.part.padEnd(12)} ${textOf(finding)}`;
 }
 
 /** Looks at every part side by side, at most 20 s each but for the trees; what is wrong is a finding, never a throw. */

@@ -106,10 +106,13 @@ const says: { [T in RunEvent["type"]]: (event: Event<T>) => string } = {
   checks: ({ leg, results }) => `${leg}: ${results.map((check) => `${check.run} ${check.end}`).join("; ")}`,
   attempt: ({ round, model }) => `round ${round} with ${model}`,
   "model.intent": ({ step }) => `step ${step}`,
+  "model.waiting": ({ reason }) => (reason === undefined ? "goes on" : `waiting for the model: ${reason}`),
   "model.result": ({ calls, usage, ms }) =>
     `${calls} calls, ${usage.promptTokens} + ${usage.completionTokens} tokens, ${ms} ms`,
   "tool.intent": ({ name, summary }) => `${name} ${summary}`,
   "tool.result": ({ name, ok, ms }) => `${name} ${ok ? "ok" : "failed"} in ${ms} ms`,
+  compacted: ({ messages, by }) =>
+    `${messages} messages gave way to a summary, made by ${by === "model" ? "the model" : "rule"}`,
   plan: ({ items }) => items.join(" / "),
   "agent.end": ({ end }) => end,
   gate: ({ passed, reason }) => `${passed ? "passed" : "rejected"}: ${reason}`,

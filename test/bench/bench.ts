@@ -1,6 +1,7 @@
 // npm run bench -- NAME [--json]: measures our way beside the usual ones in the same run, and prints medians.
 import { parseArgs } from "node:util";
 import { measure, type Row, type Suite } from "./harness.ts";
+import { parser } from "./parser.ts";
 import { changes } from "./sandbox/changes.ts";
 import { commands } from "./sandbox/commands.ts";
 import { label } from "./sandbox/label.ts";
@@ -10,7 +11,7 @@ import { tree } from "./sandbox/tree.ts";
 const parts: Record<string, Suite> = { commands, tree, changes, lifecycle, label };
 // Each part alone too: all of them take a quarter of an hour.
 const alone = Object.entries(parts).map(([name, suite]): [string, Suite[]] => [name, [suite]]);
-const suites = new Map<string, Suite[]>([["sandbox", Object.values(parts)], ...alone]);
+const suites = new Map<string, Suite[]>([["sandbox", Object.values(parts)], ...alone, ["parser", [parser]]]);
 
 const { positionals, values } = parseArgs({ allowPositionals: true, options: { json: { type: "boolean" } } });
 const chosen = suites.get(positionals[0] ?? "");

@@ -199,7 +199,7 @@ function scriptedModel(turns: { name: string; arguments: object }[]) {
       told.push(messages.at(-1)?.text ?? "");
       const { name = "", arguments: args = {} } = turns[turn++] ?? {};
       const call = { id: `call-${turn}`, name, arguments: JSON.stringify(args) };
-      return { text: "", calls: [call], usage, truncated: false, waitedMs: 0 };
+      return { text: "", calls: [call], usage, truncated: false, waitedMs: 0, finish: "stop", recovered: 0 };
     },
   };
 }

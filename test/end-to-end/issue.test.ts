@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Script } from "../../src/demo/model/script.ts";
+import { readRun } from "../../src/runlog.ts";
 import {
   brokenProject,
   addProject,
@@ -201,15 +202,27 @@ test("a model that refuses the request is an answer with its own words, and one 
   expect(stumbled.marker.state).toBe("opened");
 });
 
-test("a model name that the server does not serve is named with the remedy", async () => {
+test("a model that is away for a moment is waited for, and the run log says so", async () => {
+  const where = await addProject(laptop, "patient");
+  laptop.model?.failNext(503, "Loading model");
+
+  const { marker } = await finalStatus(laptop, where, await fileLabelled(laptop, where));
+
+  expect(marker.state).toBe("opened");
+  const waiting = readRun(laptop.dataDir, marker.run)?.filter(({ type }) => type === "model.waiting");
+  expect(waiting).toEqual([
+    expect.objectContaining({ reason: "its server is away or busy" }),
+    expect.not.objectContaining({ reason: expect.anything() }),
+  ]);
+});
+
+test("the only model that is served is used, whatever MODEL_NAME says", async () => {
   await using other = await startTestLaptop({ scripts: answerScripts, settings: { MODEL_NAME: "nobody/serves-this" } });
   const where = await addProject(other, "misnamed");
 
-  const { body, marker } = await finalStatus(other, where, await fileLabelled(other, where));
+  const { marker } = await finalStatus(other, where, await fileLabelled(other, where));
 
-  expect(marker.state).toBe("gave-up");
-  expect(body).toContain("nobody/serves-this");
-  expect(body).toContain("MODEL_NAME");
+  expect(marker.state).toBe("opened");
 });
 
 test("an issue with nothing to change is answered so", async () => {

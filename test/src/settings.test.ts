@@ -30,6 +30,16 @@ describe("parseSettings", () => {
     });
   });
 
+  it.each(["/etc/passwd", "../up.xml", "a/../../b", ".", "build/", "a//b", ""])("takes no report at %j", (report) => {
+    const parsed = parseSettings(`checks:\n  - {name: unit, run: make, report: ${JSON.stringify(report)}}\n`);
+
+    expect(parsed.ok).toBe(false);
+  });
+
+  it("takes a report below the root", () => {
+    expect(parseSettings("checks: [{name: unit, run: make, report: .build/junit-a..xml}]").ok).toBe(true);
+  });
+
   it("names the line of a value of the wrong kind", () => {
     const parsed = parseSettings("plan: false\nlimits:\n  steps: many\n");
 

@@ -7,7 +7,7 @@ import { createCollector } from "../../sandbox/output.ts";
 
 /** A `Sandbox` that is a folder of this machine and its own shell: for tests of what the agent does, not of isolation. */
 export interface LocalSandbox extends Sandbox {
-  /** Absolute path of an empty folder, removed at the end. */
+  /** Absolute path of an empty folder, removed at the end with the one beside it that ends in "-outputs". */
   readonly root: string;
 }
 
@@ -30,7 +30,7 @@ export function createLocalSandbox(): LocalSandbox {
     },
     async freeze() {},
     async [Symbol.asyncDispose]() {
-      rmSync(root, { recursive: true, force: true });
+      for (const path of [root, `${root}-outputs`]) rmSync(path, { recursive: true, force: true });
     },
   };
 }

@@ -1,6 +1,9 @@
 import { z } from "zod";
 import type { Usage } from "../../src/runlog.ts";
-import type { ToolCall } from "./model.ts";
+import { cutJson, isRecord, parseJson, toJson } from "./json-text.ts";
+import type { BrokenCall, ToolCall } from "./model.ts";
+import { recoverToolCalls } from "./recover.ts";
+import type { CallableTool } from "./recover.ts";
 
 const callDelta = z.object({
   index: z.number().nullish(),
@@ -8,16 +11,25 @@ const callDelta = z.object({
   function: z
     .object({
       name: z.string().nullish(),
-      arguments: z.union([z.string(), z.record(z.string(), z.unknown())]).nullish(),
+      // Pieces of text, or with some servers the object itself.
+      arguments: z.unknown().optional(),
     })
     .nullish(),
 });
-/** What we read of a chunk; servers add fields of their own, such as `reasoning`, and those are left. */
+const reasoning = z.string().nullish().catch(undefined);
+/** What we read of a chunk; servers add fields of their own, and those are left. */
 const chunk = z.object({
   choices: z
     .array(
       z.object({
-        delta: z.object({ content: z.string().nullish(), tool_calls: z.array(callDelta).nullish() }).nullish(),
+        delta: z
+          .object({
+            content: z.string().nullish(),
+            reasoning,
+            reasoning_content: reasoning,
+            tool_calls: z.array(callDelta).nullish(),
+          })
+          .nullish(),
         finish_reason: z.string().nullish(),
       }),
     )
@@ -31,6 +43,9 @@ const chunk = z.object({
     .nullish(),
 });
 
+const closers = ["</parameter>", "</function>", "</tool_call>"];
+const markup = /[<>=\n]/;
+
 interface Part {
   id: string;
   name: string;
@@ -39,49 +54,88 @@ interface Part {
 
 /** A streamed answer, put together from its chunks. */
 export interface Answer {
+  /** What comes before the calls. What comes after them has no place in a history. */
   text: string;
   calls: ToolCall[];
+  /** How many of the calls the server had left in the text. */
+  recovered: number;
+  /** The text shows where the last call ends, so that it was not cut, however long the answer is. */
+  endSeen: boolean;
   /** Undefined when the stream broke off. */
   finish: string | undefined;
   /** Undefined when the server counts nothing. */
   usage: Usage | undefined;
 }
 
-/** Collects the chunks of one answer; `idPrefix` makes the ids of calls that came without a good one. */
-export function createAnswer(idPrefix: string): { add(data: unknown): void; finished(): Answer } {
+/**
+ * Collects the chunks of one answer to a request with `tools`; `idPrefix` makes the ids of calls that came without a
+ * good one.
+ */
+export function createAnswer(
+  idPrefix: string,
+  tools: readonly CallableTool[],
+): { add(data: unknown): void; finished(): Answer } {
   const parts: Part[] = [];
   const byIndex = new Map<number, Part>();
-  let text = "";
+  /** Before the first call, after the first, after the second, and so on. */
+  const texts: string[] = [];
+  let reasoning = "";
   let finish: string | undefined;
   let usage: Usage | undefined;
 
   function addCall(delta: z.output<typeof callDelta>, position: number) {
     const index = delta.index ?? position;
     const id = delta.id ?? "";
-    let part = byIndex.get(index);
-    // Some servers count every call as number 0: a new id after arguments is a new call.
-    if (part === undefined || (id !== "" && part.id !== "" && id !== part.id && part.arguments !== "")) {
-      part = { id, name: "", arguments: "" };
+    const name = (delta.function?.name ?? "").trim();
+    const known = byIndex.get(index);
+    const part = known === undefined || isNext(known, id, name) ? { id, name, arguments: "" } : known;
+    if (part !== known) {
       parts.push(part);
       byIndex.set(index, part);
     }
     part.id ||= id;
-    part.name ||= (delta.function?.name ?? "").trim();
+    part.name ||= name;
     const piece = delta.function?.arguments ?? "";
-    part.arguments += typeof piece === "string" ? piece : JSON.stringify(piece);
+    part.arguments += typeof piece === "string" ? piece : (toJson(piece) ?? "");
   }
 
   return {
     add(data) {
       const { choices, usage: counted } = chunk.parse(data);
       const choice = choices?.[0];
-      text += choice?.delta?.content ?? "";
-      for (const [position, delta] of (choice?.delta?.tool_calls ?? []).entries()) addCall(delta, position);
+      const { content, reasoning: reason, reasoning_content: older, tool_calls: calls } = choice?.delta ?? {};
+      texts[parts.length] = (texts[parts.length] ?? "") + (content ?? "");
+      reasoning += reason ?? older ?? "";
+      for (const [position, delta] of (calls ?? []).entries()) addCall(delta, position);
       finish = choice?.finish_reason ?? finish;
       if (counted !== null && counted !== undefined) usage = toUsage(counted);
     },
-    finished: () => ({ text: text.trim(), calls: toCalls(parts, idPrefix), finish, usage }),
+    finished() {
+      const [text = ""] = texts;
+      const found =
+        parts.length > 0 ? structured(parts, texts, idPrefix) : recover([text, reasoning], { idPrefix, tools });
+      return { ...found, finish, usage };
+    },
   };
+}
+
+/**
+ * The calls of an answer that may have had `maxTokens` tokens, where it reached them with its last call marked: that
+ * one may have been cut even where it reads well.
+ */
+export function markCut(answer: Answer, maxTokens: number): { calls: ToolCall[]; truncated: boolean } {
+  const { calls, endSeen, finish, usage } = answer;
+  // vLLM says "tool_calls" also when it cut the last call: only the count tells.
+  const truncated = finish === "length" || (usage?.completionTokens ?? 0) >= maxTokens;
+  const last = calls.at(-1);
+  if (!truncated || endSeen || last === undefined || last.broken === "cut-by-tag") return { calls, truncated };
+  return { calls: [...calls.slice(0, -1), { ...last, broken: "cut" }], truncated };
+}
+
+// Some servers count every call as number 0.
+function isNext(part: Part, id: string, name: string): boolean {
+  const isOther = id !== "" && part.id !== "" && id !== part.id;
+  return isOther && (part.arguments !== "" || (name !== "" && part.name !== ""));
 }
 
 function toUsage(counted: NonNullable<z.output<typeof chunk>["usage"]>): Usage {
@@ -92,24 +146,68 @@ function toUsage(counted: NonNullable<z.output<typeof chunk>["usage"]>): Usage {
   };
 }
 
-function toCalls(parts: readonly Part[], idPrefix: string): ToolCall[] {
-  const ids = new Set<string>();
-  return parts.map((part, position) => {
-    const id = part.id === "" || ids.has(part.id) ? `${idPrefix}_${position}` : part.id;
-    ids.add(id);
-    const text = part.arguments.trim() === "" ? "{}" : part.arguments;
-    // A server refuses a history with anything but an object in it, for the rest of the run.
-    return isObject(text)
-      ? { id, name: part.name, arguments: text }
-      : { id, name: part.name, arguments: "{}", broken: "not-an-object" };
+type Found = Pick<Answer, "text" | "calls" | "recovered" | "endSeen">;
+
+/** The calls as the server found them. */
+function structured(parts: readonly Part[], texts: readonly string[], idPrefix: string): Found {
+  const [before = ""] = texts;
+  // Of a text that came first, what it ends with tells: it may be the rest of any call.
+  const misplaced = closers.some((closer) => before.trimEnd().endsWith(closer));
+  const ids = new Set(parts.map((part) => part.id));
+  const used = new Set<string>();
+  const calls = parts.map((part, position): ToolCall => {
+    let id = part.id;
+    for (let number = position; id === "" || used.has(id); number++) {
+      const made = `${idPrefix}_${number}`;
+      if (!ids.has(made)) id = made;
+    }
+    used.add(id);
+    const isCut = misplaced || closers.some((closer) => texts[position + 1]?.includes(closer));
+    return { id, ...readCall(part, isCut) };
   });
+  return { text: misplaced ? "" : before.trim(), calls, recovered: 0, endSeen: false };
 }
 
-function isObject(text: string): boolean {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === "object" && value !== null && !Array.isArray(value);
-  } catch {
-    return false;
+/** A server refuses a history with anything but an object in it, for the rest of the run: so nothing broken is kept. */
+function readCall({ name, arguments: given }: Part, isCut: boolean): Omit<ToolCall, "id"> {
+  const text = given.trim() === "" ? "{}" : given;
+  const args = parseJson(text);
+  const broken = isCut ? "cut-by-tag" : whatIsBroken(name, text, args);
+  if (broken === undefined) return { name, arguments: text };
+  const isWhole = broken === "cut-by-tag" && isRecord(args);
+  return { name: /[\w.-]+/.exec(name)?.[0] ?? "unknown", arguments: isWhole ? text : "{}", broken };
+}
+
+function whatIsBroken(name: string, text: string, args: unknown): BrokenCall | undefined {
+  const keys = isRecord(args) ? Object.keys(args) : [];
+  if ([name, ...keys].some((word) => markup.test(word))) return "malformed";
+  if (isRecord(args)) return undefined;
+  const start = text.length - text.trimStart().length;
+  const begins = text[start] === "{";
+  return begins && cutJson(text, { from: start, to: text.length }) === undefined ? "cut" : "not-an-object";
+}
+
+/** The calls that the server left in the first of the texts that has any. */
+function recover(
+  [text, reasoning]: readonly [string, string],
+  { idPrefix, tools }: { idPrefix: string; tools: readonly CallableTool[] },
+): Found {
+  for (const source of [text, reasoning]) {
+    if (!source.includes("<tool_call>") && !source.includes("<function")) continue;
+    const { content, calls } = recoverToolCalls(source, tools);
+    if (calls.length === 0) continue;
+    const end = source.trimEnd();
+    return {
+      text: source === text ? (content ?? "") : text.trim(),
+      calls: calls.map(({ name, arguments: args, complete }, position): ToolCall => {
+        const id = `${idPrefix}_${position}`;
+        const json = toJson(args);
+        if (json === undefined) return { id, name, arguments: "{}", broken: "not-an-object" };
+        return complete ? { id, name, arguments: json } : { id, name, arguments: json, broken: "cut" };
+      }),
+      recovered: calls.length,
+      endSeen: calls.every((call) => call.complete) && closers.some((closer) => end.endsWith(closer)),
+    };
   }
+  return { text: text.trim(), calls: [], recovered: 0, endSeen: false };
 }

@@ -1,48 +1,44 @@
+import { messageOf } from "../../src/errors.ts";
+import { RefusedRequest, Unreachable } from "./http.ts";
+import type { Refusal } from "./http.ts";
 import { ModelError } from "./model.ts";
+import { overflowIn } from "./overflow.ts";
 
-/** An answer of the model server that is no success. */
-export interface Refusal {
-  status: number;
-  body: string;
-  headers: Headers;
-}
-
-/** The SDK keeps an error body only in OpenAI's own form, and the other servers have theirs: so this is thrown before. */
-export class RefusedRequest extends Error implements Refusal {
-  readonly status: number;
-  readonly body: string;
-  readonly headers: Headers;
-
-  constructor({ status, body, headers }: Refusal) {
-    super("refused");
-    this.status = status;
-    this.body = body;
-    this.headers = headers;
-  }
-}
-
-const overflow = [
-  /maximum context length (?:is|of) \d+/i,
-  /context length is only \d+/i,
-  /longer than the (?:model'?s )?context length/i,
-  /exceeds the (?:model'?s )?maximum context length/i,
-  /exceeds the available context size/i,
-  /exceed_context_size_error/,
-  /greater than the context length/i,
-  /reduce the length of the (?:messages|input prompt)/i,
-  /cannot be greater than max_(?:model_len|total_tokens)/i,
-  /context[_ ]length[_ ]exceeded/i,
-  /prompt is too long/i,
-  /input is too long/i,
-];
-const passing = new Set([408, 425, 429, 502, 503, 504, 529]);
+const passing = new Set([408, 409, 425, 429, 502, 503, 504, 529]);
+/** Said with status 500 about requests that will never do. */
+const badRequest = /failed to parse grammar|empty grammar stack|tool call arguments|arguments.{0,40}JSON/i;
+/** A router that knows the model says so while no server of it is up. */
+const routerAway = /available models can be listed at/i;
 const longestWaitMs = 10 * 60_000;
 
-/** `fetch` that throws a `RefusedRequest` where the server did not answer with success. */
-export async function fetchOrThrow(url: Parameters<typeof fetch>[0], init?: RequestInit): Promise<Response> {
-  const response = await fetch(url, init);
-  if (response.ok) return response;
-  throw new RefusedRequest({ status: response.status, headers: response.headers, body: await response.text() });
+/** What stopped a request, `late` when it was our own patience. Throws `signal.reason` when that is aborted. */
+export function toModelError(
+  error: unknown,
+  { baseUrl, signal, late }: { baseUrl: string; signal: AbortSignal; late: boolean },
+): ModelError {
+  signal.throwIfAborted();
+  if (error instanceof ModelError) return error;
+  const at = `The model server at MODEL_BASE_URL ${baseUrl}`;
+  if (late) return new ModelError("stalled", `${at} did not answer in time`, { cause: error });
+  // The SDK wraps what its `fetch` throws.
+  const reasons = error instanceof Error ? [error, error.cause] : [];
+  const refused = reasons.find((reason) => reason instanceof RefusedRequest);
+  if (refused !== undefined) return refusalError(refused, baseUrl);
+  const away = reasons.find((reason) => reason instanceof Unreachable);
+  if (away !== undefined)
+    return new ModelError("away", `${at} is not reachable (${deepest(away)}): is it running?`, { cause: error });
+  return new ModelError(
+    "server-error",
+    `${at} sent an answer that could not be read: ${bodyMessage(messageOf(error))}`,
+    {
+      cause: error,
+    },
+  );
+}
+
+function deepest(error: Error): string {
+  if (error.cause instanceof Error) return deepest(error.cause);
+  return "code" in error && typeof error.code === "string" ? error.code : error.message;
 }
 
 /** What a refusal means, in words that name the setting to look at. */
@@ -50,15 +46,19 @@ export function refusalError(refusal: Refusal, baseUrl: string): ModelError {
   const { status } = refusal;
   const said = bodyMessage(refusal.body);
   const at = `The model server at MODEL_BASE_URL ${baseUrl}`;
-  if (overflow.some((pattern) => pattern.test(refusal.body)))
-    return new ModelError("overflow", `${at} says that the conversation is too long for the model: ${said}`);
+  const overflow = overflowIn(refusal.body);
+  if (overflow !== undefined)
+    return new ModelError("overflow", `${at} says that the conversation is too long for the model: ${said}`, {
+      overflow,
+    });
   if (status === 401 || status === 403)
     return new ModelError("refused", `${at} refused the key (${status}): set MODEL_API_KEY. It said: ${said}`);
+  if (passing.has(status) || (status === 404 && routerAway.test(said)))
+    return new ModelError("away", `${at} is not ready or busy (${status}): ${said}`, retryAfter(refusal.headers));
   if (status === 404)
     return new ModelError("unknown-model", `${at} answered 404: ${said}. Check MODEL_BASE_URL (it ends in /v1)`);
-  if (passing.has(status))
-    return new ModelError("away", `${at} is not ready or busy (${status}): ${said}`, retryAfter(refusal.headers));
-  if (status >= 500) return new ModelError("server-error", `${at} failed (${status}): ${said}`);
+  if (status >= 500 && !badRequest.test(said))
+    return new ModelError("server-error", `${at} failed (${status}): ${said}`);
   return new ModelError("bad-request", `${at} did not accept the request (${status}): ${said}`);
 }
 

@@ -1,5 +1,5 @@
 import { setTimeout } from "node:timers/promises";
-import { ModelError } from "./model.ts";
+import type { ModelError } from "./model.ts";
 
 export type Delay = (ms: number, signal: AbortSignal) => Promise<void>;
 
@@ -16,35 +16,34 @@ export interface RetryPolicy {
 
 const firstMs = 1000;
 const longestMs = 60_000;
+/** A silent server takes minutes each time. */
+const mostStalls = 3;
 
 /** Waits and returns early, by throwing, when `signal` aborts. */
 export const realDelay: Delay = async (ms, signal) => {
   await setTimeout(ms, undefined, { signal });
 };
 
-/**
- * Tries again while the server is away, busy or failing, with growing, jittered waits that are never shorter than the
- * server asks for. Everything else, and the last error, is thrown.
- */
-export async function withRetry<T>(policy: RetryPolicy, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
-  let lost = 0;
-  for (let attempt = 1; ; attempt++) {
-    const began = performance.now();
-    try {
-      return await work();
-    } catch (error) {
-      signal.throwIfAborted();
-      if (!(error instanceof ModelError) || !isPassing(error, attempt, policy.attempts)) throw error;
-      const grown = Math.min(longestMs, firstMs * 2 ** (attempt - 1)) * (0.5 + policy.random() / 2);
-      const ms = Math.max(grown, error.retryAfterMs ?? 0);
-      lost += performance.now() - began + ms;
-      if (lost > policy.maxWaitMs) throw error;
-      policy.onWait(error, ms);
-      await policy.delay(ms, signal);
-    }
-  }
+/** How long to wait after the attempt with this number, from 1: growing, spread, and never shorter than the server asks for. */
+export function waitAfter(error: ModelError, attempt: number, random: () => number): number {
+  const grown = Math.min(longestMs, firstMs * 2 ** (attempt - 1)) * random();
+  return Math.max(grown, error.retryAfterMs ?? 0);
 }
 
-function isPassing(error: ModelError, attempt: number, attempts: number): boolean {
-  return error.kind === "away" || (error.kind === "server-error" && attempt < attempts);
+/** Whether the same request is worth another attempt; a server that is away is asked as long as there is time. */
+export function mayPass({ kind }: ModelError, attempt: number, { attempts }: RetryPolicy): boolean {
+  switch (kind) {
+    case "away":
+      return true;
+    case "server-error":
+      return attempt < attempts;
+    case "stalled":
+      return attempt < Math.min(attempts, mostStalls);
+    case "refused":
+    case "unknown-model":
+    case "bad-request":
+    case "overflow":
+    case "repetition":
+      return false;
+  }
 }

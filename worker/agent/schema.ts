@@ -18,6 +18,16 @@ const parameters = z.object({
   required: z.array(z.string()).default([]),
 });
 
+/** `wireTools` that converts a list of tools once, since a run sends the same one with every request. */
+export function createWireTools(): (tools: readonly ToolSpec[]) => WireTool[] {
+  const known = new WeakMap<readonly ToolSpec[], WireTool[]>();
+  return (tools) => {
+    const wire = known.get(tools) ?? wireTools(tools);
+    known.set(tools, wire);
+    return wire;
+  };
+}
+
 /** Keeps the keys that help the model: every other one would be rendered into the prompt as a tag of its own. */
 export function wireTools(tools: readonly ToolSpec[]): WireTool[] {
   return tools.map(({ name, description, parameters: schema }) => ({

@@ -1,9 +1,11 @@
 import { z } from "zod";
 import { EngineAway } from "../../sandbox/docker.ts";
 import { OutageError, messageOf } from "../../src/errors.ts";
+import { coerce, takenBy, toolCalled } from "./coerce.ts";
+import { isRecord, parseJson } from "./json-text.ts";
 import type { AgentEnd } from "./loop.ts";
 import { disarm } from "./markup.ts";
-import type { ToolCall, ToolSpec } from "./model.ts";
+import type { BrokenCall, ToolCall, ToolSpec } from "./model.ts";
 
 export interface Tool extends ToolSpec {
   call(args: unknown, signal: AbortSignal): Promise<ToolResult>;
@@ -28,22 +30,44 @@ export function createTool<Parameters extends z.ZodObject>(definition: {
   };
 }
 
+/** What came of a call. */
+export type CallResult = ToolResult & {
+  /** What had to be put right before the tool could run, such as `aliased cmd` or `coerced timeout_seconds`. */
+  repaired?: string[];
+  /** Why no tool ran. */
+  refused?: "unknown-tool" | "wrong-arguments" | BrokenCall;
+};
+
 /**
- * Runs a call. Whatever is wrong with it becomes a text that tells the model the remedy; only an abort and the loss of
- * the sandbox or its engine, which the model cannot repair, are thrown.
+ * Runs a call, after what is plainly meant was put right in it. Whatever else is wrong becomes a text that tells the
+ * model the remedy; only an abort and the loss of the sandbox or its engine, which the model cannot repair, are thrown.
  */
-export async function callTool(tools: readonly Tool[], call: ToolCall, signal: AbortSignal): Promise<ToolResult> {
-  const tool = tools.find((candidate) => candidate.name === call.name);
-  if (tool === undefined) return failed(`There is no tool "${call.name}". The tools are: ${namesOf(tools)}.`);
-  if (call.broken !== undefined) return failed(brokenText(call.broken, tool));
+export async function callTool(tools: readonly Tool[], call: ToolCall, signal: AbortSignal): Promise<CallResult> {
+  const tool = toolCalled(tools, call.name);
+  if (tool === undefined) {
+    const text = `There is no tool "${short(call.name)}". The tools are: ${namesOf(tools)}.`;
+    return { ...failed(text), refused: "unknown-tool" };
+  }
+  if (call.broken !== undefined) return { ...failed(brokenText(call.broken, tool)), refused: call.broken };
+  const { args, repaired, dropped } = coerce(
+    parseArguments(call),
+    takenBy(z.toJSONSchema(tool.parameters, { io: "input" })),
+  );
+  const done = [...(tool.name === call.name ? [] : [`aliased ${call.name}`]), ...repaired, ...dropped.map(noteOf)];
+  const notes = done.length === 0 ? {} : { repaired: done };
   try {
-    const result = await tool.call(JSON.parse(call.arguments), signal);
-    return { ...result, text: disarm(result.text) };
+    const result = await tool.call(args, signal);
+    return { ...result, text: disarm(`${result.text}${leftOut(dropped, tool)}`), ...notes };
   } catch (error) {
     signal.throwIfAborted();
     if (error instanceof OutageError || error instanceof EngineAway) throw error;
-    if (error instanceof z.ZodError) return failed(`${problemsOf(error, tool)}\n${usageOf(tool)}`);
-    return failed(`${call.name} did not work: ${messageOf(error)}`);
+    if (error instanceof z.ZodError)
+      return {
+        ...failed(`${problemsOf(error, tool)}${leftOut(dropped, tool)}\n${usageOf(tool)}`),
+        ...notes,
+        refused: "wrong-arguments",
+      };
+    return { ...failed(`${tool.name} did not work: ${messageOf(error)}`), ...notes };
   }
 }
 
@@ -63,10 +87,36 @@ function namesOf(tools: readonly Tool[]): string {
   return tools.map((tool) => tool.name).join(", ");
 }
 
-function brokenText(broken: NonNullable<ToolCall["broken"]>, tool: Tool): string {
-  return broken === "cut"
-    ? `The call was not run: your answer was cut at its longest length, so the call may be incomplete. Send it again with less text, for example create a long file in several parts.`
-    : `The call was not run: its arguments could not be read. ${usageOf(tool)}`;
+function parseArguments(call: ToolCall): Record<string, unknown> {
+  const args = parseJson(call.arguments);
+  return isRecord(args) ? args : {};
+}
+
+function noteOf(parameter: string): string {
+  return `dropped ${short(parameter)}`;
+}
+
+function leftOut(parameters: readonly string[], tool: Tool): string {
+  if (parameters.length === 0) return "";
+  const names = parameters.slice(0, 5).map((name) => `"${short(name)}"`);
+  return `\n[Left out, since ${tool.name} has no such parameter: ${names.join(", ")}.]`;
+}
+
+function short(text: string): string {
+  return text.length > 40 ? `${text.slice(0, 39)}…` : text;
+}
+
+function brokenText(broken: BrokenCall, tool: Tool): string {
+  switch (broken) {
+    case "cut":
+      return `${tool.name} was not run: the call was cut before its end, as happens when an answer reaches its longest length. Send it again with less text: write a long file in parts.`;
+    case "malformed":
+      return `${tool.name} was not run: a tag of the call was not well formed, so that its name or the name of a parameter has pieces of tags in it. ${usageOf(tool)}`;
+    case "not-an-object":
+      return `${tool.name} was not run: its arguments could not be read. ${usageOf(tool)}`;
+    case "cut-by-tag":
+      return `${tool.name} was not run: one of its values has a closing tag of a call in it, such as </parameter> or </function>, and the value was cut there. Nothing can be escaped in a value. Where a text must have such a tag in it, write ‹ for the < of the tag, as in ‹/parameter>, ‹/function> or ‹/tool_call>, and it becomes a real <. Or write the text by a script that joins the tag from two strings, such as '<' + '/function>'.`;
+  }
 }
 
 function problemsOf(error: z.ZodError, tool: Tool): string {
@@ -84,5 +134,5 @@ function usageOf(tool: Tool): string {
     const optional = z.safeParse(schema, undefined).success;
     return `<parameter=${name}>\n(${optional ? "optional" : "required"})\n</parameter>`;
   });
-  return `Call it in this form:\n<function=${tool.name}>\n${lines.join("\n")}\n</function>`;
+  return `Call it in this form, inside tool_call tags:\n<function=${tool.name}>\n${lines.join("\n")}\n</function>`;
 }

@@ -7,7 +7,16 @@ export type PromptName =
   | "review"
   | "maintenance"
   | "context"
+  | "instructions"
   | "reminder"
+  | "announced"
+  | "empty"
+  | "unread-call"
+  | "comment"
+  | "limit-near"
+  | "limit-reached"
+  | "summarize"
+  | "summary"
   | "submit-checklist"
   | "submit-empty"
   | "gate-failed"
@@ -35,21 +44,30 @@ export function fillHoles(template: string, values: Readonly<Record<string, stri
 }
 
 const hole = /\{\{(\w+)\}\}/g;
-const mostBytes = 64 * 1024;
+export const mostBytes = 64 * 1024;
+const mostLabel = 400;
 
 /**
- * Text from outside between delimiters that it cannot imitate, because it cannot know the nonce; at most 64 KB, without
- * chat markup or invisible characters.
+ * Text from outside between delimiters that it cannot imitate, because it cannot know the nonce; at most `most` bytes
+ * (64 KB), without chat markup or invisible characters. The label, which may name a file or a person, has none either.
  */
-export function quoteUntrusted(label: string, text: string, nonce: string): string {
-  const clean = disarm(text.toWellFormed())
+export function quoteUntrusted(label: string, text: string, nonce: string, most = mostBytes): string {
+  const clean = visible(text, nonce);
+  const name = visible(label, nonce).replaceAll(/\s+/g, " ").slice(0, mostLabel).toWellFormed();
+  const bytes = Buffer.from(clean);
+  const kept = bytes.byteLength <= most ? clean : cutBytes(bytes, most);
+  const note = kept === clean ? "" : `\n[the rest, ${bytes.byteLength - Buffer.byteLength(kept)} bytes, was left out]`;
+  return `[BEGIN ${name} ${nonce}]\n${kept}${note}\n[END ${name} ${nonce}]`;
+}
+
+// Markup last: what is taken out of the middle of a tag could complete it.
+function visible(text: string, nonce: string): string {
+  const plain = text
+    .toWellFormed()
     .replaceAll(/\r\n?/g, "\n")
     .replaceAll(/[^\P{Cc}\n\t]|[\u{200B}-\u{200F}\u{202A}-\u{202E}\u{2060}-\u{2069}\u{E0000}-\u{E007F}\u{FEFF}]/gu, "")
     .replaceAll(nonce, "");
-  const bytes = Buffer.from(clean);
-  const kept = bytes.byteLength <= mostBytes ? clean : cutBytes(bytes, mostBytes);
-  const note = kept === clean ? "" : `\n[the rest, ${bytes.byteLength - Buffer.byteLength(kept)} bytes, was left out]`;
-  return `[BEGIN ${label} ${nonce}]\n${kept}${note}\n[END ${label} ${nonce}]`;
+  return disarm(plain);
 }
 
 // A cut within a character leaves replacement characters at the end, which streaming mode holds back instead.

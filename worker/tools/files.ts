@@ -1,7 +1,7 @@
 import type { Sandbox } from "../../sandbox/engine.ts";
 import { quote } from "../../sandbox/quote.ts";
 import type { ToolResult } from "../agent/tool.ts";
-import { cutOutput } from "./output.ts";
+import { cutText } from "./output.ts";
 
 export type Files = Pick<Sandbox, "readFile" | "writeFile" | "exec">;
 
@@ -10,6 +10,8 @@ export interface Place {
   sandbox: Files;
   path: string;
   signal: AbortSignal;
+  /** How many characters of it are shown at once. */
+  limit: number;
 }
 
 export type TextFile = { kind: "text"; text: string } | { kind: "missing" | "directory" | "other"; problem: string };
@@ -42,11 +44,16 @@ export async function writeText({ sandbox, path, signal }: Place, text: string):
 }
 
 /** What is in a folder, two levels deep, without hidden files. */
-export async function listFolder({ sandbox, path, signal }: Place): Promise<ToolResult> {
-  const command = `find ${quote(path)} -maxdepth 2 -not -path '*/.*' -not -path '*/node_modules/*' | LC_ALL=C sort`;
+export async function listFolder({ sandbox, path, signal, limit }: Place): Promise<ToolResult> {
+  // From within, so that a folder that is hidden itself is not left out.
+  const find = "find . -mindepth 1 -maxdepth 2 -not -path '*/.*' -not -path '*/node_modules/*'";
+  const command = `cd -- ${quote(path)} && ${find} | LC_ALL=C sort`;
   const result = await sandbox.exec(command, { cwd: "/", timeoutMs: 30_000, signal });
   signal.throwIfAborted();
-  return { text: `${path}, two levels deep, without hidden files:\n${cutOutput(result.output.text)}` };
+  const { bytes } = result.output;
+  const text = result.output.text.replaceAll(/^\.(?=\/)/gm, () => (path === "/" ? "" : path));
+  const shown = cutText(text, { limit, bytes, advice: "View a folder in it, or use git ls-files." });
+  return { text: `${path}, two levels deep, without hidden files:\n${shown}` };
 }
 
 function decode(bytes: Buffer, path: string): TextFile {

@@ -1,3 +1,14 @@
+import { cutText } from "./output.ts";
+
+/** The first and last of some lines, counted from 1. */
+export interface LineRange {
+  from: number;
+  to: number;
+}
+
+const lineLength = 1000;
+const aroundLimit = 3000;
+
 /** The lines of a file's text; a final line end opens no further line. */
 export function splitLines(text: string): string[] {
   const lines = text.split(/\r?\n/);
@@ -5,19 +16,32 @@ export function splitLines(text: string): string[] {
   return lines;
 }
 
-/** Lines `from` to `to`, both counted from 1 and included, each with its number. */
-export function numberLines(lines: readonly string[], from: number, to: number): string {
+/** The lines of a range, each with its number. */
+export function numberLines(lines: readonly string[], { from, to }: LineRange): string {
   return lines
     .slice(from - 1, to)
     .map((line, index) => `${String(from + index).padStart(6)}\t${line}`)
     .join("\n");
 }
 
-/** `text` with the line ends that `like` has most of. */
+/** The same for lines that are shown along with something else, shortened in the middle when they are many. */
+export function linesAround(lines: readonly string[], { from, to }: LineRange): string {
+  const short = lines.slice(0, to).map((line) => shorten(line));
+  const shown = numberLines(short, { from: Math.max(1, from), to });
+  return cutText(shown, { limit: aroundLimit, advice: "View the file to see them." });
+}
+
+/** A line that is not too long to be shown. */
+export function shorten(line: string, most = lineLength): string {
+  return line.length > most ? `${line.slice(0, most).replace(/[\uD800-\uDBFF]$/, "")} [line cut]` : line;
+}
+
+/** `text` with the line ends that `like` has most of; as it is where it has none, or some of each and LF leads. */
 export function withLineEnds(text: string, like: string): string {
   const windows = like.split("\r\n").length - 1;
   const all = like.split("\n").length - 1;
-  return windows * 2 > all ? text.replaceAll(/\r?\n/g, "\r\n") : text;
+  if (windows * 2 > all) return text.replaceAll(/\r?\n/g, "\r\n");
+  return windows === 0 && all > 0 ? text.replaceAll("\r\n", "\n") : text;
 }
 
 /** Where `part` begins in `text`, as line numbers. */

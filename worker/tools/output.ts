@@ -1,25 +1,46 @@
 import { stripVTControlCharacters } from "node:util";
 import type { ExecResult } from "../../sandbox/engine.ts";
 
-const headLength = 5000;
-const tailLength = 5000;
-/** Asked of the sandbox: more than is shown, so that its own cut lies within ours. */
-export const outputBytes = 80_000;
+/** Asked of the sandbox: what is too long to be shown is kept in a file up to this size, its head and tail when it is longer. */
+export const outputBytes = 1_000_000;
 
-/** A command's output and how it ended, as the model reads them. */
-export function renderResult(result: ExecResult, timeoutSeconds: number): string {
-  const output = cutOutput(plainOutput(result.output.text), result.output.bytes).trimEnd();
-  const shown = output === "" ? "(The command printed nothing.)" : output;
-  return `${shown}\n\n${endingOf(result, timeoutSeconds)}`;
+/** How many characters of text an answer of a tool may have, where a conversation may have so many tokens. */
+export function outputLimit(contextTokens: number): number {
+  return contextTokens <= 40_000 ? 4000 : 10_000;
 }
 
-/** Head and tail of a long text of `bytes` bytes in all, never cut within a character, with advice between them. */
-export function cutOutput(text: string, bytes = Buffer.byteLength(text)): string {
-  if (text.length <= headLength + tailLength) return text;
-  const head = text.slice(0, headLength).replace(/[\uD800-\uDBFF]$/, "");
-  const tail = text.slice(-tailLength).replace(/^[\uDC00-\uDFFF]/, "");
+/** A command's output and how it ended, as the model reads them. `keep` puts an output that is too long into a file. */
+export async function renderResult(
+  result: ExecResult,
+  { limit, seconds, keep }: { limit: number; seconds: number; keep: (text: string) => Promise<string | undefined> },
+): Promise<string> {
+  const text = plainOutput(result.output.text).trimEnd();
+  const { bytes, truncated } = result.output;
+  const advice = text.length > limit ? adviceFor(await keep(text), truncated) : "";
+  const shown = text === "" ? "(The command printed nothing.)" : cutText(text, { limit, advice, bytes });
+  return `${shown}\n\n${endingOf(result, seconds)}`;
+}
+
+/**
+ * At most `limit` characters from the head and tail of a text of `bytes` bytes in all, never cut within a character,
+ * with a note between them that says how much is left out, and the advice.
+ */
+export function cutText(
+  text: string,
+  { limit, advice, bytes = Buffer.byteLength(text) }: { limit: number; advice: string; bytes?: number },
+): string {
+  if (text.length <= limit) return text;
+  const head = text.slice(0, limit / 2).replace(/[\uD800-\uDBFF]$/, "");
+  const tail = text.slice(-limit / 2).replace(/^[\uDC00-\uDFFF]/, "");
   const left = Math.max(0, bytes - Buffer.byteLength(head) - Buffer.byteLength(tail));
-  return `${head}\n\n[... ${left} bytes left out. To see less at once, write the output to a file and look at parts of it with grep, head, tail or sed -n, or narrow the command. ...]\n\n${tail}`;
+  return `${head}\n\n[... ${left} bytes left out. ${advice} ...]\n\n${tail}`;
+}
+
+function adviceFor(path: string | undefined, truncated: boolean): string {
+  if (path === undefined)
+    return "They are kept nowhere: run the command again with its output in a file, or narrow it.";
+  const what = truncated ? `The first and last ${outputBytes / 2} bytes of the output are` : "The whole output is";
+  return `${what} in ${path}: look at parts of it with grep, head, tail or sed -n.`;
 }
 
 /** Without colours and other sequences for terminals; a line that a progress bar wrote over shows its last state. */

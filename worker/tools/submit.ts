@@ -3,12 +3,19 @@ import { createTool } from "../agent/tool.ts";
 import type { Tool } from "../agent/tool.ts";
 import { fencedText } from "../../src/text.ts";
 import { renderPrompt } from "../prompts/render.ts";
-import { cutOutput } from "./output.ts";
+import { cutText } from "./output.ts";
 
 const field = z.string().trim().min(1, "it is empty");
 
 /** The first call shows the change and a check list, the second ends the attempt; then it begins anew. */
-export function createSubmit({ diff }: { diff: (signal: AbortSignal) => Promise<string> }): Tool {
+export function createSubmit({
+  diff,
+  limit,
+}: {
+  diff: (signal: AbortSignal) => Promise<string>;
+  /** How many characters of the change are shown. */
+  limit: number;
+}): Tool {
   let reviewed = false;
   return createTool({
     name: "submit",
@@ -29,12 +36,9 @@ export function createSubmit({ diff }: { diff: (signal: AbortSignal) => Promise<
       }
       const change = (await diff(signal)).trim();
       reviewed = true;
-      return {
-        text:
-          change === ""
-            ? renderPrompt("submit-empty", {})
-            : renderPrompt("submit-checklist", { diff: fencedText(cutOutput(change), "diff") }),
-      };
+      if (change === "") return { text: renderPrompt("submit-empty", {}) };
+      const shown = cutText(change, { limit, advice: "Look at the rest with git diff, file by file." });
+      return { text: renderPrompt("submit-checklist", { diff: fencedText(shown, "diff") }) };
     },
   });
 }

@@ -3,6 +3,7 @@ import type { Tool } from "../agent/tool.ts";
 import { createAsk } from "./ask.ts";
 import { createBash } from "./bash.ts";
 import { createEditor } from "./edit.ts";
+import { outputLimit } from "./output.ts";
 import { createUpdatePlan } from "./plan.ts";
 import { createSubmit } from "./submit.ts";
 
@@ -12,6 +13,10 @@ export interface ToolDeps {
   sandbox: Pick<Sandbox, "exec" | "readFile" | "writeFile">;
   /** Absolute path of the checkout in the sandbox. */
   root: string;
+  /** Folder in the sandbox, outside of the checkout, for outputs that are too long to be shown. */
+  outputs: string;
+  /** How many tokens the conversation may have: what a tool shows at once depends on it. */
+  contextTokens: number;
   /** The change in the working tree against its base, as text. */
   diff: (signal: AbortSignal) => Promise<string>;
   onPlan: (items: string[]) => Promise<void>;
@@ -19,7 +24,8 @@ export interface ToolDeps {
 }
 
 /** The tools of one attempt, always in the same order: servers keep them in their prefix cache. */
-export function createTools(deps: ToolDeps): Tool[] {
+export function createTools({ contextTokens, ...rest }: ToolDeps): Tool[] {
+  const deps = { ...rest, limit: outputLimit(contextTokens) };
   const ask = deps.kind === "review" ? [] : [createAsk()];
   return [createBash(deps), createEditor(deps), createUpdatePlan(deps), ...ask, createSubmit(deps)];
 }

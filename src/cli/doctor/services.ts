@@ -1,5 +1,6 @@
 import type { LocalImage } from "../../../sandbox/engine.ts";
 import type { EngineFacts } from "../../../sandbox/facts.ts";
+import { isSameModel } from "../../../worker/agent/discover.ts";
 import { createModelClient } from "../../../worker/agent/openai.ts";
 import type { Config } from "../../config.ts";
 import { OutageError, messageOf } from "../../errors.ts";
@@ -88,6 +89,10 @@ async function modelOf(config: Config, signal: AbortSignal): Promise<string> {
       { cause: error },
     );
   });
+  const wanted = config.model.name;
+  // A run takes the only model there is under whatever name; that the setting is wrong is worth knowing.
+  if (wanted !== undefined && !isSameModel(wanted, name))
+    throw new Error(`MODEL_NAME ${wanted} is not served at ${baseUrl}. It serves: ${name}. Set MODEL_NAME to that.`);
   const hello = [{ role: "user" as const, text: "Answer with the word ready." }];
   const reply = await model.reply({ messages: hello, tools: [], signal });
   return `${baseUrl} serves ${name} with ${contextTokens} tokens of context and answered with ${reply.usage.completionTokens} tokens`;

@@ -20,7 +20,8 @@ const repository = {
   checks: [{ name: "npm test", run: "npm test", required: true }],
   baseline: "npm test: exited",
   hosts: [],
-  instructions: undefined,
+  instructions: [],
+  contextTokens: 262_144,
   nonce: "5f0c",
 };
 
@@ -147,7 +148,7 @@ test("an empty answer is asked for again without a trace, then with a reminder",
     describe: async () => ({ name: "m", contextTokens: 1 }),
     reply: async ({ messages }: { messages: readonly Message[] }) => {
       seen.push(messages.length);
-      return { ...empty, truncated: false, waitedMs: 0 };
+      return { ...empty, truncated: false, waitedMs: 0, finish: "stop", recovered: 0 };
     },
   };
 
@@ -183,7 +184,7 @@ test("waiting for a server that is away costs no minutes", async () => {
       clock += 9 * 60_000;
       const calls =
         ++answers < 4 ? [callOf("bash", { command: "true" })] : [callOf("ask", { question: "Q", default: "D" })];
-      return { text: "", calls, usage, truncated: false, waitedMs: 8 * 60_000 };
+      return { text: "", calls, usage, truncated: false, waitedMs: 8 * 60_000, finish: "stop", recovered: 0 };
     },
   };
 
@@ -254,6 +255,8 @@ function agentIn(
     tools: createTools({
       sandbox,
       root: sandbox.root,
+      outputs: `${sandbox.root}-outputs`,
+      contextTokens: 262_144,
       kind,
       diff: async () => git("diff"),
       onPlan: async (items) => void plans.push(items),

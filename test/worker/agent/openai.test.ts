@@ -1,7 +1,7 @@
 import { createServer } from "node:http";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { z } from "zod";
 import { startModel } from "../../../src/demo/model/model.ts";
 import type { Script } from "../../../src/demo/model/script.ts";
@@ -68,7 +68,7 @@ test("the request carries the model's sampling, a fitting length, and tools of p
     stream: true,
     stream_options: { include_usage: true },
   });
-  expect(server.bodies[1]?.max_tokens).toBeLessThanOrEqual(32_768 - 30_000);
+  expect(server.bodies[1]?.max_tokens).toBeLessThanOrEqual(2700);
   expect(server.bodies[1]?.max_tokens).toBeGreaterThan(1000);
 });
 
@@ -147,7 +147,11 @@ test.each([
   {
     what: "whose arguments are no object",
     deltas: [call(0, "a", "bash", '{"command": "l'), call(1, "b", "bash", "null"), call(2, "c", "bash", "[]")],
-    calls: ["a", "b", "c"].map((id) => ({ id, name: "bash", arguments: "{}", broken: "not-an-object" })),
+    calls: [
+      { id: "a", name: "bash", arguments: "{}", broken: "cut" },
+      { id: "b", name: "bash", arguments: "{}", broken: "not-an-object" },
+      { id: "c", name: "bash", arguments: "{}", broken: "not-an-object" },
+    ],
   },
 ])("calls $what are put together", async ({ deltas, calls }) => {
   await using server = await startServer(answer([...deltas.map(delta), finish("tool_calls")]));
@@ -208,41 +212,24 @@ test.each([
   expect(server.bodies).toHaveLength(1);
 });
 
-test("a model that is not served is refused with the list of what is", async () => {
-  await using model = await startModel({ scripts: [script] });
-
-  const reply = clientOf(model.url, { name: "Qwen/Other" }).reply({ messages: task, tools: [], signal });
-
-  await expect(reply).rejects.toMatchObject({
-    kind: "unknown-model",
-    message: expect.stringMatching(/MODEL_NAME Qwen\/Other is not served at .*It serves: Qwen\/Qwen3-Coder-Next/),
-  });
-});
-
-test("a name without its owner is the served model's", async () => {
-  await using model = await startModel({ scripts: [script] });
-
-  const described = await clientOf(model.url, { name: "Qwen3-Coder-Next" }).describe(signal);
-
-  expect(described).toEqual({ name: "Qwen/Qwen3-Coder-Next", contextTokens: 262_144 });
-});
-
-test("a model that was exchanged since is found out and named", async () => {
+test("a model that was exchanged since is found out and used, once", async () => {
   let served = "old";
-  await using server = await startServer((_request, response) =>
-    response.writeHead(404).end('{"error":{"message":"The model `old` does not exist."}}'),
-  );
+  let refused = 1;
+  await using server = await startServer((request, response) => {
+    if (refused-- > 0) response.writeHead(404).end('{"error":{"message":"The model `old` does not exist."}}');
+    else answer([delta({ content: "ok" }), finish("stop")])(request, response);
+  });
   server.serve(() => served);
   const client = clientOf(server.url, { name: "old" });
   await client.describe(signal);
   served = "new";
 
-  const reply = client.reply({ messages: task, tools: [], signal });
+  await client.reply({ messages: task, tools: [], signal });
+  refused = 2;
+  const gone = client.reply({ messages: task, tools: [], signal });
 
-  await expect(reply).rejects.toMatchObject({
-    kind: "unknown-model",
-    message: expect.stringContaining("It serves: new"),
-  });
+  await expect(gone).rejects.toMatchObject({ kind: "unknown-model", message: expect.stringContaining("404") });
+  expect(server.bodies.map((body) => body.model)).toEqual(["old", "new", "new", "new"]);
 });
 
 test.each([
@@ -255,7 +242,7 @@ test.each([
 
   const described = await clientOf(server.url, { contextTokens: set }).describe(signal);
 
-  expect(described).toEqual({ name: "served", contextTokens: context });
+  expect(described).toEqual({ name: "served", contextTokens: context, server: "generic" });
 });
 
 test("an endpoint that is away is asked again with growing waits, then named", async () => {
@@ -322,19 +309,67 @@ test.each([
   expect(server.bodies).toHaveLength(2);
 });
 
+test("text survives pieces that break it inside a character, comments, and line ends of any kind", async () => {
+  const text = "Größe: 5 € 🙂 日本";
+  const events = [event(delta({ content: text })), ": keep-alive\n\n", event(finish("stop")), "data: [DONE]\n\n"];
+  const bytes = Buffer.from(events.join("").replaceAll("\n", "\r\n"));
+  await using server = await startServer((_request, response) => {
+    response.writeHead(200, { "content-type": "text/event-stream" });
+    const write = (at: number) => {
+      if (at === bytes.length) return void response.end();
+      response.write(bytes.subarray(at, at + 1));
+      // Else the pieces are put together again on their way.
+      setImmediate(write, at + 1);
+    };
+    write(0);
+  });
+
+  const reply = await clientOf(server.url).reply({ messages: task, tools: [], signal });
+
+  expect(reply).toMatchObject({ text, finish: "stop" });
+});
+
+test.each([
+  { what: "text", pieces: (words: string) => delta({ content: words }) },
+  { what: "an argument", pieces: (words: string) => delta(call(0, "a", "bash", words)) },
+])("an answer that repeats $what without end is stopped and asked for anew, once", async ({ pieces }) => {
+  let repeating = 1;
+  let stopped = 0;
+  await using server = await startServer((request, response) => {
+    if (repeating-- <= 0) return answer([delta({ content: "ok" }), finish("stop")])(request, response);
+    response.writeHead(200, { "content-type": "text/event-stream" });
+    response.on("close", () => stopped++);
+    const more = () => {
+      while (!response.destroyed && response.write(event(pieces("I look at the file again, and again at the next. "))));
+      response.once("drain", more);
+    };
+    more();
+  });
+  const client = clientOf(server.url);
+
+  const reply = await client.reply({ messages: task, tools: [], signal });
+  repeating = 2;
+  const twice = client.reply({ messages: task, tools: [], signal });
+
+  expect(reply.text).toBe("ok");
+  await expect(twice).rejects.toMatchObject({ kind: "repetition", message: expect.stringContaining("over and over") });
+  expect(server.bodies).toHaveLength(4);
+  await vi.waitUntil(() => stopped === 3);
+});
+
 test.each([
   { what: "before its first piece", pieces: [], limits: { firstMs: 40 } },
   { what: "between two pieces", pieces: [delta({ content: "half" })], limits: { idleMs: 40 } },
   { what: "beyond the time for one answer", pieces: [delta({ content: "half" })], limits: { callMs: 60 } },
-])("a server that stalls $what is away", async ({ pieces, limits }) => {
+])("a server that stalls $what is given up", async ({ pieces, limits }) => {
   await using server = await startServer((_request, response) => {
     response.writeHead(200, { "content-type": "text/event-stream" });
     response.write(pieces.map(event).join("") || ": wait\n\n");
   });
-  const client = clientOf(server.url, { limits: { ...limits, maxWaitMs: 1 } });
+  const client = clientOf(server.url, { limits: { ...limits, answerTokens: 1 } });
 
   await expect(client.reply({ messages: task, tools: [], signal })).rejects.toMatchObject({
-    kind: "away",
+    kind: "stalled",
     message: expect.stringContaining("did not answer in time"),
   });
 });
@@ -397,6 +432,7 @@ async function startServer(handler: Handler, model: { max_model_len?: number | u
       response.end(id === undefined ? "{}" : JSON.stringify({ data: [{ id, ...model }] }));
       return;
     }
+    if (request.method === "GET") return void response.writeHead(404).end();
     const chunks: Buffer[] = [];
     request.on("data", (chunk: Buffer) => chunks.push(chunk));
     request.on("end", () => {

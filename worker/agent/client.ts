@@ -1,0 +1,102 @@
+import { randomUUID } from "node:crypto";
+import type { Log } from "../../src/log.ts";
+import { createAdmission } from "./admission.ts";
+import type { Answer } from "./answer.ts";
+import { createAvailability } from "./availability.ts";
+import type { Sources, Wanted } from "./discover.ts";
+import type { ModelLimits } from "./limits.ts";
+import { createMeasures } from "./measures.ts";
+import { ModelError } from "./model.ts";
+import type { ModelClient, ModelRequest, Reply } from "./model.ts";
+import { toReply } from "./reply.ts";
+import type { Delay } from "./retry.ts";
+import { createWireTools } from "./schema.ts";
+import { createServing } from "./serving.ts";
+import type { Asked } from "./serving.ts";
+import { createWatch } from "./watch.ts";
+import type { Watch } from "./watch.ts";
+import { toBody, toHeaders } from "./wire.ts";
+import type { Body } from "./wire.ts";
+
+/** A model server; every failure is a `ModelError`, or `signal.reason` when aborted. */
+export interface Connection extends Sources {
+  /** One complete answer. */
+  stream(request: Streaming): Promise<Answer>;
+}
+
+export interface Streaming {
+  body: Body;
+  headers: Record<string, string>;
+  signal: AbortSignal;
+  watch: Watch;
+  /** Called when the server has taken the request. */
+  reached: () => void;
+}
+
+export interface ClientParts {
+  log: Log | undefined;
+  limits: ModelLimits;
+  delay: Delay;
+  random: () => number;
+}
+
+const shortenedText =
+  "the model server has less room for the conversation than it said: set MODEL_CONTEXT to its context size";
+
+/** Drives a server through its failures; all runs of a process share one. */
+export function createClient(
+  server: Connection,
+  wanted: Wanted,
+  { log, limits, delay, random }: ClientParts,
+): ModelClient {
+  const policy = { ...limits, delay, random };
+  const onWait = (error: ModelError, ms: number) =>
+    log?.warn({ error: error.message, ms: Math.round(ms) }, "the model server is asked again");
+  const availability = createAvailability({ ...policy, onWait });
+  const admission = createAdmission(server.beside, { ...policy, maxWaitMs: limits.maxHeldMs });
+  const serving = createServing(server, wanted);
+  const wireTools = createWireTools();
+  const measures = createMeasures(limits);
+
+  async function attempt(request: ModelRequest, asked: Asked, reached: () => void): Promise<Reply> {
+    const { messages, signal, session } = request;
+    const waitedMs = Math.round(performance.now() - asked.began);
+    const model = await serving.known(signal);
+    const tools = wireTools(request.tools);
+    const plan = measures.plan({ messages, tools }, model, asked.shorter);
+    asked.sent = plan;
+    asked.attempts++;
+
+    const requestId = randomUUID();
+    const watch = createWatch(plan.patience);
+    const body = toBody({ model: model.name, messages, tools, maxTokens: plan.maxTokens }, serving.extensions);
+    const answer = await server.stream({ body, headers: toHeaders(requestId, session), signal, watch, reached });
+    const times = watch.times();
+    if (answer.usage !== undefined) measures.learn(messages, plan, answer.usage, times);
+    const reply = toReply(answer, { model, plan, waitedMs, requestId, attempts: asked.attempts, ...times });
+    if (reply.shortened === true)
+      log?.warn({ sent: plan.promptTokens, taken: reply.usage.promptTokens }, shortenedText);
+    return reply;
+  }
+
+  async function ask(request: ModelRequest, asked: Asked, reached: () => void): Promise<Reply> {
+    for (;;) {
+      try {
+        return await attempt(request, asked, reached);
+      } catch (error) {
+        if (!(error instanceof ModelError) || !serving.corrects(error, asked)) throw error;
+        log?.warn({ error: error.message }, "the model server is asked otherwise");
+      }
+    }
+  }
+
+  return {
+    describe: (signal, onWaiting) => availability.ask({ signal, onWaiting }, () => serving.known(signal)),
+    async reply(request) {
+      const began = performance.now();
+      const asked: Asked = { began, attempts: 0, sent: undefined, shorter: undefined, corrected: new Set() };
+      await admission.admit(request.session, request);
+      return availability.ask(request, (reached) => ask(request, asked, reached));
+    },
+  };
+}

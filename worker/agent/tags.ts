@@ -1,0 +1,137 @@
+/** A piece of call markup in a text, the line of a Markdown fence, or the text's end. */
+export interface Tag {
+  kind: "call" | "/call" | "function" | "/function" | "parameter" | "/parameter" | "fence" | "end";
+  start: number;
+  end: number;
+  /** Of a function or parameter; of a fence what stands on its line. */
+  name: string;
+  /** Nothing but blanks and other tags stand before it on its line. */
+  leads: boolean;
+  /** Nothing but blanks stand between it and the tag before it. */
+  near: boolean;
+}
+
+/** Counts how often a part of a text is looked at, one for each character and tag. */
+export interface Meter {
+  steps: number;
+}
+
+const longestInside = 200;
+const closing = { call: "/call", function: "/function", parameter: "/parameter" } as const;
+const first: readonly (Tag["kind"] | "text")[] = ["parameter", "/function", "end"];
+const attribute = /^\s+name\s*=\s*(["'])([^"']*)\1/;
+
+/** The tags of a text in order, the last of which is its end. Every character is looked at once, those of a tag twice. */
+export function readTags(raw: string, meter: Meter): Tag[] {
+  const tags: Tag[] = [];
+  let line = 0;
+  let before = 0;
+  /** Where the last character ends that is neither blank nor part of a tag. */
+  let ink = 0;
+  let at = 0;
+  while (at < raw.length) {
+    meter.steps++;
+    const character = raw[at] ?? "";
+    const leads = ink <= line;
+    const near = ink <= before;
+    let tag: Tag | undefined;
+    if (character === "<") tag = tagFrom(raw, at, leads, near);
+    else if ((character === "`" || character === "~") && leads && before <= line && at - line <= 3)
+      tag = fenceFrom(raw, at, near);
+    if (tag === undefined) {
+      at++;
+      if (character === "\n") line = at;
+      else if (character !== " " && character !== "\t" && character !== "\r") ink = at;
+    } else {
+      meter.steps += tag.end - at;
+      tags.push(tag);
+      at = tag.end;
+      before = at;
+      if (tag.kind === "fence") ink = at;
+    }
+  }
+  tags.push({ kind: "end", start: at, end: at, name: "", leads: ink <= line, near: ink <= before });
+  return tags;
+}
+
+function tagFrom(raw: string, at: number, leads: boolean, near: boolean): Tag | undefined {
+  const closes = raw[at + 1] === "/";
+  const from = closes ? at + 2 : at + 1;
+  const word = wordAt(raw, from);
+  if (word === undefined) return undefined;
+  const start = from + word.length;
+  let end = start;
+  while (end - start < longestInside && !endsInside(raw[end])) end++;
+  const inside = raw.slice(start, end);
+  const isWhole = raw[end] === ">";
+  if (isWhole) end++;
+  const kind = word === "tool_call" ? "call" : word;
+  if (closes || kind === "call") {
+    if (!isWhole || inside.trim() !== "") return undefined;
+    return { kind: closes ? closing[kind] : "call", start: at, end, name: "", leads, near };
+  }
+  // The model forgets the closing angle: then the end of the line, or the next tag, ends the name.
+  const ends = isWhole || inside.length < longestInside;
+  const name = nameIn(inside);
+  return ends && name !== "" ? { kind, start: at, end, name, leads, near } : undefined;
+}
+
+function wordAt(raw: string, at: number): "tool_call" | "function" | "parameter" | undefined {
+  const first = raw[at];
+  const word = first === "t" ? "tool_call" : first === "f" ? "function" : first === "p" ? "parameter" : undefined;
+  return word !== undefined && raw.startsWith(word, at) ? word : undefined;
+}
+
+function endsInside(character: string | undefined): boolean {
+  return character === ">" || character === "<" || character === "\n" || character === undefined;
+}
+
+// https://spec.commonmark.org/0.31.2/#fenced-code-blocks
+function fenceFrom(raw: string, at: number, near: boolean): Tag | undefined {
+  if (!raw.startsWith("```", at) && !raw.startsWith("~~~", at)) return undefined;
+  let end = at;
+  while (raw[end] === ">" || !endsInside(raw[end])) end++;
+  const name = raw.slice(at, end).trim();
+  const isFence = name.startsWith("~") || !name.slice(marksOf(name).length).includes("`");
+  return isFence ? { kind: "fence", start: at, end, name, leads: true, near } : undefined;
+}
+
+/** `=NAME`, `="NAME"` or ` name="NAME"`. */
+function nameIn(inside: string): string {
+  if (!inside.startsWith("=")) return attribute.exec(inside)?.[2]?.trim() ?? "";
+  const name = inside.slice(1).trim();
+  const quote = name[0];
+  const quoted = name.length > 1 && (quote === '"' || quote === "'") && name.endsWith(quote);
+  return quoted ? name.slice(1, -1).trim() : name;
+}
+
+function marksOf(line: string): string {
+  const [mark = ""] = line;
+  let length = 0;
+  while (line[length] === mark) length++;
+  return line.slice(0, length);
+}
+
+/** Whether the fence line `line` closes the fence that `opening` opened. */
+export function closesFence(opening: string, line: string): boolean {
+  return marksOf(line) === line && line.startsWith(marksOf(opening));
+}
+
+/** What follows directly upon a tag. */
+export function kindAfter(tags: readonly Tag[], at: number): Tag["kind"] | "text" {
+  const next = tags[at + 1];
+  return next?.near === true ? next.kind : "text";
+}
+
+/** Where the name of the call stands that seems to begin at a tag. */
+export function beginsAt(tags: readonly Tag[], at: number): number | undefined {
+  const named = tagAt(tags, at).kind === "call" ? at + 1 : at;
+  if (named > at && kindAfter(tags, at) !== "function") return undefined;
+  return first.includes(kindAfter(tags, named)) ? named : undefined;
+}
+
+export function tagAt(tags: readonly Tag[], at: number): Tag {
+  const tag = tags[at];
+  if (tag === undefined) throw new RangeError(`there is no tag ${at}`);
+  return tag;
+}

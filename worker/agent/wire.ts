@@ -1,0 +1,75 @@
+import type { Message } from "./model.ts";
+import type { WireTool } from "./schema.ts";
+
+export type Body = ReturnType<typeof toBody>;
+
+/** Not every server takes these: they are left out once it has refused them by name. */
+export interface Extensions {
+  fields(): Partial<typeof optional>;
+  /** Whether the text of a refusal names one that was sent; it is sent no more. */
+  refusedBy(text: string): boolean;
+}
+
+const optional = {
+  // Not in OpenAI's own interface: vLLM, SGLang and llama.cpp read it from the body.
+  top_k: 40,
+  stream_options: { include_usage: true },
+};
+
+export function createExtensions(): Extensions {
+  const sent: Partial<typeof optional> = { ...optional };
+  return {
+    fields: () => sent,
+    refusedBy(text) {
+      const named = Object.keys(sent).find((name) => text.includes(name));
+      if (named === "top_k" || named === "stream_options") return delete sent[named];
+      return false;
+    },
+  };
+}
+
+export interface RequestParts {
+  model: string;
+  messages: readonly Message[];
+  tools: readonly WireTool[];
+  maxTokens: number;
+}
+
+/** The body of a request, with the sampling that the model's makers recommend. */
+export function toBody({ model, messages, tools, maxTokens }: RequestParts, extensions: Extensions) {
+  return {
+    model,
+    messages: messages.map(toWire),
+    ...(tools.length > 0 ? { tools: [...tools] } : {}),
+    temperature: 1,
+    top_p: 0.95,
+    max_tokens: maxTokens,
+    stream: true as const,
+    ...extensions.fields(),
+  };
+}
+
+/** `session` keeps a run on one server behind a router. */
+export function toHeaders(requestId: string, session: string | undefined): Record<string, string> {
+  return { "X-Request-Id": requestId, ...(session === undefined ? {} : { "x-session-id": session }) };
+}
+
+function toWire(message: Message) {
+  switch (message.role) {
+    case "tool":
+      return { role: "tool" as const, tool_call_id: message.callId, content: message.text };
+    case "assistant": {
+      const { text, calls } = message;
+      const wire = calls.map((call) => ({
+        id: call.id,
+        type: "function" as const,
+        function: { name: call.name, arguments: call.arguments },
+      }));
+      return { role: "assistant" as const, content: text, ...(wire.length > 0 ? { tool_calls: wire } : {}) };
+    }
+    case "system":
+      return { role: "system" as const, content: message.text };
+    case "user":
+      return { role: "user" as const, content: message.text };
+  }
+}
