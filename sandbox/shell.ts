@@ -8,6 +8,7 @@ import { firstOf, late } from "./limits.ts";
 import { quote, quoteFormat } from "./quote.ts";
 import {
   type Bounds,
+  callOf,
   type Command,
   createStep,
   lostStep,
@@ -36,7 +37,7 @@ const graceMs = 1_000;
 const killLimitMs = 20_000;
 const readyLimitMs = 20_000;
 const probeMs = 1_000;
-const floodCheckMs = 100;
+const tickMs = 100;
 const resumeCheckMs = 50;
 const removedAtOnce = 64;
 // The kernel takes 128 KiB for one argument.
@@ -69,18 +70,19 @@ class SupervisedShell implements Shell {
   readonly #channel: Channel;
   readonly #steps = new Map<string, Step>();
   readonly #waiting = new Map<string, (rest: string) => void>();
-  readonly #floodCheck: NodeJS.Timeout;
+  readonly #tick: NodeJS.Timeout;
   /** Named steps whose output may still be asked for, and ids of the others, to be removed. */
   readonly #kept: Step[] = [];
   readonly #spent: string[] = [];
+  /** Whether fewer shells than there were may wait for a command. */
+  #shellsUsed = false;
   #recoveries = 0;
   #lost = false;
   #ready: Promise<unknown> = Promise.resolve();
 
   constructor(stream: Duplex) {
     this.#channel = createChannel(stream, (words) => this.#onEvent(words));
-    this.#floodCheck = setInterval(() => this.#steps.size > 0 && this.#channel.send("T E\n"), floodCheckMs);
-    this.#floodCheck.unref();
+    this.#tick = setInterval(() => this.#onTick(), tickMs).unref();
     void this.#channel.ended.then(() => this.#onEnd());
   }
 
@@ -111,8 +113,8 @@ class SupervisedShell implements Shell {
     // Who begins the next named step has noted how the last one ended.
     if (command.step !== undefined) for (const step of this.#kept.splice(0)) this.#forget(step);
     const step = this.#open(command.step);
-    const words = [command.cwd, text, ...Object.entries(command.env).map(([name, value]) => `${name}=${value}`)];
-    this.#channel.send(`S ${step.id} ${step.word} ${words.map(quote).join(" ")} E\n`);
+    this.#shellsUsed = true;
+    this.#channel.send(`S ${step.id} ${step.word} ${quote(callOf({ ...command, text }))} E\n`);
     return this.#finish(step, command, started);
   }
 
@@ -271,6 +273,14 @@ class SupervisedShell implements Shell {
     return came === late || this.#lost ? undefined : came;
   }
 
+  /** Looks after floods while commands run, and starts shells for the next ones while none does. */
+  #onTick(): void {
+    if (this.#steps.size > 0) return this.#channel.send("T E\n");
+    // It must not complete half a call of another host, not even one that ends in a backslash.
+    if (this.#shellsUsed) this.#channel.send("\n\nA E\n");
+    this.#shellsUsed = false;
+  }
+
   #onEvent([kind, word = "", ...rest]: string[]): void {
     const step = this.#steps.get(word);
     if (kind === "R") this.#waiting.get(word)?.(rest.join(" "));
@@ -281,7 +291,7 @@ class SupervisedShell implements Shell {
 
   #onEnd(): void {
     this.#lost = true;
-    clearInterval(this.#floodCheck);
+    clearInterval(this.#tick);
     for (const resolve of this.#waiting.values()) resolve("");
     for (const step of this.#steps.values()) {
       step.ended.resolve(lostStep);

@@ -1,6 +1,7 @@
 import { randomInt } from "node:crypto";
 import type { Answer, Wanted } from "./channel.ts";
 import type { ExecEnd } from "./engine.ts";
+import { quote } from "./quote.ts";
 
 /** How long a command may run, and what of its output is wanted. */
 export interface Bounds extends Wanted {
@@ -48,6 +49,12 @@ export function createStep(name: string | undefined): Step {
   const word = String(randomInt(2 ** 47));
   const id = name === undefined ? word : `step-${name}`;
   return { id, word, named: name !== undefined, ended: Promise.withResolvers(), swept: Promise.withResolvers() };
+}
+
+/** A command as the supervisor's shells read it. */
+export function callOf({ cwd, text, env }: Command): string {
+  const variables = Object.entries(env).map(([name, value]) => `export ${name}=${quote(value)}`);
+  return [...variables, `__cwd=${quote(cwd)} __af=${quote(text)}`].join("\n");
 }
 
 export function ranNothing(end: ExecEnd): Ran {

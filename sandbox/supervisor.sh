@@ -1,7 +1,9 @@
 # Runs inside every sandbox as `/bin/sh -s`: the host writes calls of these functions to its stdin. Everything on the
 # way up is built in, because a shell whose fork fails ends, and at the process limit every fork fails.
 #   stdout: answers to O, one after another        stderr: events, one short line each (D, K, R, Y)
-#   /run/af/ID.step: what is known of a command, one line each: began, by WATCHER, pid GROUP, rc CODE MORE KILLED [WHY], out gone
+#   /run/af/ID.step: what is known of a command, one line each: began, by WATCHER, mark MARK (of its environment),
+#   pid GROUP, rc CODE MORE KILLED [WHY], out gone
+#   /run/af/MARK.call .call.go: what it is, for its shell to read, and that it may
 #   /run/af/ID.out .cwd: its output and last working directory
 #   /run/af/ID.cut .tail .flood: how much of a flood was cut out of .out after its head, what stood before the cut, and
 #   that it came so fast that there may have been no room
@@ -16,6 +18,8 @@ HEAD=65536
 FLOOD=8388608
 # With so much in one output, /run/af may have been full.
 NEARLY=33554432
+# How many shells wait for their calls.
+AHEAD=3
 # Looked for once: a search of PATH before each command is several failed calls of exec.
 find_program() {
   program= IFS=:
@@ -28,7 +32,12 @@ find_program setsid && AF_SETSID=$program
 AF_SHELL=bash
 find_program bash || { AF_SHELL=sh; find_program sh; }
 AF_PROGRAM=${program:-/bin/sh}
-AF_RUN='__at=$PWD; trap "[ \"\$PWD\" = \"\$__at\" ] || pwd -P >$2" EXIT; __af=$1; set --; eval "$__af"'
+# A command's shell. Ahead of its call it makes an empty one and stops, deaf to what other commands send to shells; woken
+# by another than its watcher it ends. The call goes as soon as it is read: no other command may read the word in it.
+AF_SIGNALS='HUP INT QUIT USR1 USR2 TERM'
+AF_RUN='[ -z "$2" ] || { trap "" '$AF_SIGNALS'; : >"$1"; kill -STOP $$; [ -e "$1.go" ] || exit 1; trap - '$AF_SIGNALS'; }; . "$1"; : >"$1"'
+AF_RUN=$AF_RUN'; exec >>"/run/af/${__id:?}.out" 2>&1; cd -- "${__cwd:?}" || exit 1; __at=$PWD'
+AF_RUN=$AF_RUN'; trap "[ \"\$PWD\" = \"\$__at\" ] || pwd -P >/run/af/$__id.cwd" EXIT; set --; eval "$__af"'
 # At the process limit dash ends. A new shell takes over its streams, and the host (told by Y) clears up.
 trap 'echo "${N}Y" >&2; exec /bin/sh -s' EXIT
 
@@ -52,16 +61,17 @@ note_oom() {
 
 # recall id: false when the command never began.
 recall() {
-  by= pid= rc= gone=
+  by= mark= pid= rc= gone=
   [ -s "$D/$1.step" ] || return 1
   while read -r name value; do
-    case $name in by) by=$value ;; pid) pid=$value ;; rc) rc=$value ;; out) gone=$value ;; esac
+    case $name in by) by=$value ;; mark) mark=$value ;; pid) pid=$value ;; rc) rc=$value ;; out) gone=$value ;; esac
   done <"$D/$1.step"
 }
 
-# The first line makes room for the later ones: how a command ended can be written when /run/af is full.
+# claim file id word call: the first line makes room for the later ones: how a command ended can be written when /run/af
+# is full.
 claim() {
-  { printf '' >>"$D/$1.out" && echo began >>"$D/$1.step"; } 2>/dev/null
+  { printf '__id=%s # %s\n%s\n' "$2" "$3" "$4" >"$1" && printf '' >>"$D/$2.out" && echo began >>"$D/$2.step"; } 2>/dev/null
 }
 
 finish() {
@@ -69,58 +79,130 @@ finish() {
   echo "${N}D $2 $3" >&2
 }
 
-# S id word cwd command [NAME=value]... E: starts a command in its own session, once per id.
+# look pid: z is the state of a process, or empty.
+look() {
+  z=
+  [ -n "$1" ] && { read -r _ _ z _ <"/proc/$1/stat"; } 2>/dev/null
+}
+
+# start_shell mark [ahead]: as p, a command's shell in its own session.
+start_shell() {
+  (
+    { echo 1000 >/proc/self/oom_score_adj; } 2>/dev/null
+    AF_STEP="$1;"
+    export AF_STEP
+    exec "$AF_SETSID" "$AF_PROGRAM" -c "$AF_RUN" "$AF_SHELL" "$D/$1.call" "$2"
+  ) >/dev/null 2>&1 </dev/null &
+  p=$!
+}
+
+read_call() {
+  { read -r id _ word <"$D/$1.call"; } 2>/dev/null && id=${id#*=}
+}
+
+run_shell() {
+  echo "pid $p" >>"$D/$id.step"
+  kill -CONT $p 2>/dev/null
+  wait $p 2>/dev/null
+  r=$?
+}
+
+# watch mark [ahead]: starts a command's shell and tells how it ended. Ahead of the call, both stop until it is there.
+watch() {
+  id=
+  # Without a process left for the command, this shell ends here; it says so instead of leaving the host to wait.
+  trap '[ -z "$id" ] || finish "$id" "$word" "254 0 0 processes"' EXIT
+  [ -n "$2" ] || read_call "$1"
+  start_shell "$@"
+  if [ -n "$2" ]; then
+    read -r self _ </proc/self/stat
+    kill -STOP "$self"
+    read_call "$1" || { kill -KILL $p; return 0; }
+    # It may be on its way yet, or another command has ended it.
+    until look $p; [ "$z" = T ] || [ "${z:-Z}" = Z ]; do :; done
+    printf '' 2>/dev/null >"$D/$1.call.go"
+    run_shell
+    # It ended before it had read its call.
+    [ ! -s "$D/$1.call" ] || { start_shell "$1"; run_shell; }
+  else
+    run_shell
+  fi
+  kill -KILL -$p 2>/dev/null
+  more=0 killed=0 full=
+  [ -s "$D/$id.out" ] || [ -s "$D/$id.cut" ] && more=1
+  [ -s "$D/$id.cwd" ] && more=$((more + 2))
+  trap - EXIT
+  if [ $r != 0 ]; then
+    note_oom
+    # A cut may have made room again since.
+    { [ ! -e "$D/$id.flood" ] && printf %8192s . >"$D/probe"; } 2>/dev/null || full=" full"
+  fi
+  finish "$id" "$word" "$r $more $killed$full"
+  printf '' >"$D/$1.call"
+  # A success is told first. What was killed in it is no later command's.
+  [ $r != 0 ] || note_oom
+}
+
+# S id word call E: starts a command in its own session, once per id, in a shell that waits for it where there is one.
 S() {
   complete "$@" || return 0
   if [ -s "$D/$1.step" ]; then
     echo "${N}D $2 254 0 0 taken" >&2
     return 0
   fi
-  claim "$1" || { T E; claim "$1"; } || {
+  take_ahead
+  claim "$D/$m.call" "$@" || { T E; claim "$D/$m.call" "$@"; } || {
+    printf '' 2>/dev/null >"$D/$m.call"
     echo "${N}D $2 254 0 0 room" >&2
     return 0
   }
-  (
-    # Without a process left for the command, this shell ends here; it says so instead of leaving the host to wait.
-    trap 'finish "$1" "$2" "254 0 0 processes"' EXIT
-    (
-      { echo 1000 >/proc/self/oom_score_adj; } 2>/dev/null
-      id=$1 run=$4
-      cd -- "$3" || exit 1
-      shift 4
-      while [ $# -gt 1 ]; do export "$1"; shift; done
-      AF_STEP="$id;"
-      export AF_STEP
-      exec "$AF_SETSID" "$AF_PROGRAM" -c "$AF_RUN" "$AF_SHELL" "$run" "$D/$id.cwd"
-    ) >>"$D/$1.out" 2>&1 </dev/null &
-    p=$!
-    echo "pid $p" >>"$D/$1.step"
-    wait $p 2>/dev/null
-    r=$?
-    kill -KILL -$p 2>/dev/null
-    more=0 killed=0 full=
-    [ -s "$D/$1.out" ] || [ -s "$D/$1.cut" ] && more=1
-    [ -s "$D/$1.cwd" ] && more=$((more + 2))
-    trap - EXIT
-    if [ $r != 0 ]; then
-      note_oom
-      # A cut may have made room again since.
-      { [ ! -e "$D/$1.flood" ] && printf %8192s . >"$D/probe"; } 2>/dev/null || full=" full"
+  if [ -n "$ahead" ]; then
+    echo "by $ahead${N}mark $m" >>"$D/$1.step"
+    kill -CONT "$ahead"
+  else
+    watch "$m" &
+    echo "by $!${N}mark $m" >>"$D/$1.step"
+  fi
+}
+
+# As `ahead`, a watcher that waits for a call with the mark m; none where nobody does, and m is new. Dead ones go.
+take_ahead() {
+  ahead= others=
+  for spare in $spares; do
+    [ -z "$ahead" ] && look "${spare%:*}" || z=R
+    if [ "$z" = T ] && [ -e "$D/${spare#*:}.call" ]; then
+      ahead=${spare%:*} m=${spare#*:}
+    elif [ "${z:-Z}" != Z ]; then
+      others="$others $spare"
     fi
-    finish "$1" "$2" "$r $more $killed$full"
-    # A success is told first. What was killed in it is no later command's.
-    [ $r != 0 ] || note_oom
-  ) &
-  echo "by $!" >>"$D/$1.step"
+  done
+  spares=$others
+  [ -n "$ahead" ] || new_mark
+}
+
+new_mark() {
+  marks=$((marks + 1)) m=$up-$marks
+}
+
+# A E: starts what is missing of the shells that wait for their calls.
+A() {
+  complete "$@" || return 0
+  set -- $spares
+  while [ $# -lt $AHEAD ]; do
+    new_mark
+    watch "$m" ahead &
+    set -- "$@" "$!:$m"
+  done
+  spares=$*
 }
 
 # Q id word E: done CODE MORE KILLED [WHY], running, lost (its watcher was killed, its end is not known) or none.
 Q() {
   complete "$@" || return 0
-  state=none z=
+  state=none
   if recall "$1"; then
     state=lost
-    [ -n "$by" ] && { read -r _ _ z _ <"/proc/$by/stat"; } 2>/dev/null
+    look "$by"
     [ -n "$z" ] && [ "$z" != Z ] && state=running
     # Only now: it may have ended in between.
     recall "$1"
@@ -138,7 +220,7 @@ K() {
     n=0
     while [ "$3" = KILL ] && [ $n -lt 20 ]; do
       found=
-      for q in $(grep -l "AF_STEP=$1;" /proc/[0-9]*/environ 2>/dev/null); do
+      for q in $(grep -l "AF_STEP=$mark;" /proc/[0-9]*/environ 2>/dev/null); do
         q=${q#/proc/}
         kill -KILL "${q%/environ}" 2>/dev/null && found=1
       done
@@ -194,9 +276,15 @@ F() {
 # X id... E: nobody will ask about these commands any more.
 X() {
   complete "$@" || return 0
+  # Looked for here, where no call is being written: an empty one is done with.
+  files=
+  for f in "$D"/*.call; do
+    m=${f##*/}
+    case " $spares " in *":${m%.call} "*) continue ;; esac
+    [ -s "$f" ] || files="$files $f $f.go"
+  done
   (
     cd "$D" || exit 0
-    files=
     for id; do files="$files $id.*"; done
     exec rm -f $files
   ) 2>/dev/null &
@@ -244,6 +332,9 @@ Z() {
   echo "${N}R $1" >&2
 }
 
+spares= marks=0
+# No supervisor before this one in the container had the same marks.
+read -r up _ </proc/uptime
 keep_reserve
 [ -s "$D/oom" ] || echo 0 >"$D/oom"
 AF_UP=up

@@ -6,6 +6,7 @@ import type { Duplex } from "node:stream";
 import Docker from "dockerode";
 import { afterAll, expect, test } from "vitest";
 import { createEngine, type ReopenedSandbox, type Sandbox } from "../../sandbox/engine.ts";
+import { quote } from "../../sandbox/quote.ts";
 import { busyboxImage, changedImage } from "./images.ts";
 import { image, say, specOf } from "./support.ts";
 import { openWire } from "./wire.ts";
@@ -58,7 +59,9 @@ async function rawAttach(id: string): Promise<Duplex> {
 
 async function writeAndDie(id: string, bytes: Buffer): Promise<void> {
   const stream = await rawAttach(id);
-  await new Promise<void>((resolve) => void stream.write(bytes, () => resolve()));
+  // The engine ends its side when it has handed everything on, which must not be overtaken by the next client.
+  stream.end(bytes);
+  await once(stream, "end");
   stream.destroy();
 }
 
@@ -82,7 +85,7 @@ test("a client killed in the middle of a command: the next one gets its true exi
 });
 
 test("a client killed in the middle of a half-written call: nothing of the call runs, and the sandbox goes on", async () => {
-  const client = await startClient("frame", `S step-7 1 '/tmp' 'touch /tmp/ran; : ${"x".repeat(60_000)}`);
+  const client = await startClient("frame", `S step-7 1 '__cwd=/tmp __af="touch /tmp/ran; : ${"x".repeat(60_000)}`);
   expect(await client.told()).toBe("written");
   await client.kill();
 
@@ -104,7 +107,9 @@ test.each(shells)(
   async (_name, make) => {
     using own = make();
     await using first = await engine.startSandbox(specOf({ image: own.tag }));
-    const call = Buffer.from(`S step-9 1 '/tmp' 'echo "it'\\''s $(id)" \\\n >>/tmp/ran #' 'A=b' E`);
+    const call = Buffer.from(
+      `S step-9 1 ${quote(`__cwd='/tmp' __af=${quote('echo "it\'s $(id)" \\\n >>/tmp/ran #')}\nexport A='b'`)} E`,
+    );
     const ends = [];
     for (let length = 1; length < call.length; length++) {
       await writeAndDie(first.id, call.subarray(0, length));
@@ -115,7 +120,9 @@ test.each(shells)(
 
     expect(new Set(ends)).toEqual(new Set(["never-began"]));
     await writeAndDie(first.id, call);
-    expect(await (await reopen(first.id)).resume(9, bounds)).toMatchObject({ end: "exited", code: 0 });
+    const last = await reopen(first.id);
+    expect(await last.resume(9, bounds)).toMatchObject({ end: "exited", code: 0 });
+    expect(await say(last, "cat /tmp/ran")).toMatchObject({ output: { text: expect.stringMatching(/^it's uid=/) } });
   },
 );
 
