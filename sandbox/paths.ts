@@ -216,7 +216,7 @@ function lastOf(path: string): string {
 }
 
 /** The same for all paths that some file system takes for one. */
-function pathKey(path: string): string {
+export function pathKey(path: string): string {
   // Most paths by far are plain; the whole commit passes here.
   if (/^[\w/.-]*$/.test(path) && !path.endsWith(".") && !path.includes("./")) return path.toLowerCase();
   return path.split("/").map(fold).join("/");

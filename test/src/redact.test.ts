@@ -54,4 +54,13 @@ describe("createRedact", () => {
   ])("takes out %s that nobody told it of", (_what, text) => {
     expect(createRedact([])(`before ${text} after ${text}`)).toBe("before [secret] after [secret]");
   });
+
+  it.each(["-----BEGIN PRIVATE KEY-----", "-eyJaaaaaaaaaaaa", "eyJaaaaaaaaaa."])(
+    "comes to an end on a megabyte of %j, which is no secret that is whole",
+    (start) => {
+      const text = start.repeat(Math.floor(1_000_000 / start.length));
+
+      expect(createRedact([])(`${text} end`)).toContain("end");
+    },
+  );
 });
