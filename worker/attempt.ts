@@ -11,23 +11,26 @@ import { ModelError } from "./agent/model.ts";
 import type { Message, ModelClient } from "./agent/model.ts";
 import { openSession } from "./agent/session.ts";
 import { createTally } from "./agent/tally.ts";
+import type { Tally } from "./agent/tally.ts";
 import type { Tool } from "./agent/tool.ts";
+import { brokenBase, describeBaseline } from "./baseline.ts";
+import type { Measuring } from "./baseline.ts";
 import { endingOutcome, rejectionText, withWork } from "./endings.ts";
 import type { Prepared } from "./environment.ts";
 import { judgeChange, renderDiff } from "./judge.ts";
+import type { Judged } from "./judge.ts";
 import { gaveUp } from "./outcome.ts";
-import { gateFailedMessage } from "./prompts/messages.ts";
+import { baselineText, gateFailedMessage, testMissingMessage } from "./prompts/messages.ts";
 import type { Outcome, Tools } from "./run.ts";
 import { createSteering } from "./steering.ts";
 import { openWorkplace } from "./workplace.ts";
+import type { Verdict } from "./verdict.ts";
 import type { Workplace } from "./workplace.ts";
 import { createTools } from "./tools/tools.ts";
 import type { TaskKind } from "./tools/tools.ts";
 
 /** Beside the checkout, so that nothing in it becomes part of the change. */
 const outputsDir = "/workspace/home/outputs";
-/** How often a rejected change goes back to the agent. */
-const mostReturns = 3;
 
 export interface AttemptTask {
   runId: string;
@@ -40,23 +43,28 @@ export interface AttemptTask {
   /** Our own bare repository, in which the change becomes a commit. */
   repository: string;
   prepared: Prepared;
-  baseline: CheckSummary[];
+  /** What the checks say of the base. Where they are done already, the first messages tell it. */
+  measuring: Measuring;
   /** The first messages, for a conversation of so many tokens. */
   messages: (contextTokens: number) => Message[];
   progress: (line: string) => void;
   /** All that reached the run from outside so far. */
   inbox?: () => Promise<InboxMessage[]>;
 }
-/** A change that passed the gate: what publishing needs, also after a crash. */
+/** A change that a pull request may have: what publishing needs, also after a crash. */
 export interface Passed {
   commit: string;
   tree: string;
   submission: Submission;
   checks: { base: CheckSummary[]; head: CheckSummary[] };
+  verdict: Verdict;
 }
-export type AttemptResult = { ok: true; passed: Passed } | { ok: false; outcome: Outcome };
+export type AttemptResult = { ok: true; passed: Passed } | { ok: false; outcome: Outcome; kept?: Passed };
 
-/** Lets the agent work and the gate judge, at most 1 + 3 times in the same conversation. */
+/**
+ * Lets the agent work and the gate judge, in one conversation. A change goes back once for what is its own fault, and once
+ * for a test that fails without it; the verdict after that is final.
+ */
 export async function attempt(task: AttemptTask, tools: Tools): Promise<AttemptResult> {
   const { log, signal, settings } = task;
   const tally = createTally();
@@ -69,52 +77,86 @@ export async function attempt(task: AttemptTask, tools: Tools): Promise<AttemptR
   // What a change installs stands below the agent's tree from the next round on, so it goes after that.
   await using installed = new AsyncDisposableStack();
   await using place = await openWorkplace({ ...task, engine: tools.engine, egress: tools.egress });
-  const agent: AgentTask = {
-    model,
-    tools: toolsFor(task, place, contextTokens),
-    messages,
-    limits: settings.limits,
-    tally,
-    signal,
-    record: async (event) => {
-      if (event.type === "tool.intent") task.progress(`step ${event.step}: ${event.name} ${event.summary}`);
-      await log.append(event);
-    },
-    inbox: createSteering(task.inbox, { nonce: createNonce, onComment: (by) => tellComment(task, by) }),
-  };
-  const giveUp = async (outcome: Outcome, rejection?: Rejection) => ({
-    ok: false as const,
-    outcome: await withWorkOf(task, place, { outcome, rejection }),
-  });
-
+  const steering = createSteering(task.inbox, { nonce: createNonce, onComment: (by) => tellComment(task, by) });
+  const agent = agentFor(task, { model, messages, tally, steering, tools: toolsFor(task, place, contextTokens) });
+  let passed: AttemptResult | undefined;
   let rejection: Rejection | undefined;
+  const giveUp = async (outcome: Outcome, kept?: Passed): Promise<AttemptResult> =>
+    passed ?? { ok: false, outcome: await withWorkOf(task, place, { outcome, rejection }), ...(kept && { kept }) };
+  const sentBack = new Set<Judged["kind"]>();
+  const hears = async () => tally.closing === 0 && hear(messages, steering);
+
   for (let round = 0; ; ) {
     await log.append({ type: "attempt", round, model: name });
     const end = await runAgent(agent);
     signal.throwIfAborted();
+    const broken = await brokenBaseOf(task);
+    if (broken !== undefined) return { ok: false, outcome: broken };
     await log.append({ type: "agent.end", end: end.end });
-    if (end.end !== "submitted") return await giveUp(endingOutcome(end, settings.limits), rejection);
-    if (tally.closing === 0 && (await hear(agent))) continue;
+    if (end.end !== "submitted") return await giveUp(endingOutcome(end, settings.limits));
+    if (await hears()) continue;
 
     await place.sandbox.freeze();
     task.progress("checking the result");
-    const judged = await judgeChange(task, tools, { place, installed, round, submission: end.submission });
-    if (judged.kind !== "rejected") return judged.result;
-    rejection = judged;
-    const { reason, output, next } = judged;
-    if (round >= mostReturns) return await giveUp(gaveUp("gate rejected", rejectionText(judged)));
-    if (next !== undefined) await place.moveTo(next);
-    const left = mostReturns - round;
-    const moved = next !== undefined;
-    messages.push(gateFailedMessage({ reason, output, left, moved, nonce: createNonce(), contextTokens }));
+    const mayAskForTest = task.kind !== "review" && !sentBack.has("without-test");
+    const submitted = { place, installed, round, submission: end.submission, mayAskForTest };
+    const judged = await judgeChange(task, tools, submitted);
+    if (judged.kind === "done") {
+      // A word that came while the checks ran: the change that passed is what there is if nothing better comes of it.
+      if (!judged.result.ok || !(await hears())) return judged.result;
+      passed = judged.result;
+      continue;
+    }
+    if (judged.kind === "rejected") {
+      rejection = judged;
+      if (!judged.goesBack || sentBack.has("rejected")) return await giveUp(gaveUp(judged.cause, ""), judged.kept);
+    } else {
+      passed = judged.result;
+    }
+    sentBack.add(judged.kind);
+    if (judged.next !== undefined) await place.moveTo(judged.next);
+    messages.push(sentBackMessage(judged, contextTokens));
     round++;
   }
 }
 
-interface Rejection {
-  reason: string;
-  output: string;
+function sentBackMessage(judged: Exclude<Judged, { kind: "done" }>, contextTokens: number): Message {
+  const moved = judged.next !== undefined;
+  if (judged.kind === "without-test") return testMissingMessage({ reason: judged.reason, moved });
+  return gateFailedMessage({ ...judged, moved, nonce: createNonce(), contextTokens });
 }
+
+function agentFor(
+  task: AttemptTask,
+  {
+    steering,
+    ...parts
+  }: Pick<AgentTask, "model" | "messages" | "tools"> & {
+    tally: Tally;
+    steering: () => Promise<string[]>;
+  },
+): AgentTask {
+  const { log, signal, settings, measuring, progress } = task;
+  const news = createNews(measuring);
+  return {
+    ...parts,
+    limits: settings.limits,
+    signal: AbortSignal.any([signal, measuring.unusable]),
+    record: async (event) => {
+      if (event.type === "tool.intent") progress(`step ${event.step}: ${event.name} ${event.summary}`);
+      await log.append(event);
+    },
+    inbox: async () => [...news(), ...(await steering())],
+  };
+}
+
+/** Throws what kept the base from being measured. */
+async function brokenBaseOf({ measuring }: AttemptTask): Promise<Outcome | undefined> {
+  const { broken } = measuring.unusable.aborted ? await measuring.baseline : {};
+  return broken && brokenBase(broken);
+}
+
+type Rejection = Parameters<typeof rejectionText>[0];
 
 function toolsFor(task: AttemptTask, place: Workplace, contextTokens: number): Tool[] {
   return createTools({
@@ -141,9 +183,20 @@ async function withWorkOf(
   });
 }
 
+/** How the checks of the base ended, told once, where the first messages could not tell it. */
+function createNews(measuring: Measuring): () => string[] {
+  let isTold = measuring.done() !== undefined;
+  return () => {
+    const baseline = isTold ? undefined : measuring.done();
+    if (baseline === undefined) return [];
+    isTold = true;
+    return [baselineText(describeBaseline(baseline), createNonce())];
+  };
+}
+
 /** A word that came while the model submitted sends it back to work. */
-async function hear({ inbox, messages }: AgentTask): Promise<boolean> {
-  const texts = (await inbox?.()) ?? [];
+async function hear(messages: Message[], steering: () => Promise<string[]>): Promise<boolean> {
+  const texts = await steering();
   messages.push(...texts.map((text) => ({ role: "user" as const, text, origin: "person" as const })));
   return texts.length > 0;
 }

@@ -11,12 +11,12 @@ import type { ModelClient, ModelRequest, Reply } from "./model.ts";
 import { toReply } from "./reply.ts";
 import type { Delay } from "./retry.ts";
 import { createWireTools } from "./schema.ts";
+import type { WireTool } from "./schema.ts";
 import { createServing } from "./serving.ts";
 import type { Asked } from "./serving.ts";
 import { createWatch } from "./watch.ts";
 import type { Watch } from "./watch.ts";
-import { toBody, toHeaders } from "./wire.ts";
-import type { Body } from "./wire.ts";
+import { createEncode, toHeaders } from "./wire.ts";
 
 /** A model server; every failure is a `ModelError`, or `signal.reason` when aborted. */
 export interface Connection extends Sources {
@@ -25,7 +25,12 @@ export interface Connection extends Sources {
 }
 
 export interface Streaming {
-  body: Body;
+  /** JSON. */
+  body: Uint8Array;
+  /** Those in the body. */
+  tools: readonly WireTool[];
+  /** For the ids of calls that come without a good one. */
+  idPrefix: string;
   headers: Record<string, string>;
   signal: AbortSignal;
   watch: Watch;
@@ -56,6 +61,7 @@ export function createClient(
   const admission = createAdmission(server.beside, { ...policy, maxWaitMs: limits.maxHeldMs });
   const serving = createServing(server, wanted);
   const wireTools = createWireTools();
+  const encode = createEncode();
   const measures = createMeasures(limits);
 
   async function attempt(request: ModelRequest, asked: Asked, reached: () => void): Promise<Reply> {
@@ -69,8 +75,10 @@ export function createClient(
 
     const requestId = randomUUID();
     const watch = createWatch(plan.patience);
-    const body = toBody({ model: model.name, messages, tools, maxTokens: plan.maxTokens }, serving.extensions);
-    const answer = await server.stream({ body, headers: toHeaders(requestId, session), signal, watch, reached });
+    const body = encode({ model: model.name, messages, tools, maxTokens: plan.maxTokens }, serving.extensions);
+    const headers = toHeaders(requestId, session);
+    const idPrefix = `call_${messages.length}`;
+    const answer = await server.stream({ body, tools, idPrefix, headers, signal, watch, reached });
     const times = watch.times();
     if (answer.usage !== undefined) measures.learn(messages, plan, answer.usage, times);
     const reply = toReply(answer, { model, plan, waitedMs, requestId, attempts: asked.attempts, ...times });

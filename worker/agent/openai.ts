@@ -1,4 +1,5 @@
 import OpenAI, { APIConnectionError, APIError } from "openai";
+import type { Stream } from "openai/core/streaming";
 import type { ChatCompletionChunk } from "openai/resources/chat/completions";
 import type { Log } from "../../src/log.ts";
 import { createAnswer } from "./answer.ts";
@@ -49,12 +50,17 @@ function connect({ baseUrl, apiKey }: ModelClientOptions, limits: ModelLimits): 
   });
   const api = createGet(fetch, baseUrl, apiKey);
 
-  async function stream({ body, headers, signal, watch, reached }: Streaming): Promise<Answer> {
-    const answer = createAnswer(`call_${body.messages.length}`, body.tools ?? []);
+  async function stream({ body, tools, idPrefix, headers, signal, watch, reached }: Streaming): Promise<Answer> {
+    const answer = createAnswer(idPrefix, tools);
     const guard = createRepetitionGuard();
-    const options = { headers, signal: AbortSignal.any([signal, watch.signal]) };
     try {
-      const chunks = await client.chat.completions.create(body, options);
+      // `chat.completions.create` would write the whole conversation down anew with every request.
+      const chunks = await client.post<Stream<ChatCompletionChunk>>("/chat/completions", {
+        body,
+        headers: { ...headers, "content-type": "application/json" },
+        signal: AbortSignal.any([signal, watch.signal]),
+        stream: true,
+      });
       reached();
       for await (const chunk of chunks) {
         watch.alive();

@@ -1,8 +1,6 @@
 import type { Message } from "./model.ts";
 import type { WireTool } from "./schema.ts";
 
-export type Body = ReturnType<typeof toBody>;
-
 /** Not every server takes these: they are left out once it has refused them by name. */
 export interface Extensions {
   fields(): Partial<typeof optional>;
@@ -46,6 +44,28 @@ export function toBody({ model, messages, tools, maxTokens }: RequestParts, exte
     max_tokens: maxTokens,
     stream: true as const,
     ...extensions.fields(),
+  };
+}
+
+/** Writes a body down as `JSON.stringify` would; a message, which a run sends again and again, only the first time. */
+export type Encode = (parts: RequestParts, extensions: Extensions) => Uint8Array;
+
+export function createEncode(): Encode {
+  // `Buffer.from` would put what is kept beside what is not, and keep both.
+  const encoder = new TextEncoder();
+  /** Each with a comma before it. */
+  const known = new WeakMap<Message, Uint8Array>();
+  function bytesOf(message: Message): Uint8Array {
+    const bytes = known.get(message) ?? encoder.encode(`,${JSON.stringify(toWire(message))}`);
+    known.set(message, bytes);
+    return bytes;
+  }
+  return (parts, extensions) => {
+    const { model, messages: _none, ...rest } = toBody({ ...parts, messages: [] }, extensions);
+    const [first = new Uint8Array(), ...others] = parts.messages.map(bytesOf);
+    const head = encoder.encode(`{"model":${JSON.stringify(model)},"messages":[`);
+    const tail = encoder.encode(`],${JSON.stringify(rest).slice(1)}`);
+    return Buffer.concat([head, first.subarray(1), ...others, tail]);
   };
 }
 

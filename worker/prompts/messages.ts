@@ -15,8 +15,8 @@ export interface RepositoryContext {
   /** Absolute path of the checkout in the sandbox. */
   root: string;
   checks: readonly { name: string; run: string; required: boolean }[];
-  /** How the checks ended before the change, one line each. */
-  baseline: string;
+  /** How the checks ended before the change, one line each; undefined while they run. */
+  baseline: string | undefined;
   /** What the agent's own commands may reach. */
   hosts: readonly string[];
   instructions: readonly Instructions[];
@@ -96,7 +96,6 @@ export function maintenanceMessages(
 export function gateFailedMessage(verdict: {
   reason: string;
   output: string;
-  left: number;
   /** The agent goes on in a new container, with the dependencies of its change. */
   moved: boolean;
   nonce: string;
@@ -105,15 +104,30 @@ export function gateFailedMessage(verdict: {
   const limit = outputLimit(verdict.contextTokens);
   const advice = "Run the checks yourself to see all of it.";
   const output = quoteUntrusted("output", cutText(verdict.output, { limit, advice }), verdict.nonce);
-  const moved = verdict.moved ? renderPrompt("moved", {}) : "";
-  const left = verdict.left === 1 ? "once more" : `${verdict.left} more times`;
-  return { role: "user", text: renderPrompt("gate-failed", { reason: verdict.reason, output, moved, left }) };
+  return {
+    role: "user",
+    text: renderPrompt("gate-failed", { reason: verdict.reason, output, moved: movedText(verdict) }),
+  };
+}
+
+/** What the agent reads when its change passes, and no test of it fails without it. */
+export function testMissingMessage({ reason, moved }: { reason: string; moved: boolean }): Message {
+  return { role: "user", text: renderPrompt("test-missing", { reason, moved: movedText({ moved }) }) };
+}
+
+function movedText({ moved }: { moved: boolean }): string {
+  return moved ? renderPrompt("moved", {}) : "";
 }
 
 /** What the agent reads when somebody with write access comments while it works. */
 export function commentText({ by, text, nonce }: { by: string; text: string; nonce: string }): string {
   const shown = cutText(text, { limit: mostComment, advice: "The comment is longer than can be shown." });
   return renderPrompt("comment", { comment: quoteUntrusted(commentLabel({ author: by, text }), shown, nonce) });
+}
+
+/** What the agent reads when the checks of the unchanged code have ended, which ran beside it. */
+export function baselineText(baseline: string, nonce: string): string {
+  return renderPrompt("baseline", { baseline: quoteUntrusted("result", baseline, nonce) });
 }
 
 // The system text is the same in every run, so that servers keep it and the tools in their prefix cache.
@@ -135,7 +149,10 @@ function contextOf(context: RepositoryContext): string {
   return renderPrompt("context", {
     root,
     checks: lines.length > 0 ? lines.join("\n") : "- none were found: write and run a test of your own",
-    baseline: baseline.trim() === "" ? "(not run)" : quoteUntrusted("result", baseline, nonce),
+    baseline:
+      baseline === undefined
+        ? "(They run on the unchanged code now. A message will tell how they ended.)"
+        : quoteUntrusted("result", baseline, nonce),
     hosts:
       hosts.length === 0
         ? ""

@@ -13,6 +13,7 @@ export type PromptName =
   | "empty"
   | "unread-call"
   | "comment"
+  | "baseline"
   | "limit-near"
   | "limit-reached"
   | "summarize"
@@ -20,6 +21,7 @@ export type PromptName =
   | "submit-checklist"
   | "submit-empty"
   | "gate-failed"
+  | "test-missing"
   | "moved";
 
 /**

@@ -42,7 +42,9 @@ test("the facts are told with their number", () => {
 });
 
 test("a command that waits for something and prints something else each time is left alone", () => {
-  const words = wordsFor(Array.from({ length: 40 }, (_, n) => ({ args: { command: "tail log" }, prints: `line ${n}` })));
+  const words = wordsFor(
+    Array.from({ length: 40 }, (_, n) => ({ args: { command: "tail log" }, prints: `line ${n}` })),
+  );
 
   expect(new Set(words)).toEqual(new Set(["ok"]));
 });

@@ -118,17 +118,6 @@ test("messages that arrive are read before the next answer", async () => {
   );
 });
 
-test("text without a call is reminded of three times, then the run has no answer", async () => {
-  await using sandbox = createLocalSandbox();
-  await using model = await startModel({ scripts: [scriptOf([1, 2, 3, 4].map((n) => say(`I will do it now: ${n}`)))] });
-  const agent = agentIn(sandbox, "issue", { url: model.url });
-
-  const end = await runAgent(agent.task);
-
-  expect(end).toEqual({ end: "no-answer", text: "I will do it now: 4" });
-  expect(agent.task.messages.filter((message) => message.text.includes("made no tool call"))).toHaveLength(3);
-});
-
 test("a call after a reminder makes the model heard again", async () => {
   await using sandbox = createLocalSandbox();
   const steps = [say("a"), say("b"), say("", "true"), say("c"), say("d"), asks("Which?")];
@@ -137,25 +126,6 @@ test("a call after a reminder makes the model heard again", async () => {
   const end = await runAgent(agentIn(sandbox, "issue", { url: model.url }).task);
 
   expect(end).toMatchObject({ end: "asked" });
-});
-
-test("an empty answer is asked for again without a trace, then with a reminder", async () => {
-  await using sandbox = createLocalSandbox();
-  const empty = { text: "", calls: [], usage: { promptTokens: 1, completionTokens: 0, cachedTokens: 0 } };
-  const seen: number[] = [];
-  const agent = agentIn(sandbox, "issue", { url: "http://unused" });
-  const model = {
-    describe: async () => ({ name: "m", contextTokens: 1 }),
-    reply: async ({ messages }: { messages: readonly Message[] }) => {
-      seen.push(messages.length);
-      return { ...empty, truncated: false, waitedMs: 0, finish: "stop", recovered: 0 };
-    },
-  };
-
-  const end = await runAgent({ ...agent.task, model });
-
-  expect(end).toEqual({ end: "no-answer", text: "" });
-  expect(seen).toEqual([2, 2, 3, 4]);
 });
 
 test("every limit is an ending of its own", async () => {
@@ -170,28 +140,6 @@ test("every limit is an ending of its own", async () => {
   expect(await run({ steps: 2 })).toEqual({ end: "out-of-steps" });
   expect(await run({ tokens: 100 })).toEqual({ end: "out-of-tokens" });
   expect(await run({ minutes: 5 }, () => 60_000 * minute++)).toEqual({ end: "out-of-time" });
-});
-
-test("waiting for a server that is away costs no minutes", async () => {
-  await using sandbox = createLocalSandbox();
-  const agent = agentIn(sandbox, "issue", { url: "http://unused" });
-  let clock = 0;
-  let answers = 0;
-  const usage = { promptTokens: 1, completionTokens: 1, cachedTokens: 0 };
-  const model = {
-    describe: async () => ({ name: "m", contextTokens: 1 }),
-    reply: async () => {
-      clock += 9 * 60_000;
-      const calls =
-        ++answers < 4 ? [callOf("bash", { command: "true" })] : [callOf("ask", { question: "Q", default: "D" })];
-      return { text: "", calls, usage, truncated: false, waitedMs: 8 * 60_000, finish: "stop", recovered: 0 };
-    },
-  };
-
-  const end = await runAgent({ ...agent.task, model, now: () => clock });
-
-  expect(clock).toBe(36 * 60_000);
-  expect(end).toMatchObject({ end: "asked" });
 });
 
 test("every call has its result, also those after the one that ended the attempt", async () => {
@@ -294,8 +242,4 @@ function say(text: string, command?: string) {
 
 function asks(question: string) {
   return { say: "", calls: [{ name: "ask", arguments: { question, default: "the first" } }] };
-}
-
-function callOf(name: string, args: object) {
-  return { id: "x", name, arguments: JSON.stringify(args) };
 }

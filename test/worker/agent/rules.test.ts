@@ -15,7 +15,11 @@ test.each([
   { what: "announces what it will do", text: "The cause is clear.\nI'll fix it in slug.js.", prompt: "announced" },
   { what: "proposes to itself", text: "Let me run the tests.", prompt: "announced" },
   { what: "was cut", text: "A long story", truncated: true, prompt: "announced" },
-  { what: "holds a call that nobody could read", text: "<function=bash>\n<parameter=command>ls", prompt: "unread-call" },
+  {
+    what: "holds a call that nobody could read",
+    text: "<function=bash>\n<parameter=command>ls",
+    prompt: "unread-call",
+  },
   { what: "holds the end of a call", text: "ls\n</parameter>", prompt: "unread-call" },
   { what: "sounds as if all were done", text: "I have fixed the bug, and all tests pass.", prompt: "reminder" },
 ])("an answer without a call that $what is not the end", ({ text, truncated = false, prompt }) => {
@@ -72,6 +76,15 @@ test("several of them in one answer count one by one, and one that is understood
   expect(rules.understood([false, false, false])).toEqual({ kind: "nudge", prompt: "unread-call" });
   expect(rules.understood([false, true])).toBeUndefined();
   expect(rules.understood(Array.from({ length: 10 }, () => false))).toEqual({ kind: "stop", end: "format-errors" });
+});
+
+test("the form of a call is shown again when the calls went wrong again", () => {
+  const rules = createRules();
+  const five = Array.from({ length: 5 }, () => false);
+
+  expect(rules.understood(five)?.kind).toBe("nudge");
+  expect(rules.understood([true])).toBeUndefined();
+  expect(rules.understood(five)?.kind).toBe("nudge");
 });
 
 test("the form of a call is shown exactly as the model has to write it", () => {
