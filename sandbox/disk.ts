@@ -56,8 +56,9 @@ export async function guardOneShot(
   const { output, durationMs, stdout, stdoutTruncated, ...end } = await engine.runOnce(spec, AbortSignal.any(signals));
   const rest = { durationMs, stdout, stdoutTruncated };
   if (end.end !== "aborted" || !full.signal.aborted || signal?.aborted === true) return { ...end, output, ...rest };
-  const text = `${output.text}\n[agent-fix: ${full.signal.reason}]\n`;
-  return { end: "killed", output: { ...output, text }, ...rest };
+  const reason = String(full.signal.reason);
+  const text = `${output.text}\n[agent-fix: ${reason}]\n`;
+  return { end: "killed", reason, output: { ...output, text }, ...rest };
 }
 
 function watchDisk(engine: Engine, limit: DiskLimit, onFull: (reason: string) => Promise<void>): AsyncDisposable {

@@ -52,6 +52,10 @@ export interface OneShotSpec extends SandboxSpec {
   maxStdoutBytes: number;
   /** Of `output`. Default: 60,000. */
   maxOutputBytes?: number;
+  /** Ends it when it wrote nothing for so long. Default: it may be silent until `timeoutMs`. */
+  idleMs?: number;
+  /** Ends it when it wrote more. Default: it may write for as long as it runs. */
+  floodBytes?: number;
 }
 
 /** How a command ended. `sandbox-lost`: its container went away, by another hand or with the engine. */
@@ -66,8 +70,11 @@ export type ExecEnd =
 /** `cwd`: the working directory of the shell when it ended, or the one it was given. */
 export type ExecResult = ExecEnd & { output: Output; durationMs: number; cwd?: string };
 
+/** `idle` and `flooded`: it was ended for what `idleMs` and `floodBytes` say. `reason`: why it was killed, if by us. */
+export type OneShotEnd = ExecEnd | { end: "killed"; reason: string } | { end: "idle" } | { end: "flooded" };
+
 /** `output` holds stdout and stderr as they came, head and tail; `stdout` is exact up to `maxStdoutBytes`. */
-export type OneShotResult = ExecEnd & {
+export type OneShotResult = OneShotEnd & {
   stdout: Buffer;
   stdoutTruncated: boolean;
   output: Output;

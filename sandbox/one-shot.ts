@@ -1,7 +1,7 @@
 import type { Duplex } from "node:stream";
 import { createDemux } from "./demux.ts";
 import { attach, EngineAway, createContainer, newName, removeContainer, statusOf } from "./docker.ts";
-import type { ExecEnd, OneShotResult, OneShotSpec } from "./engine.ts";
+import type { OneShotEnd, OneShotResult, OneShotSpec } from "./engine.ts";
 import { firstOf, late } from "./limits.ts";
 import { type Egress, egressEnvironment, startForwarder } from "./network.ts";
 import { createCollector } from "./output.ts";
@@ -36,11 +36,12 @@ export async function runContained(
       // Not cut off by the signal: whatever has begun to run ends as "aborted", with what it wrote.
       await client.call("start a container", {}, (docker) => docker.getContainer(id).start());
       stream.end(spec.stdin ?? Buffer.alloc(0));
-      const end = await ending(client, { id, timeoutMs: spec.timeoutMs, signal });
+      const end = await ending(client, { id, timeoutMs: spec.timeoutMs, signal, tooMuch: output.tooMuch });
       const durationMs = performance.now() - started;
       await firstOf(output.finished, { ms: drainMs });
       return { ...end, ...output.result(), durationMs };
     } finally {
+      output.close();
       stream.destroy();
     }
   } finally {
@@ -61,10 +62,18 @@ export async function runWithEgress(
   return await runContained(main, withNetwork, signal, forwarder.id);
 }
 
+interface Watched {
+  id: string;
+  timeoutMs: number;
+  signal: AbortSignal | undefined;
+  /** Its reason is the ending. */
+  tooMuch: AbortSignal;
+}
+
 async function ending(
   client: Installation["client"],
-  { id, timeoutMs, signal }: { id: string; timeoutMs: number; signal: AbortSignal | undefined },
-): Promise<ExecEnd> {
+  { id, timeoutMs, signal, tooMuch }: Watched,
+): Promise<OneShotEnd> {
   const stop = new AbortController();
   try {
     const wait = client.call(
@@ -72,10 +81,12 @@ async function ending(
       { limitMs: timeoutMs + 60_000, signal: stop.signal },
       (docker, abortSignal) => docker.getContainer(id).wait({ abortSignal }),
     );
-    const status: { StatusCode: number } | typeof late = await firstOf(wait, { ms: timeoutMs, signal });
+    const either = signal === undefined ? tooMuch : AbortSignal.any([signal, tooMuch]);
+    const status: { StatusCode: number } | typeof late = await firstOf(wait, { ms: timeoutMs, signal: either });
     if (status === late) {
       await kill(client, id);
-      return signal?.aborted ? { end: "aborted" } : { end: "timed-out" };
+      if (signal?.aborted) return { end: "aborted" };
+      return tooMuch.aborted ? { end: tooMuch.reason as "idle" | "flooded" } : { end: "timed-out" };
     }
     const end = await named(client, id, status.StatusCode);
     // An engine that stops ends its containers with a signal first: whatever code that brought, it is not the command's.
@@ -89,7 +100,7 @@ async function ending(
   }
 }
 
-async function named(client: Installation["client"], id: string, code: number): Promise<ExecEnd> {
+async function named(client: Installation["client"], id: string, code: number): Promise<OneShotEnd> {
   if (code === 0) return { end: "exited", code };
   const { State } = await client.call("inspect a container", {}, (docker) => docker.getContainer(id).inspect());
   if (State.OOMKilled) return { end: "out-of-memory" };
@@ -105,7 +116,11 @@ async function kill(client: Installation["client"], id: string): Promise<void> {
   }
 }
 
-function collect(stream: Duplex, { maxStdoutBytes, maxOutputBytes = defaultOutputBytes }: OneShotSpec) {
+function collect(stream: Duplex, spec: OneShotSpec) {
+  const { maxStdoutBytes, maxOutputBytes = defaultOutputBytes, idleMs, floodBytes = Number.POSITIVE_INFINITY } = spec;
+  const tooMuch = new AbortController();
+  const idle = idleMs === undefined ? undefined : setTimeout(() => tooMuch.abort("idle"), idleMs);
+  let written = 0;
   const both = createCollector(maxOutputBytes);
   const stdout: Buffer[] = [];
   let kept = 0;
@@ -113,6 +128,9 @@ function collect(stream: Duplex, { maxStdoutBytes, maxOutputBytes = defaultOutpu
   const { promise: finished, resolve } = Promise.withResolvers<void>();
   const demux = createDemux((source, chunk) => {
     both.add(chunk);
+    idle?.refresh();
+    written += chunk.length;
+    if (written > floodBytes) tooMuch.abort("flooded");
     if (source === "stderr") return;
     seen += chunk.length;
     const wanted = chunk.subarray(0, maxStdoutBytes - kept);
@@ -124,5 +142,5 @@ function collect(stream: Duplex, { maxStdoutBytes, maxOutputBytes = defaultOutpu
   stream.on("close", resolve);
   stream.on("error", () => stream.destroy());
   const result = () => ({ stdout: Buffer.concat(stdout), stdoutTruncated: seen > kept, output: both.output() });
-  return { finished, result };
+  return { finished, result, tooMuch: tooMuch.signal, close: () => clearTimeout(idle) };
 }

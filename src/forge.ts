@@ -73,6 +73,8 @@ export interface NewPull {
   base: string;
   title: string;
   body: string;
+  /** Where the host has no drafts, it opens as ready for review. */
+  draft: boolean;
 }
 export interface Pull {
   number: number;

@@ -38,12 +38,27 @@ export type RunEvent =
   | ({ type: "dependencies" } & DependencyChanges)
   | { type: "token.minted"; purpose: string; expires: string }
   | { type: "token.revoked"; purpose: string }
-  | { type: "checks"; leg: "base" | "head"; results: CheckSummary[] }
+  | { type: "checks"; leg: "base" | "head" | "bite"; results: CheckSummary[] }
   | { type: "attempt"; round: number; model: string }
   | { type: "model.intent"; step: number }
-  | { type: "model.result"; step: number; calls: number; text: string; usage: Usage; ms: number }
+  /** Without a reason it goes on. */
+  | { type: "model.waiting"; reason?: string }
+  /** `recovered`: how many of the calls the server had left in the text. */
+  | { type: "model.result"; step: number; calls: number; recovered?: number; text: string; usage: Usage; ms: number }
   | { type: "tool.intent"; step: number; name: string; summary: string }
-  | { type: "tool.result"; step: number; name: string; ok: boolean; ms: number; bytes: number }
+  /** `repaired`: what was put right in the call, such as `aliased cmd`; `refused`: why no tool ran. */
+  | {
+      type: "tool.result";
+      step: number;
+      name: string;
+      ok: boolean;
+      ms: number;
+      bytes: number;
+      repaired?: string[];
+      refused?: string;
+    }
+  /** So many messages gave way to a summary, which the model wrote or a rule made. */
+  | { type: "compacted"; step: number; messages: number; by: "model" | "rule" }
   | { type: "plan"; items: string[] }
   | { type: "agent.end"; end: string }
   | ({ type: "gate" } & GateEvent)
@@ -60,6 +75,21 @@ export interface CheckSummary {
   passed: boolean;
   ms: number;
   tail: string;
+  /** Its results per test, if it had a report that could be read. They say nothing about whether it passed. */
+  tests?: TestCounts;
+  /** Why it was judged by its exit code alone: what follows "judged by its exit code:". */
+  byExitCode?: string;
+}
+export interface TestCounts {
+  passed: number;
+  failed: number;
+  skipped: number;
+  /** The names of those that failed, at most 50. */
+  failing: string[];
+  /** Where the whole list is, in the run's folder. */
+  file: string;
+  /** Why tests may be missing in it. */
+  cut?: string;
 }
 export interface Usage {
   promptTokens: number;
@@ -80,6 +110,17 @@ interface GateEvent {
   tree: string;
   submission: Submission;
   checks: { base: CheckSummary[]; head: CheckSummary[] };
+  verdict: GateRecord;
+}
+/** A verdict as data, small enough for the log; its words are the worker's. A row for each of the head's checks, in order. */
+export interface GateRecord {
+  decision: string;
+  reason: string;
+  rows: { word: string; excused?: true; tests?: Record<string, { count: number; names: string[] }> }[];
+  bite: { kind: string };
+  findings: { kind: string; path: string; detail: string; weight: string }[];
+  size: object;
+  claim: string;
 }
 /** What a change does to manifests and lock files. */
 export interface DependencyChanges {

@@ -13,7 +13,13 @@ const check = z.union([
     run: z.string().min(1),
     required: z.boolean().default(true),
     paths: z.array(z.string()).default([]),
-    report: z.string().optional(),
+    report: z
+      .string()
+      .regex(
+        /^(?!(?:.*\/)?\.{0,2}(?:\/|$))[^\0\n]+$/,
+        "a file's path below the repository's root, such as build/junit.xml",
+      )
+      .optional(),
   }),
 ]);
 const task = z.strictObject({

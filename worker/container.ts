@@ -16,15 +16,28 @@ export function assertKept(result: { end: string }, step: string): void {
 }
 
 /** An ending in words, for people. */
-export function describeEnd(result: { end: string; code?: number }): string {
+export function describeEnd(
+  result: { end: string; code?: number; reason?: string },
+  limits?: { totalMs: number; idleMs: number; outputBytes: number },
+): string {
   switch (result.end) {
     case "exited":
       return result.code === 0 ? "passed" : `exit code ${result.code}`;
     case "timed-out":
-      return "stopped at its time limit";
+      return `stopped at its time limit${limits === undefined ? "" : ` of ${timeOf(limits.totalMs)}`}`;
+    case "idle":
+      return `stopped: no output for ${timeOf(limits?.idleMs ?? 0)}`;
+    case "flooded":
+      return `stopped: it wrote more than ${Math.round((limits?.outputBytes ?? 0) / 2 ** 20)} MB`;
     case "out-of-memory":
       return "ran out of memory";
+    case "killed":
+      return result.reason === undefined ? "killed" : `killed because ${result.reason}`;
     default:
       return result.end;
   }
+}
+
+function timeOf(ms: number): string {
+  return ms < 120_000 ? `${Math.round(ms / 1000)} seconds` : `${Math.round(ms / 60_000)} minutes`;
 }

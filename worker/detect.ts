@@ -8,6 +8,8 @@ export interface Check {
   name: string;
   run: string;
   required: boolean;
+  /** The file in the checkout to which it writes its results per test. */
+  report?: string;
 }
 /** What a run works in, and where each part of it was found. */
 export interface Environment {
@@ -150,7 +152,12 @@ async function detectMake(files: CommitFiles): Promise<Tool | undefined> {
 function toCheck(check: NonNullable<Settings["checks"]>[number]): Check {
   return typeof check === "string"
     ? { name: check, run: check, required: true }
-    : { name: check.name, run: check.run, required: check.required };
+    : {
+        name: check.name,
+        run: check.run,
+        required: check.required,
+        ...(check.report === undefined ? {} : { report: check.report }),
+      };
 }
 
 function parseObject(text: string): Record<string, unknown> {

@@ -1,11 +1,27 @@
-import type { Submission } from "../src/runlog.ts";
+import { lastEvent } from "../src/runlog.ts";
+import type { CheckSummary, Submission } from "../src/runlog.ts";
+import type { Change } from "../sandbox/changes.ts";
+import { git } from "../sandbox/git.ts";
 import { renderOutput } from "../sandbox/output.ts";
+import { atSources, trackedAt } from "../sandbox/tracked.ts";
 import type { Layered, Sources } from "../sandbox/workspace.ts";
 import type { AttemptResult, AttemptTask, Passed } from "./attempt.ts";
+import { brokenBase } from "./baseline.ts";
+import type { Baseline, Measuring } from "./baseline.ts";
 import { changesDependencies, installChanged, needsScripts } from "./dependencies.ts";
-import { judge, runLeg, verdictReason } from "./gate.ts";
+import { measureBite } from "./bite.ts";
+import { compare } from "./compare.ts";
+import type { Ran } from "./compare.ts";
+import type { Prepared } from "./environment.ts";
+import { runLeg } from "./gate.ts";
+import type { Leg } from "./gate.ts";
 import { ChangeRefused, readPatch, rebuildCommit } from "./rebuild.ts";
+import { removedBy } from "./removals.ts";
+import { readTests } from "./reports/kept.ts";
 import type { Outcome, Tools } from "./run.ts";
+import { examineChange } from "./tamper/examine.ts";
+import { decide, obstacleOf, recordOf, verdictLines } from "./verdict.ts";
+import type { Decision, Verdict } from "./verdict.ts";
 import type { Workplace } from "./workplace.ts";
 
 const diffBytes = 20_000;
@@ -13,15 +29,28 @@ const diffBytes = 20_000;
 /** `next`: where the agent goes on, when the change brought dependencies that are installed now. */
 export type Judged =
   | { kind: "done"; result: AttemptResult }
-  | { kind: "rejected"; reason: string; output: string; next?: Parameters<Workplace["moveTo"]>[0] };
+  | ({ kind: "rejected"; next?: Next } & Rejected)
+  /** It passes, and would be a draft for want of a test that fails without it. */
+  | { kind: "without-test"; result: AttemptResult; reason: string; next?: Next };
+type Next = Parameters<Workplace["moveTo"]>[0];
+
+interface Rejected {
+  /** What its ending is called. */
+  cause: string;
+  /** Whether its author may be able to mend it. */
+  goesBack: boolean;
+  reason: string;
+  /** Markdown. */
+  rows: string[];
+  output: string;
+  /** What the checks ran on, where nothing in it keeps it from being shown as a branch. */
+  kept?: Passed;
+}
 
 /** Takes the change out as data, builds it into a commit, brings its dependencies about, and runs the checks on it. */
-export async function judgeChange(
-  task: AttemptTask,
-  tools: Tools,
-  { place, installed, round, submission }: JudgeParts,
-): Promise<Judged> {
+export async function judgeChange(task: AttemptTask, tools: Tools, parts: JudgeParts): Promise<Judged> {
   const { signal, prepared, sources, base, repository } = task;
+  const { place, installed, submission } = parts;
   const taken = await place.changes(signal);
   if (taken.kind === "refused") return refused(taken.reasons.join("\n"));
   const { changes } = taken;
@@ -31,49 +60,112 @@ export async function judgeChange(
 
   const { commit, tree: treeId } = built;
   const changeSources = { ...sources, extraObjects: [...(sources.extraObjects ?? []), `${repository}/objects`] };
-  const head = { commit, treeId, sources: changeSources, round, submission };
+  const head = { ...parts, commit, treeId, changes, sources: changeSources };
   if (!changesDependencies(changes)) {
     return checkHead(task, tools, { ...head, layered: prepared.tree });
   }
   const own = await installChanged({ ...prepared.setup, commit, changes, changeSources, tree: prepared.tree }, tools);
   if (own.kind === "needs-input") return { kind: "done", result: { ok: false, outcome: own.outcome } };
-  if (own.kind === "rejected") return own;
+  if (own.kind === "rejected") return rejectedFor(own);
   const { tree: layered, scripted } = own.dependencies;
   installed.defer(() => own.dependencies.dispose());
   const judged = await checkHead(task, tools, { ...head, layered });
   if (judged.kind === "done") return judged;
-  if (scripted.length > 0) return { kind: "done", result: { ok: false, outcome: needsScripts(scripted) } };
+  if (judged.kind === "rejected" && scripted.length > 0)
+    return { kind: "done", result: { ok: false, outcome: needsScripts(scripted) } };
   return { ...judged, next: { tree: layered, commit, sources: changeSources, changes } };
 }
 
-interface Head {
+type Facts = "runId" | "kind" | "log" | "signal" | "settings" | "base" | "repository";
+export type CheckTask = Pick<AttemptTask, Facts> & {
+  prepared: Pick<Prepared, "image" | "environment">;
+  measuring: Pick<Measuring, "baseline">;
+};
+
+export interface Head extends Omit<JudgeParts, "place" | "installed"> {
   commit: string;
   /** The id of its tree in git. */
   treeId: string;
+  changes: readonly Change[];
   /** What its checks stand on. */
   layered: Layered;
   sources: Sources;
-  round: number;
-  submission: Submission;
 }
 
-/** Runs the checks on the rebuilt commit and compares them with the base's. */
-async function checkHead(task: AttemptTask, tools: Tools, head: Head): Promise<Judged> {
-  const { log, signal, prepared, runId, baseline } = task;
+/** Runs the checks on the rebuilt commit, compares them with the base's, and looks whether its tests fail without it. */
+export async function checkHead(task: CheckTask, tools: Pick<Tools, "engine" | "redact">, head: Head): Promise<Judged> {
+  const { log, signal, prepared, runId } = task;
   const { image, environment } = prepared;
   const { prepare, checks, env } = environment;
   const { commit, layered: tree, sources, round, submission } = head;
-  const leg = { runId, leg: "head" as const, commit, tree, sources, image, env, prepare, checks, signal };
+  const leg = { runId, dir: log.dir, leg: "head" as const, commit, tree, sources, image, env, prepare, checks, signal };
+  const baseline = await task.measuring.baseline;
+  if (baseline.broken !== undefined)
+    return { kind: "done", result: { ok: false, outcome: brokenBase(baseline.broken) } };
   const results = await runLeg(tools.engine, leg);
   await log.append({ type: "checks", leg: "head", results });
 
-  const verdict = judge(baseline, results);
-  const reason = verdictReason(verdict);
-  const passed: Passed = { commit, tree: head.treeId, submission, checks: { base: baseline, head: results } };
-  await log.append({ type: "gate", round, passed: verdict.passed, reason, ...passed });
-  if (verdict.passed) return { kind: "done", result: { ok: true, passed } };
-  const failing = results.filter((check) => !check.passed && check.required);
-  return { kind: "rejected", reason, output: failing.map((check) => `$ ${check.run}\n${check.tail}`).join("\n\n") };
+  const verdict = await judge(task, tools, { head, leg, results, baseline });
+  const passed = { commit, tree: head.treeId, submission, checks: { base: baseline.results, head: results }, verdict };
+  const { decision, reason, bite } = verdict;
+  const opens = decision === "ready" || decision === "draft";
+  const lacksTest = bite.kind === "no-test" || bite.kind === "green-on-base";
+  const isAsked = opens && lacksTest && head.mayAskForTest;
+  await log.append({ type: "gate", round, passed: opens && !isAsked, reason, ...passed, verdict: recordOf(verdict) });
+  if (isAsked) return { kind: "without-test", result: { ok: true, passed }, reason };
+  return opens ? { kind: "done", result: { ok: true, passed } } : rejectedBy(passed);
+}
+
+async function judge(
+  task: CheckTask,
+  tools: Pick<Tools, "engine" | "redact">,
+  { head, leg, results, baseline }: { head: Head; leg: Leg; results: CheckSummary[]; baseline: Baseline },
+): Promise<Verdict> {
+  const { log, base, repository, settings } = task;
+  const { flaky } = baseline;
+  const { changes, sources } = head;
+  const tracked = await trackedAt(sources, base);
+  const before = async (path: string) => {
+    const file = tracked.get(Buffer.from(path).toString("latin1"));
+    return file && git(["cat-file", "blob", file.oid], atSources(sources));
+  };
+  const options = { redact: tools.redact, protect: settings.protect, ...requestOf(task) };
+  const { findings, size, claim, testFiles } = await examineChange(changes, { before, tracked }, options);
+  const withTests = (check: CheckSummary): Ran => ({ check, tests: readTests(log.dir, check) });
+  const ran = { base: baseline.results.map(withTests), head: results.map(withTests) };
+  const rows = compare(ran.base, ran.head, { flaky, isRemoved: await removedBy(changes, findings, before) });
+  const about = { rows, findings, size, claim };
+  const obstacle = obstacleOf(rows, findings);
+  if (obstacle !== undefined) return { ...obstacle, ...about, bite: { kind: "not-measured", why: "it did not pass" } };
+  const onRan = (bitten: CheckSummary[]) => log.append({ type: "checks", leg: "bite", results: bitten });
+  const bite = await measureBite(tools.engine, { leg, repository, base, changes, claim, testFiles, ran, flaky, onRan });
+  return { ...decide(bite), ...about, bite };
+}
+
+/** What a person asked for. A review's pull request has a title of ours. */
+function requestOf({ kind, log }: CheckTask): { request?: string } {
+  const asked = lastEvent(log.events, "snapshot");
+  if (asked === undefined || kind === "review") return {};
+  return { request: kind === "issue" ? asked.title : asked.body };
+}
+
+const causes: Partial<Record<Decision, string>> = { "already-red": "already red", "gate-broke": "the gate broke" };
+
+function rejectedBy(passed: Passed): Judged {
+  const { decision, reason, findings } = passed.verdict;
+  const isBlocked = findings.some(({ weight }) => weight === "block");
+  const failing = passed.checks.head.filter((check) => !check.passed && check.required);
+  const rows = verdictLines(passed.verdict);
+  return {
+    kind: "rejected",
+    cause: causes[decision] ?? "gate rejected",
+    // A check that was red before may be what the task is to mend.
+    goesBack: decision === "rejected" || decision === "already-red",
+    reason,
+    rows,
+    output: [rows.join("\n"), ...failing.map((check) => `$ ${check.run}\n${check.tail}`)].join("\n\n"),
+    ...(isBlocked ? {} : { kept: passed }),
+  };
 }
 
 export interface JudgeParts {
@@ -82,6 +174,8 @@ export interface JudgeParts {
   installed: AsyncDisposableStack;
   round: number;
   submission: Submission;
+  /** Whether it goes back where no test of it fails without it. */
+  mayAskForTest: boolean;
 }
 
 /** The change as it stands, for the agent to read: what the pull request would show. */
@@ -106,7 +200,11 @@ function unlessRefused(error: unknown): ChangeRefused {
 }
 
 function refused(output: string): Judged {
-  return { kind: "rejected", reason: "the change cannot be taken over", output };
+  return rejectedFor({ reason: "the change cannot be taken over", output });
+}
+
+function rejectedFor({ reason, output }: { reason: string; output: string }): Judged {
+  return { kind: "rejected", cause: "gate rejected", goesBack: true, reason, rows: [], output };
 }
 
 function noChange(submission: Submission): Outcome {

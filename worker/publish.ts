@@ -15,7 +15,7 @@ export interface Target {
   expected: string | undefined;
   message: string;
   /** The pull request to open; undefined when the branch has one. */
-  pull: { base: string; title: string; body: string } | undefined;
+  pull: { base: string; title: string; body: string; draft: boolean } | undefined;
 }
 /** The part of a run that publishing needs; `resolve` has one without a queue. */
 export type Publisher = Pick<Run, "job" | "log" | "signal" | "guard">;

@@ -3,10 +3,10 @@ import { lastEvent } from "../src/runlog.ts";
 import { writeStatus } from "../src/status-comment.ts";
 import { renderStatus } from "../src/status.ts";
 import type { StatusMarker } from "../src/status.ts";
-import { boundedBody, fencedText, inlineText } from "../src/text.ts";
+import { inlineText } from "../src/text.ts";
 import type { Passed } from "./attempt.ts";
-import { dependencyFacts, refusedFacts, runFacts, statusFacts } from "./facts.ts";
-import { judge } from "./gate.ts";
+import { bullets } from "./body.ts";
+import { statusFacts } from "./facts.ts";
 import type { Run, WorkerDeps } from "./run.ts";
 
 /**
@@ -126,55 +126,9 @@ export function renderOutcome(
   }
 }
 
-export interface PullFacts {
-  closes: number | undefined;
-  passed: Passed;
-  events: readonly Stamped[];
-  base: string;
-  held: boolean;
-  footer: string;
-}
-
-/** The pull request's body: about 25 lines to decide by, everything else folded. */
-export function renderPullBody({ closes, passed, events, base, held, footer }: PullFacts): string {
-  const { submission, checks } = passed;
-  const verdict = judge(checks.base, checks.head);
-  const rows = verdict.rows.map(({ check, base: before, verdict: word }) => {
-    const name = `\`${check.run.replaceAll(/[`|\n]/g, " ")}\`${check.required ? "" : " (optional)"}`;
-    return `| ${name} | ${before?.end ?? "not run"} | ${check.end}${word === "red-before" ? " (red before this change)" : ""} |`;
-  });
-  const logs = checks.head.map((check) => `$ ${check.run}\n${check.tail}`).join("\n\n");
-  return boundedBody(
-    [
-      ...(closes === undefined ? [] : [`Fixes #${closes}`]),
-      `**What was wrong**: ${inlineText(submission.cause)}`,
-      `**What changed**:\n\n${bullets(submission.change)}`,
-      "**How it was checked** (run by the harness outside the model's reach, each in a new container without network)",
-      [`| | base \`${base.slice(0, 7)}\` | this change |`, "|---|---|---|", ...rows].join("\n"),
-      ...dependencyFacts(events),
-      ...refusedFacts(events),
-      ...(held ? ["The head commit says `[skip ci]`: this repository's own workflows have not run on it."] : []),
-      `<details><summary>Commands and log tails</summary>\n\n${fencedText(logs)}\n\n</details>`,
-      `<details><summary>Run</summary>\n\n${runFacts(events, elapsed(events))}\n\n</details>`,
-      footer,
-    ].join("\n\n"),
-  );
-}
-
 /** Elapsed time from the run's first event, for people. */
 export function elapsed(events: readonly Stamped[], now = new Date()): string {
   const started = new Date(events[0]?.at ?? now);
   const seconds = Math.max(1, Math.round((now.getTime() - started.getTime()) / 1000));
   return seconds < 90 ? `${seconds} s` : `${Math.round(seconds / 60)} min`;
-}
-
-function bullets(change: string): string {
-  const lines = change
-    .split("\n")
-    .map((line) => line.replace(/^\s*[-*]\s*/, "").trim())
-    .filter(Boolean);
-  return lines
-    .slice(0, 4)
-    .map((line) => `- ${inlineText(line)}`)
-    .join("\n");
 }

@@ -10,6 +10,7 @@ import type { Inbox, InboxMessage } from "../src/inbox.ts";
 import type { RepoRef, RunJob } from "../src/job.ts";
 import type { Log } from "../src/log.ts";
 import { redisPrefix, within } from "../src/queue.ts";
+import type { Redact } from "../src/redact.ts";
 import type { FinishedEvent, RunEvent, RunLog } from "../src/runlog.ts";
 import type { Engine } from "../sandbox/engine.ts";
 import type { KeptTrees } from "../sandbox/kept.ts";
@@ -33,6 +34,8 @@ export interface Tools {
   egress: Omit<EgressPolicy, "hosts">;
   /** What git needs to reach the code host: certificates and proxy. */
   gitEnv: Record<string, string>;
+  /** Knows the installation's secrets. */
+  redact: Redact;
 }
 
 export interface WorkerDeps extends Tools {

@@ -1,3 +1,4 @@
+import type { InboxMessage } from "../src/inbox.ts";
 import type { RunLog } from "../src/runlog.ts";
 import { fencedText } from "../src/text.ts";
 import { defaultSettings, parseSettings, settingsPath } from "../src/settings.ts";
@@ -6,13 +7,14 @@ import type { Message } from "./agent/model.ts";
 import { repoDir } from "../sandbox/workspace.ts";
 import { attempt, createNonce } from "./attempt.ts";
 import type { AttemptResult } from "./attempt.ts";
+import { brokenBase, createBaselines, describeBaseline, startBaseline } from "./baseline.ts";
+import type { Baseline } from "./baseline.ts";
 import { commitOf, createRunRepository, forkOf, readCommit } from "./checkout.ts";
-import type { CommitFiles } from "./checkout.ts";
 import { installCarried } from "./dependencies.ts";
 import { prepareEnvironment } from "./environment.ts";
 import type { Prepared, PreparedResult } from "./environment.ts";
+import { readInstructions } from "./instructions.ts";
 import { needsInput } from "./outcome.ts";
-import { runLeg } from "./gate.ts";
 import type { RepositoryContext } from "./prompts/messages.ts";
 import type { Tools } from "./run.ts";
 import type { TaskKind } from "./tools/tools.ts";
@@ -32,6 +34,8 @@ export interface SolveTask {
   repo: string;
   messages(context: RepositoryContext): Message[];
   progress: (line: string) => void;
+  /** All that reached the run from outside so far, where something can. */
+  inbox?: () => Promise<InboxMessage[]>;
 }
 
 /** From a commit to a change that passed the gate, or to the reason why not. Knows no code host. */
@@ -55,10 +59,10 @@ export async function solve(task: SolveTask, tools: Tools): Promise<AttemptResul
   if (!carried.ok) return { ok: false, outcome: carried.outcome };
   await using prepared = carried.prepared;
 
-  progress("running the checks before changing anything");
   const { prepare, checks, env } = prepared.environment;
   const leg = {
     runId,
+    dir: log.dir,
     leg: "base" as const,
     commit: base,
     tree: prepared.tree,
@@ -69,26 +73,23 @@ export async function solve(task: SolveTask, tools: Tools): Promise<AttemptResul
     checks,
     signal,
   };
-  const baseline = await runLeg(tools.engine, leg);
-  await log.append({ type: "checks", leg: "base", results: baseline });
+  const { imageId } = prepared.setup;
+  const onMeasured = ({ results }: Baseline) => log.append({ type: "checks", leg: "base", results });
+  const baselines = createBaselines(tools.dataDir);
+  await using measuring = await startBaseline({ engine: tools.engine, baselines }, { leg, imageId, onMeasured });
+  const known = measuring.done();
+  if (known?.broken !== undefined) return { ok: false, outcome: brokenBase(known.broken) };
 
   progress("working");
   const repository = await createRunRepository(log.dir, mirror);
-  const told = baseline.map((check) => `${check.run}: ${check.end}`).join("\n");
+  const told = known && describeBaseline(known);
   const instructions = await readInstructions(trusted);
   const nonce = createNonce();
   const hosts = settings.settings.network.agent;
-  const messages = task.messages({
-    repo: task.repo,
-    root: repoDir,
-    checks,
-    baseline: told,
-    hosts,
-    instructions,
-    nonce,
-  });
+  const context = { repo: task.repo, root: repoDir, checks, baseline: told, hosts, instructions, nonce };
+  const messages = (contextTokens: number) => task.messages({ ...context, contextTokens });
   return await attempt(
-    { ...task, settings: settings.settings, sources, repository, prepared, baseline, messages },
+    { ...task, settings: settings.settings, sources, repository, prepared, measuring, messages },
     tools,
   );
 }
@@ -119,9 +120,4 @@ async function setupCommit({ mirror, trusted, base }: SolveTask, settings: Setti
 export async function settingsAt(mirror: string, commit: string): Promise<Settings> {
   const parsed = parseSettings((await (await readCommit(mirror, commit)).read(settingsPath)) ?? "");
   return parsed.ok ? parsed.settings : defaultSettings;
-}
-
-async function readInstructions(files: CommitFiles): Promise<string | undefined> {
-  const text = await files.read("AGENTS.md");
-  return text?.slice(0, 32_000);
 }

@@ -7,6 +7,7 @@ import { commitOf, fetchedSince, mirrorPath } from "./checkout.ts";
 import { needsInput } from "./outcome.ts";
 import type { Outcome, Run, WorkerDeps } from "./run.ts";
 import { settingsAt } from "./solve.ts";
+import { verdictOf } from "./verdict.ts";
 
 /** The repository as a run finds it. */
 export interface Source {
@@ -60,5 +61,6 @@ async function freshMirror(
 function passedBefore(run: Run): Source["passed"] {
   const gate = lastEvent(run.log.events, "gate");
   const base = lastEvent(run.log.events, "base");
-  return gate?.passed === true && base !== undefined ? { base: base.commit, change: gate } : undefined;
+  if (gate?.passed !== true || base === undefined) return undefined;
+  return { base: base.commit, change: { ...gate, verdict: verdictOf(gate.verdict, gate.checks) } };
 }

@@ -3,6 +3,7 @@ import { messageOf } from "../src/errors.ts";
 import { deleteRun, isRunId, lastWritten, listRuns, runsDir } from "../src/runlog.ts";
 import type { Owned } from "../sandbox/engine.ts";
 import { reap } from "../sandbox/reap.ts";
+import { createBaselines } from "./baseline.ts";
 import { revokeLeftTokens } from "./run.ts";
 import type { WorkerDeps } from "./run.ts";
 
@@ -24,6 +25,11 @@ export async function tidy(deps: TidyDeps): Promise<void> {
   await deps.kept.evict().catch((error: unknown) => {
     deps.log.warn({ error: messageOf(error) }, "kept trees could not be looked through");
   });
+  await createBaselines(deps.dataDir)
+    .evict()
+    .catch((error: unknown) => {
+      deps.log.warn({ error: messageOf(error) }, "kept baselines could not be looked through");
+    });
   for (const runId of listRuns(deps.dataDir)) {
     try {
       // Another worker process may share this machine, so the queue is asked, not this process.

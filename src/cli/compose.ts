@@ -25,6 +25,7 @@ import type { Log } from "../log.ts";
 import { connectRedis, createQueues } from "../queue.ts";
 import type { Queues } from "../queue.ts";
 import { createRedact } from "../redact.ts";
+import type { Redact } from "../redact.ts";
 import { isHeld, openRunLog } from "../runlog.ts";
 import { sweep } from "../sweep.ts";
 import { createWebApp, listen } from "../web.ts";
@@ -64,7 +65,11 @@ export interface Parts {
 
 /** The log of a process, on stderr, without a secret of the configuration. */
 export function composeLog(config: Config): Log {
-  return createLog(config.logLevel, createRedact(config.secrets.filter((secret) => secret !== "EMPTY")));
+  return createLog(config.logLevel, redactOf(config));
+}
+
+function redactOf({ secrets }: Config): Redact {
+  return createRedact(secrets.filter((secret) => secret !== "EMPTY"));
 }
 
 /** What a run works with, also without a code host. */
@@ -85,6 +90,7 @@ export async function composeTools(config: Config, log?: Log): Promise<Tools> {
     mirrors: createMirrors(config.dataDir),
     dataDir: config.dataDir,
     image,
+    redact: redactOf(config),
     egress: {
       trustedHosts: [...config.sandbox.trustedHosts, ...(await operatorRegistries())],
       ...(caBundle === undefined ? {} : { caBundle }),

@@ -9,7 +9,8 @@ import { git } from "../../sandbox/git.ts";
 import { issueMessages } from "../../worker/prompts/messages.ts";
 import { commitMessage, freeBranch, issueBranch, publish } from "../../worker/publish.ts";
 import { readPatch } from "../../worker/rebuild.ts";
-import { renderPullBody } from "../../worker/report.ts";
+import { renderPullBody } from "../../worker/body.ts";
+import { elapsed } from "../../worker/report.ts";
 import type { Outcome, Tools } from "../../worker/run.ts";
 import { settingsAt, solve } from "../../worker/solve.ts";
 import { readConfig } from "../config.ts";
@@ -153,6 +154,7 @@ async function deliver(
     closes: subject.number,
     passed,
     events: log.events,
+    took: elapsed(log.events),
     base,
     held,
     footer: "Made with `agent-fix resolve`.",
@@ -164,7 +166,7 @@ async function deliver(
     branch: name,
     expected: undefined,
     message,
-    pull: { base: branch, title: passed.submission.title, body },
+    pull: { base: branch, title: passed.submission.title, body, draft: passed.verdict.decision === "draft" },
   };
   const published = await publish({ job, log, signal, guard: async () => {} }, forge, passed, target);
   if (!published.ok || published.pull === undefined)

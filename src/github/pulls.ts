@@ -33,19 +33,17 @@ export async function ensurePull(octokit: Octokit, name: Name, pull: NewPull, se
   const open = async () => (await pullsFrom(octokit, name, pull.branch, self)).find((one) => one.state === "open");
   const found = await open();
   if (found !== undefined) return found;
+  const { branch: head, base, title, body, draft } = pull;
   try {
-    const { data } = await octokit.rest.pulls.create({
-      ...name,
-      head: pull.branch,
-      base: pull.base,
-      title: pull.title,
-      body: pull.body,
-    });
+    const { data } = await octokit.rest.pulls.create({ ...name, head, base, title, body, draft });
     return toPull(data, self);
   } catch (error) {
-    const adopted = statusOf(error) === 422 ? await open() : undefined;
-    if (adopted === undefined) throw error;
-    return adopted;
+    if (statusOf(error) !== 422) throw error;
+    const adopted = await open();
+    if (adopted !== undefined) return adopted;
+    // Not every plan has drafts in private repositories, and the answer has no code that tells it from other refusals.
+    if (draft) return ensurePull(octokit, name, { ...pull, draft: false }, self);
+    throw error;
   }
 }
 

@@ -1,6 +1,8 @@
 // npm run bench -- NAME [--json]: measures our way beside the usual ones in the same run, and prints medians.
 import { parseArgs } from "node:util";
+import { cache } from "./cache.ts";
 import { measure, type Row, type Suite } from "./harness.ts";
+import { loop } from "./loop.ts";
 import { parser } from "./parser.ts";
 import { changes } from "./sandbox/changes.ts";
 import { commands } from "./sandbox/commands.ts";
@@ -11,7 +13,13 @@ import { tree } from "./sandbox/tree.ts";
 const parts: Record<string, Suite> = { commands, tree, changes, lifecycle, label };
 // Each part alone too: all of them take a quarter of an hour.
 const alone = Object.entries(parts).map(([name, suite]): [string, Suite[]] => [name, [suite]]);
-const suites = new Map<string, Suite[]>([["sandbox", Object.values(parts)], ...alone, ["parser", [parser]]]);
+const suites = new Map<string, Suite[]>([
+  ["sandbox", Object.values(parts)],
+  ...alone,
+  ["parser", [parser]],
+  ["cache", [cache]],
+  ["loop", [loop]],
+]);
 
 const { positionals, values } = parseArgs({ allowPositionals: true, options: { json: { type: "boolean" } } });
 const chosen = suites.get(positionals[0] ?? "");

@@ -21,6 +21,7 @@ import type { TestRepository } from "../sandbox/support.ts";
 import { startRegistry } from "../support/registry.ts";
 import type { TestRegistry } from "../support/registry.ts";
 import { expectNothingLeft } from "./support/local.ts";
+import { createRedact } from "../../src/redact.ts";
 
 const never = new AbortController().signal;
 const setup = ["npm ci --no-audit --no-fund"];
@@ -45,7 +46,7 @@ beforeEach(async () => {
     "package.json": manifest({ left: "1.0.0" }),
     "package-lock.json": lock({ left: "1.0.0" }),
     ".github/agent-fix.yml": `setup: ['${setup[0]}']\nchecks: ['node test.js']\n`,
-    "test.js": "process.exit(require('left') === 2 && require('fs').existsSync('extra.txt') ? 0 : 1)\n",
+    "test.js": "process.exit(require('left') === 1 || require('fs').existsSync('extra.txt') ? 0 : 1)\n",
     "gone.txt": "bye\n",
   });
   log = openRunLog(repository.folder, "run-1");
@@ -86,6 +87,7 @@ function toolsWith(model: Partial<ModelClient> = {}): Tools {
     mirrors: createMirrors(folder),
     dataDir: folder,
     gitEnv: {},
+    redact: createRedact([]),
     image,
     egress: { trustedHosts: ["localhost"] },
   };
@@ -196,7 +198,11 @@ function scriptedModel(turns: { name: string; arguments: object }[]) {
   return {
     told,
     async reply({ messages }: Parameters<ModelClient["reply"]>[0]): Promise<Reply> {
-      told.push(messages.at(-1)?.text ?? "");
+      // What the checks say of the base is told as soon as it is known, and would come between any two turns.
+      const isMeasured = () => log.events.some(({ type }) => type === "checks");
+      if (turn === 0) await expect.poll(isMeasured, { timeout: 60_000 }).toBe(true);
+      const since = messages.slice(messages.findLastIndex(({ role }) => role === "assistant") + 1);
+      told.push(since.map(({ text }) => text).join("\n"));
       const { name = "", arguments: args = {} } = turns[turn++] ?? {};
       const call = { id: `call-${turn}`, name, arguments: JSON.stringify(args) };
       return { text: "", calls: [call], usage, truncated: false, waitedMs: 0, finish: "stop", recovered: 0 };
@@ -264,6 +270,9 @@ describe("an agent that changes dependencies", () => {
       submit,
       submit,
       bash("node -p 'require(\"left\")'; git status --porcelain; echo more >extra.txt"),
+      submit,
+      submit,
+      // Asked for a test.
       submit,
       submit,
     ]);

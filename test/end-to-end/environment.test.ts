@@ -6,6 +6,7 @@ import { createKeptTrees } from "../../sandbox/kept.ts";
 import { copyWorkspace, repoDir } from "../../sandbox/workspace.ts";
 import { readChanges } from "../../sandbox/changes.ts";
 import { OutageError } from "../../src/errors.ts";
+import { createRedact } from "../../src/redact.ts";
 import { lastEvent, openRunLog } from "../../src/runlog.ts";
 import { defaultSettings } from "../../src/settings.ts";
 import { createMirrors, readCommit } from "../../worker/checkout.ts";
@@ -51,6 +52,7 @@ function toolsFor(folder: string, using: Engine): Tools {
     mirrors: createMirrors(join(folder, "data")),
     dataDir: folder,
     gitEnv: {},
+    redact: createRedact([]),
     image,
     egress: { trustedHosts: [] },
   };

@@ -5,9 +5,9 @@ import { networkInterfaces } from "node:os";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Engine } from "../../sandbox/engine.ts";
 import { OutageError } from "../../src/errors.ts";
-import { judge, verdictReason } from "../../worker/gate.ts";
+import { obstacleOf } from "../../worker/verdict.ts";
 import { testEngine } from "../sandbox/support.ts";
-import { commitOf, createStage, expectNothingLeft, legOf } from "./support/local.ts";
+import { commitOf, createStage, expectNothingLeft, legOf, rowsOf } from "./support/local.ts";
 
 let engine: Engine;
 beforeEach(() => {
@@ -40,7 +40,9 @@ describe("a leg of the gate", () => {
     const head = await legOf(stage, mended.commit, ["npm test"]);
 
     expect(base).toMatchObject([{ passed: false, end: "exit code 1", tail: expect.stringContaining("one and two") }]);
-    expect(judge(base, head)).toMatchObject({ passed: true, rows: [{ verdict: "fixed" }] });
+    const rows = rowsOf(stage, base, head);
+    expect(rows).toMatchObject([{ word: "new-pass" }]);
+    expect(obstacleOf(rows, [])).toBeUndefined();
   });
 
   it.each([
@@ -91,12 +93,13 @@ describe("a leg of the gate", () => {
     const checks = ["npm test", { run: "test -e never", required: false }];
 
     const base = await legOf(stage, stage.base, checks);
-    const verdict = judge(base, await legOf(stage, change.commit, checks));
+    const rows = rowsOf(stage, base, await legOf(stage, change.commit, checks));
     const mended = await commitOf(stage, "echo 'exports.sum = (a, b) => a + b;' >sum.js");
 
-    expect(verdict).toMatchObject({ passed: false, rows: [{ verdict: "red-before" }, { verdict: "red-before" }] });
-    expect(verdictReason(verdict)).toBe("`npm test` fails, as it did before the change (exit code 1)");
-    expect(judge(base, await legOf(stage, mended.commit, checks)).passed).toBe(true);
+    expect(rows.map(({ word }) => word)).toEqual(["known-red", "known-red"]);
+    const reason = "`npm test` fails, as it did before the change (exit code 1)";
+    expect(obstacleOf(rows, [])).toEqual({ decision: "already-red", reason });
+    expect(obstacleOf(rowsOf(stage, base, await legOf(stage, mended.commit, checks)), [])).toBeUndefined();
   });
 
   it("gives a check no way to any host, this machine included", async () => {

@@ -34,7 +34,7 @@ const stubborn = [
   scriptFor("A short wait", "sleep 3; echo 42 >answer.txt"),
   scriptFor(
     "Binary and odd files",
-    "echo 42 >answer.txt && head -c 300000 /dev/urandom >noise.bin && ln -s answer.txt link && printf '#!/bin/sh\\n' >'run me;$(id).sh' && chmod +x run*",
+    "echo 42 >answer.txt && mkdir docs && head -c 300000 /dev/urandom >docs/noise.png && ln -s answer.txt link && printf '#!/bin/sh\\n' >'run me;$(id).sh' && chmod +x run*",
   ),
   scriptFor(
     "A link out of the tree",
@@ -297,7 +297,7 @@ test("binary files, links and modes arrive in the pull request as the agent left
   const { diff } = await diffOf(pull?.number ?? 0, where);
 
   expect(diff).toContain("new file mode 120000");
-  expect(diff).toContain("Binary files /dev/null and b/noise.bin differ");
+  expect(diff).toContain("Binary files /dev/null and b/docs/noise.png differ");
   expect(diff).toContain("run me;$(id).sh");
   expect(diff).toContain("new file mode 100755");
 });

@@ -14,6 +14,7 @@ import { prepareEnvironment } from "../../worker/environment.ts";
 import { image, shell, specOf, testEngine, testRepository } from "../sandbox/support.ts";
 import type { TestRepository } from "../sandbox/support.ts";
 import { expectNothingLeft } from "./support/local.ts";
+import { createRedact } from "../../src/redact.ts";
 
 const never = new AbortController().signal;
 let engine: Engine;
@@ -52,6 +53,7 @@ async function seenAfterSetup(
     mirrors: createMirrors(folder),
     dataDir: folder,
     gitEnv: {},
+    redact: createRedact([]),
     image,
     egress: { trustedHosts: [] },
   };

@@ -91,7 +91,7 @@ test.each([
       maxStdoutBytes: 1_000,
     });
 
-    expect(result).toMatchObject({ end: "killed" });
+    expect(result).toMatchObject({ end: "killed", reason: note.slice("[agent-fix: ".length, -1) });
     expect(result.output.text).toContain(`\n${note}\n`);
     expect((await engine.list()).filter(({ kind }) => kind === "container")).toEqual([]);
   },

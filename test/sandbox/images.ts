@@ -51,6 +51,15 @@ export function changedImage(command: string): ShellImage {
   return removable(tag);
 }
 
+/** Our own image with Debian's packages in it. It stays, so that only the first run of the tests waits for it. */
+export function debianImage(packages: readonly string[]): string {
+  const tag = `agent-fix-test-debian:${packages.join("-")}`;
+  const install = `apt-get update -qq && apt-get install -y -qq --no-install-recommends ${packages.join(" ")}`;
+  const dockerfile = `FROM ${image}\nUSER root\nRUN ${install}\nUSER 1000\n`;
+  execFileSync("docker", ["build", "-q", "--network", "host", "-t", tag, "-"], { input: dockerfile, stdio: "pipe" });
+  return tag;
+}
+
 function newTag(): string {
   return `agent-fix-test:${randomBytes(6).toString("hex")}`;
 }

@@ -96,6 +96,17 @@ test("the time limit ends a process that is deaf to signals, and gives what it w
   expect(await engine.list()).toEqual([]);
 });
 
+test("a command that is silent for too long, or writes too much, is ended as that, with what it wrote", async () => {
+  const silent = await run("echo begun; sleep 600", { idleMs: 1_500 });
+  const flood = await run("yes", { floodBytes: 2 ** 20 });
+  const steady = await run("for n in 1 2 3 4 5 6; do echo $n; sleep 0.5; done", { idleMs: 2_500, floodBytes: 100 });
+
+  expect(silent).toMatchObject({ end: "idle", output: { text: "begun\n" } });
+  expect(flood).toMatchObject({ end: "flooded" });
+  expect(steady).toMatchObject({ end: "exited", code: 0 });
+  expect(await engine.list()).toEqual([]);
+});
+
 test("stdout is exact up to its limit and says when there was more; the text keeps head and tail", async () => {
   const bounds = { maxStdoutBytes: 1_000, maxOutputBytes: 200 };
   const exact = await run("head -c 1000 /dev/zero", bounds);

@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { createEngine } from "../../sandbox/engine.ts";
 import { createKeptTrees } from "../../sandbox/kept.ts";
 import { OutageError } from "../../src/errors.ts";
+import { createRedact } from "../../src/redact.ts";
 import { openRunLog } from "../../src/runlog.ts";
 import { defaultSettings } from "../../src/settings.ts";
 import { testRepository } from "../sandbox/support.ts";
@@ -34,7 +35,15 @@ test("a repository without checks is asked for them before an engine is needed",
 
   const mirrors = createMirrors(data.path);
   const kept = createKeptTrees(engine, `${data.path}/kept`);
-  const fixed = { mirrors, kept, dataDir: data.path, gitEnv: {}, image: "none", egress: { trustedHosts: [] } };
+  const fixed = {
+    mirrors,
+    kept,
+    dataDir: data.path,
+    gitEnv: {},
+    redact: createRedact([]),
+    image: "none",
+    egress: { trustedHosts: [] },
+  };
   const result = await prepareEnvironment(task, { engine, model, ...fixed });
   log.close();
 

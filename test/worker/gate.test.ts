@@ -1,38 +1,18 @@
-import { describe, expect, it } from "vitest";
-import type { CheckSummary } from "../../src/runlog.ts";
-import { judge, verdictReason } from "../../worker/gate.ts";
+import { expect, it } from "vitest";
+import { describeEnd } from "../../worker/container.ts";
 
-function check(name: string, passed: boolean, required = true): CheckSummary {
-  return { name, run: name, required, passed, end: passed ? "passed" : "exit code 1", ms: 1, tail: "" };
-}
+it("names each way in which a check was stopped", () => {
+  const limits = { totalMs: 30 * 60_000, idleMs: 20 * 60_000, outputBytes: 256 * 2 ** 20 };
+  const reason = "the tree grew over 16384 MB, its limit, and everything was ended";
 
-describe("judge", () => {
-  it("passes when every required check passes on the change", () => {
-    const verdict = judge([check("unit", false), check("lint", true)], [check("unit", true), check("lint", true)]);
-
-    expect(verdict.passed).toBe(true);
-    expect(verdict.rows.map((row) => row.verdict)).toEqual(["fixed", "passes"]);
-  });
-
-  it("rejects a check that the change breaks", () => {
-    const verdict = judge([check("unit", true)], [check("unit", false)]);
-
-    expect(verdict.passed).toBe(false);
-    expect(verdictReason(verdict)).toBe("`unit` fails with the change (exit code 1)");
-  });
-
-  it("names a check that was red before, does not blame it on the change, and does not pass it", () => {
-    const verdict = judge([check("unit", false)], [check("unit", false)]);
-
-    expect(verdict).toMatchObject({ passed: false, rows: [{ verdict: "red-before" }] });
-    expect(verdictReason(verdict)).toContain("as it did before the change");
-  });
-
-  it("lets an optional check fail", () => {
-    expect(judge([check("slow", true, false)], [check("slow", false, false)]).passed).toBe(true);
-  });
-
-  it("never passes without a single check", () => {
-    expect(judge([], []).passed).toBe(false);
-  });
+  expect(
+    ["timed-out", "idle", "flooded", "out-of-memory", "killed"].map((end) => describeEnd({ end }, limits)),
+  ).toEqual([
+    "stopped at its time limit of 30 minutes",
+    "stopped: no output for 20 minutes",
+    "stopped: it wrote more than 256 MB",
+    "ran out of memory",
+    "killed",
+  ]);
+  expect(describeEnd({ end: "killed", reason }, limits)).toBe(`killed because ${reason}`);
 });

@@ -10,13 +10,14 @@ import { commitMessage, freeBranch, openPull, publish, trailer } from "../../wor
 import type { Published, Target } from "../../worker/publish.ts";
 import { rebuildCommit } from "../../worker/rebuild.ts";
 import { openRun } from "../../worker/run.ts";
+import { recordOf } from "../../worker/verdict.ts";
 import { issueWorkflow } from "../../worker/workflows/issue.ts";
 import { maintenanceWorkflow } from "../../worker/workflows/maintenance.ts";
-import { createLocalDeps, createLocalHost, dataFolder, job, never, submission } from "./support.ts";
+import { createLocalDeps, createLocalHost, dataFolder, job, never, submission, verdictOn } from "./support.ts";
 import type { LocalHost } from "./support.ts";
 
 const name = "agent-fix/issue-7";
-const pull = { base: "main", title: "Mend it", body: "Fixes #7" };
+const pull = { base: "main", title: "Mend it", body: "Fixes #7", draft: false };
 
 class Crash extends Error {}
 
@@ -33,7 +34,7 @@ async function prepare(dataDir: string, host: LocalHost): Promise<Passed> {
   ];
   const built = await rebuildCommit(repository, host.commits.at(-1) ?? "", changes, never);
   log.close();
-  return { ...built, submission, checks: { base: [], head: [] } };
+  return { ...built, submission, checks: { base: [], head: [] }, verdict: verdictOn([], []) };
 }
 
 /** One try of a worker: a log that is opened anew, and a branch that is looked for anew. */
@@ -281,7 +282,14 @@ describe("a run whose gate had passed before its worker died", () => {
     await using run = await openRun({ ...job, subject }, never, deps);
     await run.log.append({ type: "base", branch: "main", commit: host.commits[0] ?? "" });
     await run.log.append({ type: "attempt", round: 0, model: "qwen" });
-    await run.log.append({ type: "gate", round: 0, passed: true, reason: "", ...passed });
+    await run.log.append({
+      type: "gate",
+      round: 0,
+      passed: true,
+      reason: "",
+      ...passed,
+      verdict: recordOf(passed.verdict),
+    });
 
     const outcome = await workflow.work(run, deps);
 

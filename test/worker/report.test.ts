@@ -2,9 +2,10 @@ import { describe, expect, it } from "vitest";
 import type { RunEvent, Stamped } from "../../src/runlog.ts";
 import { parseStatus, statusMark } from "../../src/status.ts";
 import type { Passed } from "../../worker/attempt.ts";
-import { createReporter, elapsed, renderOutcome, renderPullBody, renderReviewReply } from "../../worker/report.ts";
-import type { PullFacts } from "../../worker/report.ts";
-import { checkOf, createLocalHost, job, submission } from "./support.ts";
+import { renderPullBody } from "../../worker/body.ts";
+import type { PullFacts } from "../../worker/body.ts";
+import { createReporter, elapsed, renderOutcome, renderReviewReply } from "../../worker/report.ts";
+import { checkOf, createLocalHost, job, submission, verdictOn } from "./support.ts";
 
 const at = (seconds: number) => new Date(Date.UTC(2026, 0, 1, 0, 0, seconds)).toISOString();
 const usage = { promptTokens: 1000, completionTokens: 50, cachedTokens: 800 };
@@ -27,14 +28,9 @@ const events: Stamped[] = [
 ];
 
 function passedWith(more: Partial<Passed> = {}): Passed {
-  const base = [checkOf("npm test", false)];
-  return {
-    commit: "c".repeat(40),
-    tree: "d".repeat(40),
-    submission,
-    checks: { base, head: [checkOf("npm test", true)] },
-    ...more,
-  };
+  const checks = { base: [checkOf("npm test", false)], head: [checkOf("npm test", true)], ...more.checks };
+  const verdict = verdictOn(checks.base, checks.head);
+  return { commit: "c".repeat(40), tree: "d".repeat(40), submission, verdict, ...more, checks };
 }
 
 function bodyOf(more: Partial<PullFacts> = {}): string {
@@ -45,6 +41,7 @@ function bodyOf(more: Partial<PullFacts> = {}): string {
     base: "a".repeat(40),
     held: false,
     footer: "Asked for by ada in #7.",
+    took: "4 min",
   };
   return renderPullBody({ ...facts, ...more });
 }
@@ -81,7 +78,9 @@ describe("renderPullBody", () => {
     expect(shown.split("\n")[0]).toBe("Fixes #7");
     expect(shown).toContain("**What was wrong**: It was broken.");
     expect(shown).toContain("**What changed**:\n\n- Mended it");
-    expect(shown).toContain("| | base `aaaaaaa` | this change |\n|---|---|---|\n| `npm test` | exit code 1 | passed |");
+    expect(shown).toContain(
+      "| | base `aaaaaaa` | this change |\n|---|---|---|\n| tests of this change (1) | 1 fail | 1 pass |\n| `npm test` | exit code 1 | passed |",
+    );
     expect(shown).not.toContain("ok\nok");
     expect(body).toContain("<details><summary>Commands and log tails</summary>\n\n```\n$ npm test\nok\nok\n");
     expect(body).toContain("- model: `qwen`\n- run: `run-1`");
@@ -130,6 +129,40 @@ describe("renderPullBody", () => {
     expect(inside).toBe(`$ npm test\n${tail.replace("\u{1B}", "")}`);
   });
 
+  it("says what is a draft and why, what failed before, what was not covered, and what to look at", () => {
+    const tests = { passed: 412, failed: 3, skipped: 1, failing: [], file: "tests/a.json" };
+    const checks = {
+      base: [checkOf("npm test", false, { tests: { ...tests, passed: 411 } }), checkOf("make", true)],
+      head: [checkOf("npm test", false, { tests }), checkOf("make", true, { byExitCode: "it left no report" })],
+    };
+    const [one, other] = verdictOn(checks.base, checks.head).rows;
+    const known = { count: 3, names: ["auth > refresh", "@ada signs in"] };
+    const verdict = verdictOn(checks.base, checks.head, {
+      decision: "draft",
+      reason: "every required check passes, but the change has no test",
+      bite: { kind: "no-test" },
+      rows: [one, other].flatMap((row) => (row === undefined ? [] : [{ ...row, word: "known-red" as const }])),
+      findings: [
+        { kind: "fewer-assertions", path: "a.test.js", detail: "2 assertions fewer", weight: "advise" },
+        { kind: "unmeasured", path: "b.bin", detail: "is no text", weight: "advise" },
+      ],
+    });
+    if (verdict.rows[0] !== undefined) verdict.rows[0].tests = { "known-red": known };
+
+    const shown = visible(bodyOf({ passed: passedWith({ checks, verdict }) }));
+
+    expect(shown.split("\n")[2]).toBe("**Draft**: every required check passes, but the change has no test.");
+    expect(shown).toContain(
+      "| `npm test` | 411 pass, 3 fail, 1 skipped | 412 pass, 3 fail, 1 skipped (red before this change) |",
+    );
+    expect(shown).toContain(
+      "- Already failing before this change: auth > refresh, @\u{200B}ada signs in (+1)".replace(" > ", " \\> "),
+    );
+    expect(shown).toContain("- Not covered: `make` was judged by its exit code: it left no report; b.bin is no text.");
+    expect(shown).toContain("- To look at: a.test.js: 2 assertions fewer.");
+    expect(shown.indexOf("How it was checked")).toBeLessThan(shown.indexOf("What was wrong"));
+  });
+
   it("keeps a table row one row, whatever the command's name is", () => {
     const check = checkOf("echo `x` | wc -l\n| forged | passed |", true);
     const body = bodyOf({ passed: passedWith({ checks: { base: [], head: [check] } }) });
@@ -138,7 +171,11 @@ describe("renderPullBody", () => {
       visible(body)
         .split("\n")
         .filter((line) => line.startsWith("| ")),
-    ).toEqual(["| | base `aaaaaaa` | this change |", "| `echo  x    wc -l   forged   passed  ` | not run | passed |"]);
+    ).toEqual([
+      "| | base `aaaaaaa` | this change |",
+      "| tests of this change (1) | 1 fail | 1 pass |",
+      "| `echo  x    wc -l   forged   passed  ` | not run | passed |",
+    ]);
   });
 
   it("names what is optional, what was red before, and that the repository's own workflows have not run", () => {

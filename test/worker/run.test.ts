@@ -105,7 +105,7 @@ describe("a run's token", () => {
   it("is revoked without the work's end having to wait for it", async () => {
     const run = await openRun(job, never, deps);
     const { promise, resolve } = Promise.withResolvers<void>();
-    const revoke = deps.host.revoke;
+    const revoke = deps.host.revoke.bind(deps.host);
     deps.host.revoke = async (token) => {
       await promise;
       return revoke(token);

@@ -10,10 +10,13 @@ import type { CodeHost, Comment, CommitChange, Forge, Pull } from "../../src/for
 import { createInbox } from "../../src/inbox.ts";
 import type { RepoRef, RunJob } from "../../src/job.ts";
 import { connectRedis } from "../../src/queue.ts";
+import { createRedact } from "../../src/redact.ts";
 import { openRunLog } from "../../src/runlog.ts";
 import type { CheckSummary, Submission } from "../../src/runlog.ts";
 import { createMirrors } from "../../worker/checkout.ts";
+import { compare } from "../../worker/compare.ts";
 import type { WorkerDeps } from "../../worker/run.ts";
+import type { Verdict } from "../../worker/verdict.ts";
 import { testRepository } from "../sandbox/support.ts";
 
 const repo: RepoRef = { id: 7, owner: "o", name: "r", installationId: 1 };
@@ -30,6 +33,22 @@ export const never = new AbortController().signal;
 
 export function checkOf(run: string, passed: boolean, more: Partial<CheckSummary> = {}): CheckSummary {
   return { name: run, run, required: true, passed, end: passed ? "passed" : "exit code 1", ms: 1, tail: "", ...more };
+}
+
+/** What the gate says of a change whose own test fails without it. */
+export function verdictOn(base: CheckSummary[], head: CheckSummary[], more: Partial<Verdict> = {}): Verdict {
+  const ran = (checks: CheckSummary[]) => checks.map((check) => ({ check, tests: undefined }));
+  const size = { source: { added: 1, removed: 1 }, test: { added: 1, removed: 0 }, question: undefined };
+  return {
+    decision: "ready",
+    reason: "every required check passes",
+    rows: compare(ran(base), ran(head), { flaky: [], isRemoved: () => false }),
+    bite: { kind: "bites", failing: ["mends it"], of: 1 },
+    findings: [],
+    size,
+    claim: "with-tests",
+    ...more,
+  };
 }
 
 export function dataFolder(): { path: string } & Disposable {
@@ -214,6 +233,7 @@ export async function createLocalDeps(forge: Forge): Promise<LocalDeps> {
     image: "none",
     egress: { trustedHosts: [] },
     gitEnv: {},
+    redact: createRedact([]),
     async [Symbol.asyncDispose]() {
       redis.disconnect();
       await server[Symbol.asyncDispose]();

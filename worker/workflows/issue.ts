@@ -6,14 +6,15 @@ import { snapshotHash } from "../../src/job.ts";
 import type { TaskText } from "../../src/job.ts";
 import { labelTrigger, triggerLabel } from "../../src/triggers.ts";
 import { lastEvent } from "../../src/runlog.ts";
-import type { Passed } from "../attempt.ts";
+import type { AttemptResult, Passed } from "../attempt.ts";
+import { renderPullBody } from "../body.ts";
 import { commitOf } from "../checkout.ts";
 import { ciHeld } from "../ci.ts";
 import { needsInput } from "../outcome.ts";
 import { issueMessages } from "../prompts/messages.ts";
 import { commitMessage, freeBranch, openPull, publish } from "../publish.ts";
 import type { Target } from "../publish.ts";
-import { elapsed, renderOutcome, renderPullBody, reporterFor } from "../report.ts";
+import { elapsed, renderOutcome, reporterFor } from "../report.ts";
 import type { Outcome, Run, WorkerDeps, Workflow } from "../run.ts";
 import { solve } from "../solve.ts";
 import { openSource } from "../source.ts";
@@ -52,12 +53,14 @@ async function work(run: Run, deps: WorkerDeps): Promise<Outcome> {
             base,
             branch,
             progress: reporter.say,
+            inbox: () => run.inboxMessages(),
             repo: `${job.repo.owner}/${job.repo.name}`,
             messages: (context) => issueMessages({ ...task, ...context }),
           },
           deps,
         );
-  if (!result.ok) return result.outcome;
+  const publishing = { source, open, base, branch };
+  if (!result.ok) return await keepBranch(run, publishing, result);
   reporter.say("publishing");
   if (!mayWrite(await forge.permission(job.actor.login))) {
     return {
@@ -67,7 +70,27 @@ async function work(run: Run, deps: WorkerDeps): Promise<Outcome> {
       pull: undefined,
     };
   }
-  return await publishIssue(run, { source, open, base, branch, passed: result.passed });
+  return await publishIssue(run, { ...publishing, passed: result.passed });
+}
+
+/** Where the settings ask for it, a change that did not pass becomes a branch of its own, without a pull request. */
+async function keepBranch(
+  run: Run,
+  publishing: Omit<Publishing, "passed">,
+  { outcome, kept }: Extract<AttemptResult, { ok: false }>,
+): Promise<Outcome> {
+  const { settings, mirror, trusted, facts } = publishing.source;
+  if (!settings.keepBranch || kept === undefined || publishing.open !== undefined) return outcome;
+  const held = await ciHeld(mirror, trusted, { ci: settings.ci, isPrivate: facts.private });
+  return run.withToken("publish", async (writer) => {
+    if (!mayWrite(await writer.permission(run.job.actor.login))) return outcome;
+    const target = await targetFor(run, writer, { ...publishing, passed: kept, held });
+    const pushed = await publish(run, writer, kept, { ...target, pull: undefined });
+    const said = pushed.ok
+      ? `It stands on the branch \`${target.branch}\`, without a pull request.`
+      : `It could not be pushed: ${pushed.reason}.`;
+    return { ...outcome, detail: `${outcome.detail}\n\n${said}` };
+  });
 }
 
 interface Publishing {
@@ -106,9 +129,18 @@ async function targetFor(
   if (open !== undefined) return { base, branch: open.head.branch, expected: base, message, pull: undefined };
   const number = issueNumber(run);
   const footer = `Asked for by ${actor.login} in #${number}. Review it as you would a colleague's: a submitted review brings a follow-up commit.`;
-  const body = renderPullBody({ closes: number, passed, events: run.log.events, base, held, footer });
+  const body = renderPullBody({
+    closes: number,
+    passed,
+    events: run.log.events,
+    base,
+    held,
+    footer,
+    took: elapsed(run.log.events),
+  });
+  const draft = passed.verdict.decision === "draft";
   const name = await freeBranch(writer, `agent-fix/issue-${number}`, { runId, base, tree: passed.tree });
-  return { base, branch: name, expected: undefined, message, pull: { base: branch, title, body } };
+  return { base, branch: name, expected: undefined, message, pull: { base: branch, title, body, draft } };
 }
 
 async function report(run: Run, outcome: Outcome, deps: WorkerDeps): Promise<void> {

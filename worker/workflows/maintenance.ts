@@ -5,13 +5,14 @@ import { snapshotHash } from "../../src/job.ts";
 import { settingsPath } from "../../src/settings.ts";
 import type { Settings } from "../../src/settings.ts";
 import type { Passed } from "../attempt.ts";
+import { renderPullBody } from "../body.ts";
 import { commitOf } from "../checkout.ts";
 import { ciHeld } from "../ci.ts";
 import { needsInput } from "../outcome.ts";
 import { maintenanceMessages } from "../prompts/messages.ts";
 import type { RepositoryContext } from "../prompts/messages.ts";
 import { commitMessage, freeBranch, openPull, publish } from "../publish.ts";
-import { renderPullBody } from "../report.ts";
+import { elapsed } from "../report.ts";
 import type { Outcome, Run, WorkerDeps, Workflow } from "../run.ts";
 import { solve } from "../solve.ts";
 import { openSource } from "../source.ts";
@@ -57,6 +58,7 @@ async function work(run: Run, deps: WorkerDeps): Promise<Outcome> {
     base,
     branch,
     progress: () => {},
+    inbox: () => run.inboxMessages(),
     repo: `${job.repo.owner}/${job.repo.name}`,
     messages: (context: RepositoryContext) => maintenanceMessages({ ...context, task: text, paths, measure }),
   };
@@ -84,11 +86,19 @@ async function publishTask(run: Run, publishing: Publishing): Promise<Outcome> {
   const { title, cause } = passed.submission;
   const held = await ciHeld(source.mirror, source.trusted, { ci: source.settings.ci, isPrivate: source.facts.private });
   const footer = `The task \`${key}\` of \`${settingsPath}\`, due at \`${task.schedule}\` (${task.timezone}).`;
-  const body = renderPullBody({ closes: undefined, passed, events: log.events, base, held, footer });
+  const body = renderPullBody({
+    closes: undefined,
+    passed,
+    events: log.events,
+    base,
+    held,
+    footer,
+    took: elapsed(log.events),
+  });
   const message = commitMessage({ title, why: cause, runId: job.runId, held });
   return run.withToken("publish", async (writer) => {
     const target = await freeBranch(writer, branchOf(key), { runId: job.runId, base, tree: passed.tree });
-    const pull = { base: branch, title, body };
+    const pull = { base: branch, title, body, draft: passed.verdict.decision === "draft" };
     const published = await publish(run, writer, passed, { base, branch: target, expected: undefined, message, pull });
     if (!published.ok) return needsInput("branch moved", published.reason);
     if (published.pull === undefined) throw new OutageError("the pull request could not be found after it was opened");

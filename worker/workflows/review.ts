@@ -53,6 +53,7 @@ async function work(run: Run, deps: WorkerDeps): Promise<Outcome> {
             base,
             branch: pull.head.branch,
             progress: reporter.say,
+            inbox: () => run.inboxMessages(),
             repo: `${job.repo.owner}/${job.repo.name}`,
             messages: (context) =>
               reviewMessages({ ...context, title: pull.title, diff, comments: commentsOf(review) }),

@@ -91,6 +91,7 @@ export interface PullRequest {
   head: string;
   /** The head's commit; follows the branch while the pull request is open. */
   headCommit: string;
+  draft: boolean;
   reviews: Review[];
 }
 export interface Review {

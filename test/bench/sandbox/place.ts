@@ -8,6 +8,7 @@ import { prepareEnvironment } from "../../../worker/environment.ts";
 import type { Tools } from "../../../worker/run.ts";
 import { openWorkplace, type Workplace } from "../../../worker/workplace.ts";
 import { createUpstream, image, openFolder, type Upstream } from "../support.ts";
+import { createRedact } from "../../../src/redact.ts";
 
 /** The large repository, its set-up, and what a worker has around a run. */
 export interface Place {
@@ -46,6 +47,7 @@ export async function openPlace(stack: AsyncDisposableStack): Promise<Place> {
     image,
     egress: { trustedHosts: [] },
     gitEnv: {},
+    redact: createRedact([]),
   };
   return { folder, upstream, tools, engine, pick: () => pick({ upstream, tools }) };
 }

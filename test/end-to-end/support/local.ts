@@ -2,13 +2,19 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { readChanges } from "../../../sandbox/changes.ts";
 import type { Change, Changes } from "../../../sandbox/changes.ts";
-import type { Engine, ExecResult } from "../../../sandbox/engine.ts";
+import type { Engine, ExecResult, Mount } from "../../../sandbox/engine.ts";
 import { copyWorkspace, createWorkspace, repoDir, sealSetup } from "../../../sandbox/workspace.ts";
 import type { Workspace } from "../../../sandbox/workspace.ts";
 import type { CheckSummary } from "../../../src/runlog.ts";
+import type { CheckLimits } from "../../../worker/check.ts";
 import { createRunRepository } from "../../../worker/checkout.ts";
+import { compare } from "../../../worker/compare.ts";
+import type { Check } from "../../../worker/detect.ts";
 import { runLeg } from "../../../worker/gate.ts";
+import type { Leg } from "../../../worker/gate.ts";
 import { rebuildCommit } from "../../../worker/rebuild.ts";
+import { readTests } from "../../../worker/reports/kept.ts";
+import type { CheckRow } from "../../../worker/verdict.ts";
 import { image, shell, specOf, testRepository } from "../../sandbox/support.ts";
 
 /** Fails when a container or volume of this test's installation is still there. */
@@ -27,12 +33,19 @@ export interface Stage extends AsyncDisposable {
   mirror: string;
   /** A folder of this machine that no container has. */
   folder: string;
+  /** The run's folder. */
+  dir: string;
   /** The run's own bare repository. */
   path: string;
   prepared: Workspace;
 }
 
-export async function createStage(engine: Engine, files: Record<string, string>, setup = "true"): Promise<Stage> {
+export async function createStage(
+  engine: Engine,
+  files: Record<string, string>,
+  setup = "true",
+  mounts: Mount[] = [],
+): Promise<Stage> {
   const source = testRepository(files);
   const runDir = join(source.folder, "run");
   mkdirSync(runDir);
@@ -40,7 +53,8 @@ export async function createStage(engine: Engine, files: Record<string, string>,
   const base = source.commits[0] ?? "";
   const prepared = await createWorkspace(engine, { run: "r", sources: source, commit: base });
   {
-    await using sandbox = await engine.startSandbox(specOf({ mounts: prepared.mounts, cwd: repoDir }));
+    const all = [...prepared.mounts, ...mounts];
+    await using sandbox = await engine.startSandbox(specOf({ mounts: all, cwd: repoDir }));
     await shell(sandbox, setup);
   }
   await sealSetup(engine, prepared);
@@ -49,6 +63,7 @@ export async function createStage(engine: Engine, files: Record<string, string>,
     base,
     mirror: source.mirror,
     folder: source.folder,
+    dir: runDir,
     path,
     prepared,
     async [Symbol.asyncDispose]() {
@@ -76,6 +91,12 @@ export async function changesOf(
   return { changes: await readChanges(stage.engine, workspace, limits), tried: end };
 }
 
+/** What became of each check from one leg to the other. */
+export function rowsOf(stage: Stage, base: CheckSummary[], head: CheckSummary[]): CheckRow[] {
+  const ran = (checks: CheckSummary[]) => checks.map((check) => ({ check, tests: readTests(stage.dir, check) }));
+  return compare(ran(base), ran(head), { flaky: [], isRemoved: () => false });
+}
+
 /** The same, built into a commit; `tried` is a command that the agent runs in its own container at the end. */
 export async function commitOf(stage: Stage, commands: string, tried?: string) {
   const result = await changesOf(stage, commands, tried);
@@ -85,15 +106,32 @@ export async function commitOf(stage: Stage, commands: string, tried?: string) {
   return { ...built, changes, tried: result.tried };
 }
 
+export interface LegOptions {
+  prepare?: string[];
+  engine?: Engine;
+  limits?: CheckLimits;
+  image?: string;
+}
+
 /** One leg of the gate on a commit. */
 export async function legOf(
   stage: Stage,
   commit: string,
-  checks: (string | { run: string; required: boolean })[],
-  { prepare = [], engine = stage.engine }: { prepare?: string[]; engine?: Engine } = {},
+  checks: (string | Omit<Check, "name">)[],
+  { engine = stage.engine, ...options }: LegOptions = {},
 ): Promise<CheckSummary[]> {
-  return runLeg(engine, {
+  return runLeg(engine, legAt(stage, commit, checks, options));
+}
+
+export function legAt(
+  stage: Stage,
+  commit: string,
+  checks: (string | Omit<Check, "name">)[],
+  { prepare = [], ...limits }: Omit<LegOptions, "engine"> = {},
+): Leg {
+  return {
     runId: "r",
+    dir: stage.dir,
     leg: commit === stage.base ? "base" : "head",
     commit,
     tree: stage.prepared,
@@ -105,5 +143,6 @@ export async function legOf(
       typeof check === "string" ? { name: check, run: check, required: true } : { name: check.run, ...check },
     ),
     signal: never,
-  });
+    ...limits,
+  };
 }

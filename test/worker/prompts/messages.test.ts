@@ -6,6 +6,7 @@ import {
   issueMessages,
   maintenanceMessages,
   reviewMessages,
+  testMissingMessage,
 } from "../../../worker/prompts/messages.ts";
 
 const repository = {
@@ -24,7 +25,6 @@ const repository = {
 const rejection = {
   reason: "npm test failed",
   output: "1 failing",
-  left: 2,
   moved: false,
   nonce: "5f0c",
   contextTokens: 262_144,
@@ -99,10 +99,11 @@ test("an issue's task tells where the repository is, what the issue says, and wh
 });
 
 test("a repository without checks and instructions has a task without gaps", () => {
-  const bare = { ...repository, checks: [], baseline: "", instructions: [] };
+  const bare = { ...repository, checks: [], baseline: undefined, instructions: [] };
   const [, task] = issueMessages({ ...bare, title: "It fails", body: "" });
 
   expect(task?.text).toContain("none were found");
+  expect(task?.text).toContain("A message will tell how they ended");
   expect(task?.text).not.toMatch(/AGENTS|instructions|\{\{|\n\n\n/);
 });
 
@@ -198,16 +199,26 @@ test("a maintenance task names its paths and its measure", () => {
 
 test("a rejected change comes back with the reason and the output in delimiters", () => {
   const message = gateFailedMessage(rejection);
-  const last = gateFailedMessage({ ...rejection, left: 1, moved: true });
+  const moved = gateFailedMessage({ ...rejection, moved: true });
 
   expect(message.role).toBe("user");
   expect(message.text).toContain("it did not pass: npm test failed.");
   expect(message.text).toContain("[BEGIN output 5f0c]\n1 failing\n[END output 5f0c]");
   expect(message.text).toContain("do not weaken, skip or delete a test");
-  expect(message.text).toContain("can come back 2 more times.");
+  expect(message.text).toContain("the next verdict on the checks is final.");
   expect(message.text).not.toContain("new container");
-  expect(last.text).toContain("can come back once more.");
-  expect(last.text).toContain("you go on in a new container");
+  expect(moved.text).toContain("you go on in a new container");
+});
+
+test("a change that no test shows to be needed comes back for one, in words that say what becomes of it without", () => {
+  const message = testMissingMessage({
+    reason: "every required check passes, but the change has no test",
+    moved: false,
+  });
+
+  expect(message.text).toContain("but the change has no test.");
+  expect(message.text).toContain("fails without your change and passes with it");
+  expect(message.text).toContain("opens as a draft");
 });
 
 test("of a long output of the checks the beginning and the end come back, by the room in the window", () => {

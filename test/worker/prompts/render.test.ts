@@ -26,7 +26,7 @@ test("a paragraph that has nothing to say leaves no gap", () => {
 
 test("a prompt is the text of its file", () => {
   expect(renderPrompt("reminder", {})).toContain("made no tool call");
-  expect(() => renderPrompt("gate-failed", {})).toThrow("nothing was given for reason, output, left");
+  expect(() => renderPrompt("gate-failed", {})).toThrow("nothing was given for reason, output, moved");
 });
 
 test("text from outside cannot end its own delimiters", () => {

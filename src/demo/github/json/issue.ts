@@ -43,7 +43,7 @@ export function issueJson(site: Site, repo: Repository, one: Issue) {
     timeline_url: `${at}/timeline`,
     performed_via_github_app: null,
     state_reason: one.state === "closed" ? "completed" : null,
-    ...(one.pull === undefined ? {} : { pull_request: pull, draft: false }),
+    ...(one.pull === undefined ? {} : { pull_request: pull, draft: one.pull.draft }),
   };
 }
 

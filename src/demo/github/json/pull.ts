@@ -58,7 +58,7 @@ export async function pullJson(site: Site, repo: Repository, one: Issue) {
     requested_teams: [],
     labels: shared.labels,
     milestone: null,
-    draft: false,
+    draft: about.draft,
     commits_url: links.commits.href,
     review_comments_url: links.review_comments.href,
     review_comment_url: links.review_comment.href,

@@ -16,7 +16,13 @@ const write = { permission, level: "write" } as const;
 /** Everybody who sees a pull request may review it. */
 const speak = { permission, level: "write", role: "read" } as const;
 
-const newPull = z.object({ title, head: z.string().min(1), base: z.string().min(1), body: text.nullish() });
+const newPull = z.object({
+  title,
+  head: z.string().min(1),
+  base: z.string().min(1),
+  body: text.nullish(),
+  draft: z.boolean().default(false),
+});
 const changedPull = z.object({
   title: title.optional(),
   body: text.nullish(),
@@ -112,7 +118,7 @@ async function createPull(call: RepositoryCall, context: Context) {
   const head = wanted.head.replace(`${repository.owner.login}:`, "");
   const commit = await refuseUnlessPossible(repository, head, wanted.base);
   const issue = newIssueOf(call, context, { title: wanted.title, body: wanted.body ?? null });
-  issue.pull = { base: wanted.base, head, headCommit: commit, reviews: [] };
+  issue.pull = { base: wanted.base, head, headCommit: commit, draft: wanted.draft, reviews: [] };
   return created(await fullPullJson(context.site, repository, issue));
 }
 

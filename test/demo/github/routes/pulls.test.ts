@@ -37,6 +37,18 @@ describe("a pull request", () => {
     expect(diff).not.toContain("later.txt");
   });
 
+  it("is a draft where that is asked for", async () => {
+    await using github = await startTestGitHub();
+    await addShop(github);
+    await push(github, { "b.txt": "b\n" });
+    const { rest } = github.as("ann");
+
+    const { data } = await rest.pulls.create({ ...shop, title: "Count", head: "topic", base: "main", draft: true });
+
+    expect(data.draft).toBe(true);
+    expect((await rest.pulls.list(shop)).data).toMatchObject([{ number: 1, draft: true }]);
+  });
+
   it("is not opened twice, nor for nothing, nor from nowhere", async () => {
     await using github = await startTestGitHub({
       wrongs: ["pulls/create: the request's body must have required property 'base'"],
