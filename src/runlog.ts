@@ -44,7 +44,18 @@ export type RunEvent =
   /** Without a reason it goes on. */
   | { type: "model.waiting"; reason?: string }
   /** `recovered`: how many of the calls the server had left in the text. */
-  | { type: "model.result"; step: number; calls: number; recovered?: number; text: string; usage: Usage; ms: number }
+  | {
+      type: "model.result";
+      step: number;
+      calls: number;
+      recovered?: number;
+      text: string;
+      usage: Usage;
+      ms: number;
+      /** The server's own word for why the answer ended. */
+      finish?: string;
+      turn?: TurnFacts;
+    }
   | { type: "tool.intent"; step: number; name: string; summary: string }
   /** `repaired`: what was put right in the call, such as `aliased cmd`; `refused`: why no tool ran. */
   | {
@@ -90,6 +101,19 @@ export interface TestCounts {
   file: string;
   /** Why tests may be missing in it. */
   cut?: string;
+}
+/** How a model's answer came about. */
+export interface TurnFacts {
+  /** The `X-Request-Id` of the attempt that brought it. */
+  requestId: string;
+  model: string;
+  server: string;
+  maxTokens: number;
+  /** How many requests it took. */
+  attempts: number;
+  /** Milliseconds from the request to the first piece, and to the end. */
+  firstMs: number;
+  ms: number;
 }
 export interface Usage {
   promptTokens: number;

@@ -148,11 +148,13 @@ async function request(run: AgentRun, messages: readonly Message[]): Promise<Rep
   await record({ type: "model.intent", step });
   const started = now();
   const reply = await model.reply({ messages, tools, signal });
-  const { calls, recovered, text, usage, waitedMs } = reply;
+  const { calls, recovered, text, usage, waitedMs, finish, turn } = reply;
   tally.ms -= waitedMs;
   addUsage(tally, usage);
   if (messages === run.messages) history.answered(reply);
-  await record({ type: "model.result", step, calls: calls.length, recovered, text, usage, ms: now() - started });
+  const facts = { ...(finish !== undefined && { finish }), ...(turn && { turn }) };
+  const ms = now() - started;
+  await record({ type: "model.result", step, calls: calls.length, recovered, text, usage, ms, ...facts });
   return reply;
 }
 

@@ -1,5 +1,5 @@
 import type { z } from "zod";
-import type { Usage } from "../../src/runlog.ts";
+import type { TurnFacts, Usage } from "../../src/runlog.ts";
 
 /** A model behind a server, in our words. */
 export interface ModelClient {
@@ -67,20 +67,6 @@ export interface Reply {
   /** The server took much less of the conversation than was sent, or more than it has room for: it has to be shortened. */
   shortened?: boolean;
   turn?: TurnFacts;
-}
-
-/** How an answer came about, for the records. */
-export interface TurnFacts {
-  /** The `X-Request-Id` of the attempt that brought it. */
-  requestId: string;
-  model: string;
-  server: string;
-  maxTokens: number;
-  /** How many requests it took. */
-  attempts: number;
-  /** Milliseconds from the request to the first piece, and to the end. */
-  firstMs: number;
-  ms: number;
 }
 
 /** `away`: nobody takes requests; `stalled`: one was taken and not answered in time; `repetition`: it went round in circles. */

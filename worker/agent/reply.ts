@@ -1,8 +1,9 @@
+import type { TurnFacts } from "../../src/runlog.ts";
 import { markCut } from "./answer.ts";
 import type { Answer } from "./answer.ts";
 import type { Served } from "./discover.ts";
 import type { Plan } from "./measures.ts";
-import type { Reply, TurnFacts } from "./model.ts";
+import type { Reply } from "./model.ts";
 import { isShortened, textTokens } from "./size.ts";
 
 /** What was asked for, and how it went. */

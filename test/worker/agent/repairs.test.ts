@@ -54,6 +54,9 @@ test("calls that were recovered, repaired and refused are counted in the run log
   const results = events.flatMap((event) => (event.type === "tool.result" ? [event] : []));
   expect(end).toMatchObject({ end: "asked" });
   expect(events.flatMap((event) => (event.type === "model.result" ? [event.recovered] : []))).toEqual([1, 0, 0, 0, 0]);
+  const turn = events.find((event) => event.type === "model.result");
+  expect(turn).toMatchObject({ finish: expect.any(String), turn: { server: "vllm", attempts: 1 } });
+  expect(turn?.turn?.requestId).toBe(server.requests[0]?.headers["x-request-id"]);
   expect(results.map(({ repaired }) => repaired)).toEqual([
     undefined,
     ["aliased shell", "aliased cmd", "coerced timeout_seconds", "dropped mood"],
