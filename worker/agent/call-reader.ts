@@ -1,7 +1,7 @@
 import type { Taken } from "./coerce.ts";
 import { readJsonCalls } from "./json-calls.ts";
 import { beginsAt, closesFence, kindAfter, tagAt } from "./tags.ts";
-import type { Meter, Tag } from "./tags.ts";
+import type { Meter, Tag, Tags } from "./tags.ts";
 
 /** Examples within examples: what is deeper is text. */
 const deepest = 50;
@@ -45,7 +45,7 @@ interface OpenCall extends WrittenCall {
 
 export interface Reading {
   text: string;
-  tags: readonly Tag[];
+  tags: Tags;
   /** Undefined for a tool that does not exist. */
   taken: (tool: string) => Taken | undefined;
   meter: Meter;
@@ -67,7 +67,7 @@ interface Progress extends Reading {
  */
 export function readCalls(reading: Reading): WrittenCall[] {
   const progress: Progress = { ...reading, calls: [], open: [], fence: undefined, last: undefined };
-  for (let at = 0; at < reading.tags.length - 1; ) {
+  for (let at = 0; tagAt(reading.tags, at).kind !== "end"; reading.tags.leave(at)) {
     reading.meter.steps++;
     const call = progress.open.at(-1);
     if (call === undefined) at = readContent(progress, at);
@@ -269,11 +269,11 @@ function endsBare({ tags, text }: Progress, at: number, call: OpenCall): boolean
   return (leads || isInline(text, call)) && isLast(tags, wrapped ? at + 1 : at, call);
 }
 
-function isEnd(tags: readonly Tag[], at: number, call: WrittenCall): boolean {
+function isEnd(tags: Tags, at: number, call: WrittenCall): boolean {
   return kindAfter(tags, at) === "/call" || isLast(tags, at, call);
 }
 
-function isLast(tags: readonly Tag[], at: number, { fence }: WrittenCall): boolean {
+function isLast(tags: Tags, at: number, { fence }: WrittenCall): boolean {
   const kind = kindAfter(tags, at);
   return kind === "call" || kind === "function" || kind === "end" || (kind === "fence" && fence !== undefined);
 }

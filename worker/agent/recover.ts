@@ -3,7 +3,7 @@ import type { Taken } from "./coerce.ts";
 import { readCalls } from "./call-reader.ts";
 import type { WrittenCall } from "./call-reader.ts";
 import { isRecord } from "./json-text.ts";
-import { closesFence, readTags } from "./tags.ts";
+import { closesFence, createTags } from "./tags.ts";
 import type { Meter } from "./tags.ts";
 
 /** What is needed of a tool as it goes over the wire: `parameters` is a JSON Schema. */
@@ -31,7 +31,7 @@ export interface Recovered {
 export function recoverToolCalls(raw: string, tools: readonly CallableTool[], meter: Meter = { steps: 0 }): Recovered {
   const text = withoutTurnEnd(raw);
   const known = new Map(tools.map(({ function: { name, parameters } }) => [name, takenBy(parameters)]));
-  const written = readCalls({ text, tags: readTags(text, meter), taken: (name) => known.get(name), meter });
+  const written = readCalls({ text, tags: createTags(text, meter), taken: (name) => known.get(name), meter });
   const accepted = acceptable(written, text).filter(({ name }) => known.has(name));
   const [first] = accepted;
   if (first === undefined) return { content: text.trim() === "" ? null : raw, calls: [] };

@@ -21,37 +21,71 @@ const closing = { call: "/call", function: "/function", parameter: "/parameter" 
 const first: readonly (Tag["kind"] | "text")[] = ["parameter", "/function", "end"];
 const attribute = /^\s+name\s*=\s*(["'])([^"']*)\1/;
 
-/** The tags of a text in order, the last of which is its end. Every character is looked at once, those of a tag twice. */
-export function readTags(raw: string, meter: Meter): Tag[] {
-  const tags: Tag[] = [];
+/** The tags of a text in order, numbered from 0; the last one is its end. */
+export interface Tags {
+  /** Undefined behind the last one. */
+  find(number: number): Tag | undefined;
+  /** Those before this one are not asked for any more. */
+  leave(number: number): void;
+}
+
+const leastLeft = 1000;
+
+/**
+ * Reads tags as they are asked for and keeps no more than that takes: of a text of nothing but tags, all of them at once
+ * would be many times its size. Every character is looked at once, those of a tag twice.
+ */
+export function createTags(raw: string, meter: Meter): Tags {
+  const read = createReader(raw, meter);
+  const kept: Tag[] = [];
+  let first = 0;
+  return {
+    find(number) {
+      const at = number - first;
+      while (at >= kept.length && kept.at(-1)?.kind !== "end") kept.push(read());
+      return kept[at];
+    },
+    leave(number) {
+      const left = number - first;
+      // So that no more are moved than are taken out.
+      if (left < leastLeft || left < kept.length / 2) return;
+      kept.splice(0, left);
+      first = number;
+    },
+  };
+}
+
+/** Returns the next tag each time it is called. */
+function createReader(raw: string, meter: Meter): () => Tag {
   let line = 0;
   let before = 0;
   /** Where the last character ends that is neither blank nor part of a tag. */
   let ink = 0;
   let at = 0;
-  while (at < raw.length) {
-    meter.steps++;
-    const character = raw[at] ?? "";
-    const leads = ink <= line;
-    const near = ink <= before;
-    let tag: Tag | undefined;
-    if (character === "<") tag = tagFrom(raw, at, leads, near);
-    else if ((character === "`" || character === "~") && leads && before <= line && at - line <= 3)
-      tag = fenceFrom(raw, at, near);
-    if (tag === undefined) {
+
+  return () => {
+    while (at < raw.length) {
+      meter.steps++;
+      const character = raw[at] ?? "";
+      const leads = ink <= line;
+      const near = ink <= before;
+      let tag: Tag | undefined;
+      if (character === "<") tag = tagFrom(raw, at, leads, near);
+      else if ((character === "`" || character === "~") && leads && before <= line && at - line <= 3)
+        tag = fenceFrom(raw, at, near);
+      if (tag !== undefined) {
+        meter.steps += tag.end - at;
+        at = tag.end;
+        before = at;
+        if (tag.kind === "fence") ink = at;
+        return tag;
+      }
       at++;
       if (character === "\n") line = at;
       else if (character !== " " && character !== "\t" && character !== "\r") ink = at;
-    } else {
-      meter.steps += tag.end - at;
-      tags.push(tag);
-      at = tag.end;
-      before = at;
-      if (tag.kind === "fence") ink = at;
     }
-  }
-  tags.push({ kind: "end", start: at, end: at, name: "", leads: ink <= line, near: ink <= before });
-  return tags;
+    return { kind: "end", start: at, end: at, name: "", leads: ink <= line, near: ink <= before };
+  };
 }
 
 function tagFrom(raw: string, at: number, leads: boolean, near: boolean): Tag | undefined {
@@ -118,20 +152,20 @@ export function closesFence(opening: string, line: string): boolean {
 }
 
 /** What follows directly upon a tag. */
-export function kindAfter(tags: readonly Tag[], at: number): Tag["kind"] | "text" {
-  const next = tags[at + 1];
+export function kindAfter(tags: Tags, at: number): Tag["kind"] | "text" {
+  const next = tags.find(at + 1);
   return next?.near === true ? next.kind : "text";
 }
 
 /** Where the name of the call stands that seems to begin at a tag. */
-export function beginsAt(tags: readonly Tag[], at: number): number | undefined {
+export function beginsAt(tags: Tags, at: number): number | undefined {
   const named = tagAt(tags, at).kind === "call" ? at + 1 : at;
   if (named > at && kindAfter(tags, at) !== "function") return undefined;
   return first.includes(kindAfter(tags, named)) ? named : undefined;
 }
 
-export function tagAt(tags: readonly Tag[], at: number): Tag {
-  const tag = tags[at];
+export function tagAt(tags: Tags, at: number): Tag {
+  const tag = tags.find(at);
   if (tag === undefined) throw new RangeError(`there is no tag ${at}`);
   return tag;
 }

@@ -61,12 +61,12 @@ export function recordedTools(recording: readonly RecordedStep[], contextTokens:
   });
   return tools.map((tool) => ({
     ...tool,
-    async call(args) {
+    async call() {
       const shown = cutText(outputs[next++] ?? "", { limit, advice: "Narrow the command." });
       // A text of its own, as that of a real tool is: what a run holds is measured.
       const text = Buffer.from(shown).toString();
       if (tool.name !== "submit" || text !== "Submitted.") return { text };
-      return { text, end: { end: "submitted", submission: { title: "", cause: "", change: String(args) } } };
+      return { text, end: { end: "submitted", submission: { title: "", cause: "", change: "" } } };
     },
   }));
 }
