@@ -74,11 +74,9 @@ async function fetchMirror(
   try {
     using _held = holdRun(dir);
     await revokeLeftTokens(dir, deps.host);
-    // The address that a token is sent to comes from the code host, not from a message.
-    const asking = deps.host.forge(repo, "report").repository();
-    asking.catch(() => {});
-    return await lendToken({ repo, access: "read", dir }, deps, async (_forge, token) => {
-      const { archived, cloneUrl: url, defaultBranch } = await asking;
+    return await lendToken({ repo, access: "read", dir }, deps, async (forge, token) => {
+      // The address that a token is sent to comes from the code host, not from a message.
+      const { archived, cloneUrl: url, defaultBranch } = await forge.repository();
       if (archived) return undefined;
       const mirror = await deps.mirrors.fetch({ key: String(repo.id), url, token, env: deps.gitEnv }, signal);
       return { mirror, defaultBranch };

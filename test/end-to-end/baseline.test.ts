@@ -118,7 +118,8 @@ it("ends when nobody needs it any more, and is not kept then", async () => {
   const leg = legAt(stage, stage.base, ["sleep 600"]);
 
   const measuring = await startBaseline({ engine, baselines }, { leg, imageId: "1", onMeasured: async () => {} });
-  await expect.poll(async () => (await engine.list()).some(({ role }) => role === "check-base")).toBe(true);
+  const isRunning = async () => (await engine.list()).some(({ role }) => role === "check-base");
+  await expect.poll(isRunning, { timeout: 60_000 }).toBe(true);
   await measuring[Symbol.asyncDispose]();
 
   await expect(measuring.baseline).rejects.toThrow("nobody needs the baseline any more");

@@ -91,8 +91,15 @@ async function solveAt(
 ) {
   const log = openRunLog(folder, "run-1");
   const names = { runId: "run-1", kind: "review", branch: "agent-fix/issue-1", repo: "o/r" } as const;
+  const tools = toolsFor(folder, using);
+  // The checks of the base run beside the agent, whose first step waits for them here.
+  const reply = async () => {
+    await expect.poll(() => lastEvent(log.events, "checks"), { timeout: 60_000 }).toBeDefined();
+    throw new Error("far enough");
+  };
+  const task = { ...names, ...at, log, signal: never, mirror, progress: () => {} };
   try {
-    return await solve({ ...names, ...at, log, signal: never, mirror, progress: () => {} }, toolsFor(folder, using));
+    return await solve(task, { ...tools, model: { ...tools.model, reply } });
   } finally {
     log.close();
   }
@@ -205,9 +212,7 @@ describe("solve", () => {
     const [trusted = "", develop = "", base = ""] = repository.commits;
     git(mirror, "update-ref", "refs/heads/main", trusted);
     git(mirror, "update-ref", "refs/heads/develop", develop);
-    const messages = () => {
-      throw new Error("far enough");
-    };
+    const messages = () => [{ role: "user" as const, text: "Work." }];
 
     await expect(solveAt(repository, { trusted, base, messages }, engine)).rejects.toThrow("far enough");
 

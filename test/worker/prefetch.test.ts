@@ -117,8 +117,8 @@ describe("a hint", () => {
       { ...host.forge, repository: async () => ({ ...(await host.forge.repository()), archived: true }) },
       empty.forge,
     ];
-    const forge = () => forges.shift() ?? host.forge;
-    await using _prefetch = await start({ host: { ...deps.host, forge } });
+    const forgeWith = () => forges.shift() ?? host.forge;
+    await using _prefetch = await start({ host: { ...deps.host, forgeWith } });
 
     await opened();
     await expect.poll(() => deps.host.revoked).toHaveLength(1);
