@@ -64,7 +64,7 @@ export interface Run extends AsyncDisposable {
   /** Throws when another worker has taken the run over: nothing may be written then. */
   guard(): Promise<void>;
   /**
-   * A forge for as long as `work` takes. Its token is revoked after that, at the latest when the run is disposed of, and
+   * A forge for as long as `work` takes. Its token is revoked after that, one that only reads without a wait for it, and
    * is on disk until then, so that a sweep can revoke it.
    */
   withToken<T>(access: Access, work: (forge: Forge, token: string) => Promise<T>): Promise<T>;
@@ -121,7 +121,7 @@ export async function openRun(job: RunJob, signal: AbortSignal, deps: WorkerDeps
           access,
           dir: log.dir,
           note: (event) => log.append(event),
-          after: (revocation) => void revoking.push(begin(revocation)),
+          ...(access === "read" && { after: (revocation) => void revoking.push(begin(revocation)) }),
         },
         deps,
         work,

@@ -84,8 +84,8 @@ describe("openRun", () => {
 });
 
 describe("a run's token", () => {
-  it("is on disk for its owner alone while the work lasts, and revoked and gone at the run's end", async () => {
-    const run = await openRun(job, never, deps);
+  it("is on disk for its owner alone while the work lasts, and revoked and gone after it", async () => {
+    await using run = await openRun(job, never, deps);
     const file = tokensOf(run.log.dir);
 
     const during = await run.withToken("publish", async (_forge, token) => ({
@@ -95,14 +95,13 @@ describe("a run's token", () => {
       good: deps.host.tokens.has(token),
     }));
 
-    await run[Symbol.asyncDispose]();
     expect(during).toMatchObject({ kept: `${during.token}\n`, mode: 0o600, good: true });
     expect(deps.host.revoked).toEqual([during.token]);
     expect(existsSync(file)).toBe(false);
     expect(JSON.stringify(run.log.events)).not.toContain(during.token);
   });
 
-  it("is revoked without the work's end having to wait for it", async () => {
+  it("that only reads is revoked without the work's end having to wait for it", async () => {
     const run = await openRun(job, never, deps);
     const { promise, resolve } = Promise.withResolvers<void>();
     const revoke = deps.host.revoke.bind(deps.host);
