@@ -98,7 +98,10 @@ export function newName(): string {
   return `agent-fix-${randomBytes(8).toString("hex")}`;
 }
 
-/** Creates a container and returns its id; the whole description goes into the body, not into the address. */
+/**
+ * Creates a container and returns its id; the whole description goes into the body, not into the address. The signal
+ * cuts off no request: the engine would make the container all the same, after its removal.
+ */
 export async function createContainer(
   client: Client,
   name: string,
@@ -106,10 +109,12 @@ export async function createContainer(
   signal?: AbortSignal,
 ): Promise<string> {
   const options = { _query: { name }, _body: spec };
+  signal?.throwIfAborted();
   try {
-    const container = await client.call("create a container", { signal }, (docker, abortSignal) =>
+    const container = await client.call("create a container", {}, (docker, abortSignal) =>
       docker.createContainer({ ...options, abortSignal }),
     );
+    signal?.throwIfAborted();
     return container.id;
   } catch (error) {
     if (statusOf(error) === 404 && /no such image/i.test(String(error))) throw imageMissing(spec.Image, error);

@@ -1,4 +1,6 @@
 import { randomBytes } from "node:crypto";
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
+import type { ClientRequest } from "node:http";
 import Docker from "dockerode";
 import { expect, test } from "vitest";
 import { EngineAway } from "../../sandbox/docker.ts";
@@ -159,6 +161,22 @@ test("an abort ends it, and a container that another hand removes is lost", asyn
   const lost = mine.runOnce(once("sleep 600"));
   await mine.remove(await started(mine));
   expect((await lost).end).toMatch(/^(?:sandbox-lost|killed)$/);
+});
+
+test("an abort while its container is being made leaves nothing", async () => {
+  const abort = new AbortController();
+  const onRequest = (message: unknown) => {
+    const { request } = message as { request: ClientRequest };
+    if (request.path.includes("/containers/create")) request.once("finish", () => abort.abort(new Error("enough")));
+  };
+  subscribe("http.client.request.start", onRequest);
+  const ended = await run("true", {}, abort.signal).catch((error: unknown) => error);
+  unsubscribe("http.client.request.start", onRequest);
+  // By the time of its end, the engine has made the other one as well.
+  await run("true");
+
+  expect(ended).toMatchObject({ message: "enough" });
+  expect(await engine.list()).toEqual([]);
 });
 
 test("a program that is not there is no success, and leaves nothing", async () => {
