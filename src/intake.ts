@@ -137,11 +137,20 @@ async function onComment(job: Extract<Accepted, { kind: "comment" }>, deps: Inta
   const { repo, number, actor, comment: id, text } = job;
   const { queues, inbox } = deps;
   const forge = deps.host.forge(repo, "report");
-  const key = job.isPull ? (await forge.pull(number)).head.branch.slice(branchPrefix.length) : `issue-${number}`;
-  const runId = await currentRun(queues.redis, repo, key);
+  const key = job.isPull ? await keyOfPull(forge, number) : `issue-${number}`;
+  const runId = key && (await currentRun(queues.redis, repo, key));
   if (runId === undefined || !(await queues.isLive(runId)) || !mayWrite(await forge.permission(actor.login))) return;
   const isThere = (await inbox.read(runId)).some((message) => message.kind === "comment" && message.id === id);
   if (!isThere) await inbox.send(runId, { kind: "comment", id, by: actor.login, text });
+}
+
+/** What a run on our pull request is known by; undefined for one that is not ours. */
+async function keyOfPull(forge: Forge, number: number): Promise<string | undefined> {
+  const { ours, head } = await forge.pull(number);
+  const { branch } = head;
+  return ours && branch.startsWith(branchPrefix)
+    ? subjectKey({ kind: "review", pull: number, review: 0, branch })
+    : undefined;
 }
 
 interface Start {

@@ -46,12 +46,17 @@ export function createBaselines(dataDir: string): Baselines {
   return {
     async find(leg, imageId) {
       const path = pathOf(leg, imageId);
-      const text = await readFile(join(path, noteFile), "utf8").catch(() => undefined);
-      if (text === undefined) return undefined;
-      // The rest of the run finds the results per test where its own legs have left theirs.
-      await cp(join(path, testsFolder), join(leg.dir, testsFolder), { recursive: true });
-      await utimes(path, new Date(), new Date());
-      return JSON.parse(text) as Baseline;
+      try {
+        const found = JSON.parse(await readFile(join(path, noteFile), "utf8")) as Baseline;
+        // The rest of the run finds the results per test where its own legs have left theirs.
+        await cp(join(path, testsFolder), join(leg.dir, testsFolder), { recursive: true });
+        await utimes(path, new Date(), new Date());
+        return found;
+      } catch {
+        // None is there, or a damaged one: it is measured anew, and kept in its place.
+        await rm(path, { recursive: true, force: true });
+        return undefined;
+      }
     },
     async keep(leg, imageId, baseline) {
       await mkdir(folder, { recursive: true, mode: 0o700 });

@@ -14,8 +14,8 @@ const keepMs = 30 * 24 * 3600_000;
 const longestChoreMs = 3600_000;
 
 /**
- * Removes containers and volumes and revokes tokens of runs that this machine does not work on, and deletes old logs and
- * trees that were not used for long. It belongs to the worker,
+ * Removes containers and volumes and revokes tokens of runs that this machine does not work on, and deletes old logs, and
+ * trees and baselines that were not used for long. It belongs to the worker,
  * not to the sweep's job: only this machine sees its engine and its DATA_DIR.
  */
 export async function tidy(deps: TidyDeps): Promise<void> {

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, readdirSync, utimesSync } from "node:fs";
+import { mkdirSync, readFileSync, readdirSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import type { Engine } from "../../sandbox/engine.ts";
@@ -77,6 +77,22 @@ it("tells what fails, and measures once what the same commit, image and commands
   expect(told).toEqual([first, first]);
   expect(readFileSync(join(dir, first.results[0]?.tests?.file ?? ""), "utf8")).toContain("was broken before");
   expect([other, await baselines.find(later, "sha256:2")]).toEqual([undefined, undefined]);
+});
+
+it("is measured anew where what was kept is damaged", async () => {
+  await using stage = await createStage(engine, files);
+  const dataDir = join(stage.folder, "data");
+  const baselines = createBaselines(dataDir);
+  const leg = legAt(stage, stage.base, ["true"]);
+  await baselines.keep(leg, "1", { results: [], flaky: [] });
+  const [folder = ""] = foldersOf(dataDir);
+  writeFileSync(join(dataDir, "baselines", folder, "baseline.json"), "{torn");
+
+  const torn = await baselines.find(leg, "1");
+  await baselines.keep(leg, "1", { results: [], flaky: [{ check: "true" }] });
+
+  expect(torn).toBeUndefined();
+  expect(await baselines.find(leg, "1")).toEqual({ results: [], flaky: [{ check: "true" }] });
 });
 
 it("finds a test and a check that come out otherwise the second time", async () => {
