@@ -169,7 +169,8 @@ S() {
 take_ahead() {
   ahead= others=
   for spare in $spares; do
-    [ -z "$ahead" ] && look "${spare%:*}" || z=R
+    # One that is gone leaves z empty.
+    if [ -z "$ahead" ]; then look "${spare%:*}"; else z=R; fi
     if [ "$z" = T ] && [ -e "$D/${spare#*:}.call" ]; then
       ahead=${spare%:*} m=${spare#*:}
     elif [ "${z:-Z}" != Z ]; then

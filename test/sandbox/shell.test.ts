@@ -243,17 +243,19 @@ const disturbances = [
   ["CONT", "both"],
 ] as const;
 
+/** True when some shells wait for the next commands: in `shells`, and with their watchers in `both`. */
+const waiting = `shells= both=
+  for stat in /proc/[0-9]*/stat; do
+    { read -r pid _ state _ _ session _ <"$stat"; } 2>/dev/null
+    [ "$state" = T ] || continue
+    both="$both $pid"
+    [ "$session" != "$pid" ] || shells="$shells $pid"
+  done
+  [ -n "$shells" ]`;
+
 /** Sends a signal to the shells that wait for the next commands, or to their watchers too, once there are some. */
 async function disturb(where: Sandbox, signal: string, whom: "shell" | "both") {
-  const script = `shells= both=
-    for stat in /proc/[0-9]*/stat; do
-      { read -r pid _ state _ _ session _ <"$stat"; } 2>/dev/null
-      [ "$state" = T ] || continue
-      both="$both $pid"
-      [ "$session" != "$pid" ] || shells="$shells $pid"
-    done
-    [ -n "$shells" ] && kill -${signal} ${whom === "shell" ? "$shells" : "$both"}`;
-  await until(where, script);
+  await until(where, `${waiting} && kill -${signal} ${whom === "shell" ? "$shells" : "$both"}`);
   // At once, and when shells wait again.
   return [...(await Promise.all([1, 2].map(() => say(where, "echo on; exit 8")))), await say(where, "exit 9")];
 }
@@ -270,6 +272,13 @@ test.each(disturbances)(
     expect(await disturb(sandbox, signal, whom)).toMatchObject(undisturbed);
   },
 );
+
+test("shells that wait for the next commands are replaced however often they are killed", async () => {
+  // The output is read with a program, after which nothing is left of the dead ones.
+  for (let round = 1; round <= 4; round++) await until(sandbox, `${waiting} && kill -KILL $both && echo killed`);
+
+  expect(await say(sandbox, "echo on; exit 8")).toMatchObject({ code: 8, output: { text: "on\n" } });
+});
 
 test("a fork bomb is stopped by the process limit, and the sandbox answers afterwards or is lost, never hangs", async () => {
   await using own = await engine.startSandbox(specOf({ limits: { ...limits, pids: 48 } }));
