@@ -29,6 +29,8 @@ export interface Forge {
   pullsFrom(branch: string): Promise<Pull[]>;
   ensurePull(pull: NewPull): Promise<Pull>;
   pull(number: number): Promise<Pull>;
+  /** Creates or edits the run's check run on its commit. */
+  ensureCheckRun(check: CheckRun): Promise<void>;
   review(pull: number, review: number): Promise<Review>;
 }
 
@@ -86,6 +88,19 @@ export interface Pull {
   base: string;
   head: { branch: string; commit: string };
 }
+/** What stands beside a commit, in the host's list of checks. */
+export interface CheckRun {
+  commit: string;
+  runId: string;
+  conclusion: "success" | "neutral" | "failure";
+  /** Where its details are. */
+  url?: string;
+  title: string;
+  /** Markdown. */
+  summary: string;
+  /** Failures, each in a file; at most 50. */
+  annotations: { path: string; title: string; message: string }[];
+}
 export interface Review {
   author: { id: number; login: string };
   state: string;
@@ -98,7 +113,7 @@ export interface Token {
   value: string;
   expires: string;
 }
-export type Access = "report" | "read" | "publish";
+export type Access = "report" | "read" | "publish" | "check";
 
 /** The code host as an app sees it: installations, tokens, and the deliveries of its own webhooks. */
 export interface CodeHost {

@@ -181,6 +181,9 @@ export interface RunLog {
   close(): void;
 }
 
+/** In a run's folder: what its newest verdict rests on. */
+export const evidenceFile = "evidence.json";
+
 export function runsDir(dataDir: string): string {
   return join(dataDir, "runs");
 }

@@ -83,7 +83,8 @@ async function runOnBase(engine: Engine, task: BiteTask): Promise<Bite> {
   const ofOwn = owning.length === 0 ? [] : passing.flatMap(({ tests }) => tests);
   if (failing.length > 0) {
     const of = ofOwn.length === 0 ? {} : { of: ofOwn.length };
-    return { kind: "bites", failing: failing.slice(0, mostNames), ...of };
+    const fails = failing.length > mostNames ? { fails: failing.length } : {};
+    return { kind: "bites", failing: failing.slice(0, mostNames), ...of, ...fails };
   }
   return owning.length === 0 && namesFiles(required) && testFiles.some(({ path }) => isTestName(path))
     ? { kind: "not-measured", why: "no check ran its tests" }

@@ -1,11 +1,11 @@
 import { lastEvent } from "../src/runlog.ts";
-import type { DependencyChanges, PackageChange, Stamped } from "../src/runlog.ts";
-import { inlineText, plainText } from "../src/text.ts";
+import type { DependencyChanges, PackageChange, Stamped, Usage } from "../src/runlog.ts";
+import { cut, inlineCode as code, inlineText } from "../src/text.ts";
 
 const mostNotes = 10;
 const mostRows = 20;
 /** What the table of packages may take of a pull request's body. */
-const mostTable = 20_000;
+const mostTable = 15_000;
 
 /** What the status comment says beside its header: what a run works with, and what it does not use. */
 export function statusFacts(events: readonly Stamped[]): string[] {
@@ -13,7 +13,7 @@ export function statusFacts(events: readonly Stamped[]): string[] {
   const notes = notesIn(events);
   if (environment === undefined && notes.length === 0) return [];
   const { image = "", setup = [], checks = [], from = "" } = environment ?? {};
-  const used = `image ${code(image)}, set-up ${codes(setup)}, checks ${codes(checks)} (commands from ${inlineText(from)})`;
+  const used = `image ${code(image)}, set-up ${codes(setup)}, checks ${codes(checks)} (commands from ${inlineText(cut(from, 500))})`;
   return [listed([...(environment === undefined ? [] : [used]), ...notes])];
 }
 
@@ -34,14 +34,10 @@ export function refusedFacts(events: readonly Stamped[]): string[] {
 
 /** What a run worked with, as a list. */
 export function runFacts(events: readonly Stamped[], took: string): string {
-  const results = events.filter((event) => event.type === "model.result");
-  const sum = (pick: (usage: { promptTokens: number; completionTokens: number; cachedTokens: number }) => number) =>
-    results.reduce((total, event) => total + pick(event.usage), 0);
   return listed([
     `model: ${code(lastEvent(events, "attempt")?.model ?? "")}`,
     `run: \`${lastEvent(events, "claimed")?.job.runId ?? ""}\``,
-    `time: ${took}, ${results.length} model calls`,
-    `tokens: ${sum((u) => u.promptTokens)} in (${sum((u) => u.cachedTokens)} cached), ${sum((u) => u.completionTokens)} out`,
+    ...modelFacts(events, took),
     `base commit: \`${lastEvent(events, "base")?.commit ?? ""}\``,
     ...environmentFacts(events),
     ...atMost(
@@ -52,6 +48,24 @@ export function runFacts(events: readonly Stamped[], took: string): string {
   ]);
 }
 
+function modelFacts(events: readonly Stamped[], took: string): string[] {
+  const results = events.filter((event) => event.type === "model.result");
+  const sum = (pick: (usage: Usage) => number) => results.reduce((total, event) => total + pick(event.usage), 0);
+  const [prompt, cached] = [sum((usage) => usage.promptTokens), sum((usage) => usage.cachedTokens)];
+  const share = prompt === 0 ? "" : `, ${Math.round((100 * cached) / prompt)} %`;
+  const recovered = results.reduce((total, { recovered: calls = 0 }) => total + calls, 0);
+  const repaired = events.filter((event) => event.type === "tool.result" && event.repaired !== undefined).length;
+  const mended = [
+    ...(recovered === 0 ? [] : [`${recovered} read from the model's text`]),
+    ...(repaired === 0 ? [] : [`${repaired} with arguments put right`]),
+  ];
+  return [
+    `time: ${took}, ${results.length} steps`,
+    `tokens: ${prompt} in (${cached} cached${share}), ${sum((usage) => usage.completionTokens)} out`,
+    ...(mended.length === 0 ? [] : [`calls: ${mended.join(", ")}`]),
+  ];
+}
+
 function environmentFacts(events: readonly Stamped[]): string[] {
   const environment = lastEvent(events, "environment");
   if (environment === undefined) return [];
@@ -60,7 +74,7 @@ function environmentFacts(events: readonly Stamped[]): string[] {
   const isKept = since.find((event) => event.type === "setup")?.ms === 0;
   const hosts = [...new Set(since.filter((event) => event.type === "network").flatMap((event) => event.hosts))];
   return [
-    `image: ${code(image)} (\`${digest.slice(0, 19)}\`), commands from ${inlineText(from)}`,
+    `image: ${code(image)} (\`${digest.slice(0, 19)}\`), commands from ${inlineText(cut(from, 500))}`,
     `set-up: ${codes(setup)}${isKept ? ", kept from an earlier run" : ""}`,
     ...(hosts.length === 0 ? [] : [`set-up network: ${codes(hosts)}`]),
   ];
@@ -108,7 +122,7 @@ function refusedIn(events: readonly Stamped[]): string[] {
 }
 
 function notesIn(events: readonly Stamped[]): string[] {
-  const notes = events.filter((event) => event.type === "note").map(({ text }) => inlineText(text));
+  const notes = events.filter((event) => event.type === "note").map(({ text }) => inlineText(cut(text, 500)));
   return atMost([...new Set(notes)], mostNotes);
 }
 
@@ -123,9 +137,4 @@ function listed(lines: string[]): string {
 
 function codes(texts: readonly string[]): string {
   return texts.length === 0 ? "none" : atMost(texts.map(code), mostRows).join(", ");
-}
-
-/** Foreign text as code, also in a table's cell. */
-function code(text: string): string {
-  return `\`${plainText(text.replaceAll(/[`|]/g, " "), 160) || " "}\``;
 }

@@ -13,6 +13,7 @@ import { measureBite } from "./bite.ts";
 import { compare } from "./compare.ts";
 import type { Ran } from "./compare.ts";
 import type { Prepared } from "./environment.ts";
+import { keepEvidence } from "./evidence.ts";
 import { runLeg } from "./gate.ts";
 import type { Leg } from "./gate.ts";
 import { ChangeRefused, readPatch, rebuildCommit } from "./rebuild.ts";
@@ -112,6 +113,7 @@ export async function checkHead(task: CheckTask, tools: Pick<Tools, "engine" | "
   const lacksTest = bite.kind === "no-test" || bite.kind === "green-on-base";
   const isAsked = opens && lacksTest && head.mayAskForTest;
   await log.append({ type: "gate", round, passed: opens && !isAsked, reason, ...passed, verdict: recordOf(verdict) });
+  keepEvidence(log, passed);
   if (isAsked) return { kind: "without-test", result: { ok: true, passed }, reason };
   return opens ? { kind: "done", result: { ok: true, passed } } : rejectedBy(passed);
 }

@@ -4,6 +4,7 @@ import type { Forge, Pull } from "../src/forge.ts";
 import type { PublishStep } from "../src/runlog.ts";
 import { plainText } from "../src/text.ts";
 import type { Passed } from "./attempt.ts";
+import { keepEvidence } from "./evidence.ts";
 import { readCommitChange } from "./rebuild.ts";
 import type { Run } from "./run.ts";
 
@@ -42,6 +43,7 @@ export async function publish(run: Publisher, forge: Forge, passed: Passed, targ
     const moved = await step(run, "branch", () => forge.ensureBranch(target.branch, commit, target.expected));
     if (moved === "conflict") return { ok: false, reason: `the branch \`${target.branch}\` moved while I worked` };
   }
+  keepEvidence(run.log, passed);
   if (target.pull === undefined) return { ok: true, commit, pull: undefined };
   const wanted = { ...target.pull, title: plainText(withoutSkips(target.pull.title), 250) };
   let pull: Pull | undefined;

@@ -20,7 +20,8 @@ export interface CheckRow {
 
 /** Whether the change's own tests fail without it. */
 export type Bite =
-  | { kind: "bites"; failing: string[] /** How many of the change's tests ran, where that is known. */; of?: number }
+  /** `of`: how many of the change's tests ran, where that is known; `fails`: how many of them fail without it, where not all are named. */
+  | { kind: "bites"; failing: string[]; of?: number; fails?: number }
   | { kind: "green-on-base"; tests: string[] }
   /** There is nothing that could fail: `why` is half a sentence. */
   | { kind: "nothing"; why: string }

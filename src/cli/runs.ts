@@ -1,7 +1,9 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { Command } from "commander";
 import { readConfig } from "../config.ts";
 import { ConfigError } from "../errors.ts";
-import { lastEvent, listRuns, readRun } from "../runlog.ts";
+import { evidenceFile, lastEvent, listRuns, readRun, runsDir } from "../runlog.ts";
 import type { RunEvent, Stamped } from "../runlog.ts";
 
 export function runsCommand(): Command {
@@ -40,6 +42,8 @@ function showCommand(): Command {
         );
       for (const event of events)
         console.log(json ? JSON.stringify(event) : `${event.at}  ${event.type.padEnd(15)} ${describe(event)}`);
+      const evidence = join(runsDir(dataDir), id, evidenceFile);
+      if (!json && existsSync(evidence)) console.log(`What the last verdict rests on: ${evidence}`);
     });
 }
 

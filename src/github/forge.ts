@@ -1,6 +1,7 @@
 import type { Octokit } from "@octokit/rest";
 import type { Forge, Permission } from "../forge.ts";
 import type { RepoRef } from "../job.ts";
+import { ensureCheckRun } from "./checks.ts";
 import { branchHead, createCommit, ensureBranch, readCommit, readFile } from "./commits.ts";
 import { ensureComment, findComment, lastLabelEvent, openIssuesWith, readIssue, removeLabel } from "./issues.ts";
 import { ensurePull, pullsFrom, readPull, readReview } from "./pulls.ts";
@@ -41,6 +42,7 @@ export function createForge(octokit: Octokit, repo: RepoRef, self: () => Promise
     pullsFrom: async (branch) => pullsFrom(octokit, name, branch, await self()),
     ensurePull: async (pull) => ensurePull(octokit, name, pull, await self()),
     pull: async (number) => readPull(octokit, name, number, await self()),
+    ensureCheckRun: (check) => ensureCheckRun(octokit, name, check),
     review: (pull, review) => readReview(octokit, name, { pull, review }),
   };
 }

@@ -5,6 +5,7 @@ export const accessPermissions = {
   report: { metadata: "read", contents: "read", issues: "write", pull_requests: "read" },
   read: { contents: "read", metadata: "read" },
   publish: { metadata: "read", contents: "write", issues: "write", pull_requests: "write" },
+  check: { metadata: "read", checks: "write" },
 } as const satisfies Record<Access, Record<string, "read" | "write">>;
 
 /** The webhook events that src/triggers.ts answers. */

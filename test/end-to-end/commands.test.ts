@@ -462,7 +462,9 @@ describe("runs", () => {
       .split("\n")
       .map((line) => JSON.parse(line) as { type: string });
     expect(events.map(({ type }) => type)).toEqual(expect.arrayContaining(["claimed", "gate", "finished"]));
-    expect(show.stdout.trim().split("\n")).toHaveLength(events.length);
+    const lines = show.stdout.trim().split("\n");
+    expect(lines).toHaveLength(events.length + 1);
+    expect(lines.at(-1)).toBe(`What the last verdict rests on: ${join(runsDir(dataDir), id, "evidence.json")}`);
   });
 });
 

@@ -13,6 +13,7 @@ import {
   statusesOn,
 } from "./support/laptop.ts";
 import type { TestLaptop } from "./support/laptop.ts";
+import type { Evidence } from "../../worker/evidence.ts";
 
 let laptop: TestLaptop;
 beforeAll(async () => {
@@ -72,13 +73,30 @@ test("a labelled issue becomes one pull request that carries its evidence, and t
   expect(commit.parents.map(({ sha }) => sha)).toEqual([pull?.base.sha]);
 });
 
+test("what the verdict rests on stands beside the commit and in the run's folder", async () => {
+  const where = await addProject(laptop, "evidence");
+  const { marker } = await finalStatus(laptop, where, await fileLabelled(laptop, where));
+  const [pull] = await pullsOf(laptop, where);
+
+  const { data } = await laptop.as("ann").rest.checks.listForRef({ ...where, ref: pull?.head.sha ?? "" });
+  expect(data.check_runs).toMatchObject([
+    { name: "agent-fix", external_id: marker.run, conclusion: "success", details_url: pull?.html_url },
+  ]);
+  expect(data.check_runs[0]?.output.summary).toContain("| `sh check.sh` | exit code 1 | passed |");
+  const evidence = JSON.parse(readFileSync(`${laptop.dataDir}/runs/${marker.run}/evidence.json`, "utf8")) as Evidence;
+  expect(evidence).toMatchObject({
+    decision: "ready",
+    commits: { base: pull?.base.sha, published: pull?.head.sha },
+    checks: [{ run: "sh check.sh", word: "new-pass", base: { passed: false }, change: { passed: true } }],
+  });
+});
+
 test("tokens ask for no more than their work needs, and those that read or write code are revoked with it", async () => {
   const left = [...laptop.github.state.installationTokens.values()].map(({ permissions }) => permissions);
 
   expect(left).not.toEqual([]);
-  expect(
-    left.filter((permissions) => permissions["issues"] === undefined || permissions["contents"] === "write"),
-  ).toEqual([]);
+  const readOrWrite = left.filter(({ contents, issues }) => contents === "write" || (contents && issues === undefined));
+  expect(readOrWrite).toEqual([]);
 });
 
 test("the same delivery again gives one pull request and one answer", async () => {

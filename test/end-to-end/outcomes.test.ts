@@ -94,6 +94,8 @@ test("with keepBranch, what did not pass is a branch that the answer names, and 
   expect(marker.state).toBe("gave-up");
   expect(body).toContain(`It stands on the branch \`agent-fix/issue-${number}\`, without a pull request.`);
   expect(branchesOf(where)).toEqual([`agent-fix/issue-${number}`, "main"]);
+  const { data } = await laptop.as("ann").rest.checks.listForRef({ ...where, ref: `agent-fix/issue-${number}` });
+  expect(data.check_runs).toMatchObject([{ name: "agent-fix", conclusion: "failure", details_url: null }]);
   expect(await pullsOf(laptop, where)).toEqual([]);
 });
 

@@ -86,7 +86,7 @@ test("a fetch ahead has a token that reads this repository alone, and that is go
   ]);
   const reading = () =>
     [...laptop.github.state.installationTokens.values()].filter(
-      ({ permissions }) => permissions["issues"] === undefined,
+      ({ permissions: { contents, issues } }) => contents === "read" && issues === undefined,
     );
   await expect.poll(reading, patiently).toEqual([]);
 });

@@ -1,7 +1,16 @@
 import * as fc from "fast-check";
 import { marked } from "marked";
 import { describe, expect, it } from "vitest";
-import { boundedBody, fencedText, inlineText, plainText, tailOf } from "../../src/text.ts";
+import {
+  boundedBody,
+  closingNothing,
+  cut,
+  fencedText,
+  inlineCode,
+  inlineText,
+  plainText,
+  tailOf,
+} from "../../src/text.ts";
 
 describe("inlineText", () => {
   it.each([
@@ -9,6 +18,15 @@ describe("inlineText", () => {
     ["fixes #12 and closes o/r#3", /(fixes|closes) \S*#\d/i],
     ["fixes GH-12", /fixes GH-\d/i],
     ["fixes https://github.com/o/r/issues/1", /fixes https?:/i],
+    ["fixes http://https://github.com/o/r/issues/1", /fixes https?:/i],
+    ["fixes:#12", /fixes:#\d/],
+    ["&#64;team &commat;team", /(?<!\\)&[#c]/],
+    ["hugh-1 fixGH-1", /GH-\d/i],
+    ["_www.evil.example", /www\./],
+    ["# heading", /^#/],
+    ["- item", /^-/],
+    ["1. item", /^1\./],
+    ["~~~", /(?<!\\)~/],
     ["<img src=x>", /(?<!\\)</],
     ["![x](http://evil)", /(?<!\\)\[/],
     ["<!-- hidden", /(?<!\\)<!--/],
@@ -66,7 +84,33 @@ describe("plainText", () => {
   });
 });
 
+describe("closingNothing", () => {
+  it("keeps what it is of several lines, and closes nothing that stands in it", () => {
+    expect(closingNothing("a\n\tb  c\n")).toBe("a\n\tb  c\n");
+    expect(closingNothing("Fixes\n\0#12, closes o/r#3, resolved: GH-4")).toBe(
+      "Fixes\nno. 12, closes see o/r#3, resolved: see GH-4",
+    );
+  });
+});
+
+describe("cut", () => {
+  it("keeps a character whole or leaves it out", () => {
+    expect([cut("ab\u{1F600}", 3), cut("ab\u{1F600}", 4), cut("ab", 9)]).toEqual(["ab", "ab\u{1F600}", "ab"]);
+  });
+});
+
+describe("inlineCode", () => {
+  it("is code in one line, which a table's cell can hold", () => {
+    expect(inlineCode("a`|\nb fixes #1")).toBe("`a b fixes no. 1`");
+    expect(inlineCode("")).toBe("` `");
+  });
+});
+
 describe("fencedText", () => {
+  it("has a fence of 101 backticks at most", () => {
+    expect(fencedText("`".repeat(5000))).toHaveLength(101 + 1 + 100 + 1 + 101);
+  });
+
   it("cannot be closed from inside", () => {
     fc.assert(
       fc.property(fc.array(fc.constantFrom("```", "````", "~~~", "a", "\n", "</details>")), (parts) => {
@@ -81,6 +125,7 @@ describe("fencedText", () => {
 describe("tailOf", () => {
   it("keeps a short text, and the end of a long one from a line's start", () => {
     expect(tailOf("short", 10)).toBe("short");
+    expect(tailOf("\u{1F600}\u{1F600}", 3)).toBe("[…]\n\u{1F600}");
     expect(tailOf("first line\nsecond\nthird", 15)).toBe("[…]\nsecond\nthird");
   });
 });

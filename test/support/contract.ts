@@ -144,9 +144,9 @@ function readDescription(file: string): Description {
   }
 }
 
-/** Fewer parameters first: of two paths that fit, the one with the fixed word is meant. Those that take slashes come last. */
+/** Fewer parameters first: of two paths that fit, the one with the fixed word is meant. Those that take slashes come last, and of them those that end so. */
 function rank({ path }: Operation): number {
-  return path.split("(?<").length + (path.includes(">.+)") ? 100 : 0);
+  return path.split("(?<").length + (path.includes(">.+)") ? 100 : 0) + (path.endsWith(">.+)$") ? 100 : 0);
 }
 
 function decoded(groups: Record<string, string>): Record<string, string> {

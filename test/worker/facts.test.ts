@@ -203,14 +203,16 @@ describe("runFacts", () => {
       setup(900, "$ npm ci\n"),
       network("npm ci", ["telemetry.example"]),
       { type: "attempt", round: 0, model: "qwen" },
-      { type: "model.result", step: 1, calls: 1, text: "", usage, ms: 5 },
+      { type: "model.result", step: 1, calls: 3, recovered: 2, text: "", usage, ms: 5 },
+      { type: "tool.result", step: 1, name: "bash", ok: true, ms: 1, bytes: 1, repaired: ["aliased cmd"] },
     );
 
     expect(runFacts(events, "3 min").split("\n")).toEqual([
       "- model: `qwen`",
       "- run: `run-1`",
-      "- time: 3 min, 1 model calls",
-      "- tokens: 1000 in (800 cached), 50 out",
+      "- time: 3 min, 1 steps",
+      "- tokens: 1000 in (800 cached, 80 %), 50 out",
+      "- calls: 2 read from the model's text, 1 with arguments put right",
       `- base commit: \`${"a".repeat(40)}\``,
       "- image: `node:24` (`sha256:bbbbbbbbbbbb`), commands from npm, .devcontainer/devcontainer.json",
       "- set-up: `npm ci`",

@@ -6,13 +6,14 @@ import { pino } from "pino";
 import { createEngine } from "../../sandbox/engine.ts";
 import { createKeptTrees } from "../../sandbox/kept.ts";
 import { startEmbeddedRedis } from "../../src/cli/embedded-redis.ts";
-import type { CodeHost, Comment, CommitChange, Forge, Pull } from "../../src/forge.ts";
+import type { CheckRun, CodeHost, Comment, CommitChange, Forge, Pull } from "../../src/forge.ts";
 import { createInbox } from "../../src/inbox.ts";
 import type { RepoRef, RunJob } from "../../src/job.ts";
 import { connectRedis } from "../../src/queue.ts";
 import { createRedact } from "../../src/redact.ts";
 import { openRunLog } from "../../src/runlog.ts";
 import type { CheckSummary, Submission } from "../../src/runlog.ts";
+import type { Passed } from "../../worker/attempt.ts";
 import { createMirrors } from "../../worker/checkout.ts";
 import { compare } from "../../worker/compare.ts";
 import type { WorkerDeps } from "../../worker/run.ts";
@@ -51,6 +52,13 @@ export function verdictOn(base: CheckSummary[], head: CheckSummary[], more: Part
   };
 }
 
+/** A change that passed, by default one with a test that mends `npm test`. */
+export function passedWith(more: Partial<Passed> = {}): Passed {
+  const checks = { base: [checkOf("npm test", false)], head: [checkOf("npm test", true)], ...more.checks };
+  const verdict = verdictOn(checks.base, checks.head);
+  return { commit: "c".repeat(40), tree: "d".repeat(40), submission, verdict, ...more, checks };
+}
+
 export function dataFolder(): { path: string } & Disposable {
   const path = mkdtempSync(join(tmpdir(), "agent-fix-data-"));
   return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
@@ -65,6 +73,7 @@ export interface LocalHost extends Disposable {
   commits: string[];
   pulls: Pull[];
   comments: Map<string, Comment>;
+  checkRuns: CheckRun[];
   /** What was written, in order, such as "branch agent-fix/issue-7". */
   writes: string[];
   git(...args: string[]): string;
@@ -76,6 +85,7 @@ export function createLocalHost(...sets: Record<string, string | undefined>[]): 
   const pulls: Pull[] = [];
   const comments = new Map<string, Comment>();
   const writes: string[] = [];
+  const checkRuns: CheckRun[] = [];
   const git = (...args: string[]) => run(mirror, args);
   const head = (branch: string) => git("for-each-ref", "--format=%(objectname)", `refs/heads/${branch}`) || undefined;
 
@@ -140,11 +150,21 @@ export function createLocalHost(...sets: Record<string, string | undefined>[]): 
       if (found === undefined) throw new Error(`404: no pull request ${number}`);
       return found;
     },
+    ensureCheckRun: async (check) => void checkRuns.push(check),
     review: async () => {
       throw new Error("404: no review");
     },
   };
-  return { ...source, forge, pulls, comments, writes, git, [Symbol.dispose]: () => source[Symbol.dispose]() };
+  return {
+    ...source,
+    forge,
+    pulls,
+    comments,
+    checkRuns,
+    writes,
+    git,
+    [Symbol.dispose]: () => source[Symbol.dispose](),
+  };
 }
 
 /** The app's view of a local host: `tokens` holds those that are good, `unrevokable` those whose revocation fails. */

@@ -9,6 +9,7 @@ import { lastEvent } from "../../src/runlog.ts";
 import type { AttemptResult, Passed } from "../attempt.ts";
 import { renderPullBody } from "../body.ts";
 import { commitOf } from "../checkout.ts";
+import { showCheckRun } from "../check-run.ts";
 import { ciHeld } from "../ci.ts";
 import { needsInput } from "../outcome.ts";
 import { issueMessages } from "../prompts/messages.ts";
@@ -60,7 +61,7 @@ async function work(run: Run, deps: WorkerDeps): Promise<Outcome> {
           deps,
         );
   const publishing = { source, open, base, branch };
-  if (!result.ok) return await keepBranch(run, publishing, result);
+  if (!result.ok) return await keepBranch(run, deps, publishing, result);
   reporter.say("publishing");
   if (!mayWrite(await forge.permission(job.actor.login))) {
     return {
@@ -70,12 +71,13 @@ async function work(run: Run, deps: WorkerDeps): Promise<Outcome> {
       pull: undefined,
     };
   }
-  return await publishIssue(run, { ...publishing, passed: result.passed });
+  return await publishIssue(run, deps, { ...publishing, passed: result.passed });
 }
 
 /** Where the settings ask for it, a change that did not pass becomes a branch of its own, without a pull request. */
 async function keepBranch(
   run: Run,
+  deps: WorkerDeps,
   publishing: Omit<Publishing, "passed">,
   { outcome, kept }: Extract<AttemptResult, { ok: false }>,
 ): Promise<Outcome> {
@@ -86,6 +88,8 @@ async function keepBranch(
     if (!mayWrite(await writer.permission(run.job.actor.login))) return outcome;
     const target = await targetFor(run, writer, { ...publishing, passed: kept, held });
     const pushed = await publish(run, writer, kept, { ...target, pull: undefined });
+    if (pushed.ok)
+      await showCheckRun(run, deps, { passed: kept, base: publishing.base, commit: pushed.commit, pull: undefined });
     const said = pushed.ok
       ? `It stands on the branch \`${target.branch}\`, without a pull request.`
       : `It could not be pushed: ${pushed.reason}.`;
@@ -101,7 +105,7 @@ interface Publishing {
   passed: Passed;
 }
 
-async function publishIssue(run: Run, publishing: Publishing): Promise<Outcome> {
+async function publishIssue(run: Run, deps: WorkerDeps, publishing: Publishing): Promise<Outcome> {
   const { source, open, passed } = publishing;
   const held = await ciHeld(source.mirror, source.trusted, { ci: source.settings.ci, isPrivate: source.facts.private });
   return run.withToken("publish", async (writer) => {
@@ -114,6 +118,7 @@ async function publishIssue(run: Run, publishing: Publishing): Promise<Outcome> 
       );
     const pull = published.pull ?? open;
     if (pull === undefined) throw new OutageError("the pull request could not be found after it was opened");
+    await showCheckRun(run, deps, { passed, base: publishing.base, commit: published.commit, pull });
     return { outcome: "published", cause: undefined, detail: pull.url, pull: { number: pull.number, url: pull.url } };
   });
 }

@@ -7,6 +7,7 @@ import type { Settings } from "../../src/settings.ts";
 import type { Passed } from "../attempt.ts";
 import { renderPullBody } from "../body.ts";
 import { commitOf } from "../checkout.ts";
+import { showCheckRun } from "../check-run.ts";
 import { ciHeld } from "../ci.ts";
 import { needsInput } from "../outcome.ts";
 import { maintenanceMessages } from "../prompts/messages.ts";
@@ -46,7 +47,7 @@ async function work(run: Run, deps: WorkerDeps): Promise<Outcome> {
   if (base === undefined)
     return needsInput("base branch", `The branch \`${branch}\` that the settings name as \`base\` does not exist.`);
   await log.append({ type: "snapshot", hash: snapshotHash({ title: key, body: text }), title: key, body: text });
-  if (passed !== undefined) return publishTask(run, { source, key, task, base, branch, passed: passed.change });
+  if (passed !== undefined) return publishTask(run, deps, { source, key, task, base, branch, passed: passed.change });
 
   const solving = {
     runId: job.runId,
@@ -64,7 +65,7 @@ async function work(run: Run, deps: WorkerDeps): Promise<Outcome> {
   };
   const result = await solve(solving, deps);
   if (!result.ok) return result.outcome;
-  return publishTask(run, { source, key, task, base, branch, passed: result.passed });
+  return publishTask(run, deps, { source, key, task, base, branch, passed: result.passed });
 }
 
 function leftAlone({ number, url }: Pull): Outcome {
@@ -80,7 +81,7 @@ interface Publishing {
   passed: Passed;
 }
 
-async function publishTask(run: Run, publishing: Publishing): Promise<Outcome> {
+async function publishTask(run: Run, deps: WorkerDeps, publishing: Publishing): Promise<Outcome> {
   const { source, key, task, base, branch, passed } = publishing;
   const { log, job } = run;
   const { title, cause } = passed.submission;
@@ -103,6 +104,7 @@ async function publishTask(run: Run, publishing: Publishing): Promise<Outcome> {
     if (!published.ok) return needsInput("branch moved", published.reason);
     if (published.pull === undefined) throw new OutageError("the pull request could not be found after it was opened");
     const { number, url } = published.pull;
+    await showCheckRun(run, deps, { passed, base, commit: published.commit, pull: published.pull });
     return { outcome: "published", cause: undefined, detail: url, pull: { number, url } };
   });
 }

@@ -4,6 +4,7 @@ import { replyMark } from "../../src/status.ts";
 import { boundedBody } from "../../src/text.ts";
 import { snapshotHash } from "../../src/job.ts";
 import type { Passed } from "../attempt.ts";
+import { showCheckRun } from "../check-run.ts";
 import { ciHeld } from "../ci.ts";
 import { needsInput } from "../outcome.ts";
 import { reviewMessages } from "../prompts/messages.ts";
@@ -69,11 +70,12 @@ async function work(run: Run, deps: WorkerDeps): Promise<Outcome> {
       pull: undefined,
     };
   }
-  return await publishReview(run, { source, pull, base, passed: result.passed });
+  return await publishReview(run, deps, { source, pull, base, passed: result.passed });
 }
 
 async function publishReview(
   run: Run,
+  deps: WorkerDeps,
   { source, pull, base, passed }: { source: Source; pull: Pull; base: string; passed: Passed },
 ): Promise<Outcome> {
   const held = await ciHeld(source.mirror, source.trusted, { ci: source.settings.ci, isPrivate: source.facts.private });
@@ -92,6 +94,7 @@ async function publishReview(
         "branch moved",
         `${published.reason}. Submit the review again and I start from where it stands now.`,
       );
+    await showCheckRun(run, deps, { passed, base, commit: published.commit, pull });
     const detail = renderReviewReply(passed, published.commit, run.job.actor.login);
     return { outcome: "published", cause: undefined, detail, pull: { number: pull.number, url: pull.url } };
   });

@@ -5,6 +5,7 @@ import type { Answer, Call, Context, Route } from "./context.ts";
 import type { Exchange } from "./exchange.ts";
 import { Failure, notFound } from "./failure.ts";
 import { appRoutes } from "./routes/apps.ts";
+import { checkRoutes } from "./routes/checks.ts";
 import { gitDataRoutes } from "./routes/git-data.ts";
 import { issueRoutes } from "./routes/issues.ts";
 import { pullRoutes } from "./routes/pulls.ts";
@@ -19,7 +20,14 @@ export function createApi(context: Context, onExchange: (exchange: Exchange) => 
     await next();
     onExchange(await exchangeOf(http));
   });
-  for (const route of [...appRoutes, ...repositoryRoutes, ...gitDataRoutes, ...issueRoutes, ...pullRoutes])
+  for (const route of [
+    ...appRoutes,
+    ...repositoryRoutes,
+    ...gitDataRoutes,
+    ...issueRoutes,
+    ...pullRoutes,
+    ...checkRoutes,
+  ])
     api.on(route.method, route.path, async (http) =>
       toResponse(await answer(route, await callOf(http, context), context)),
     );

@@ -66,10 +66,13 @@ export interface EmbeddedGitHub extends AsyncDisposable {
 const hour = 3_600_000;
 const tenSeconds = 10_000;
 const defaultApp = {
-  permissions: { metadata: "read", contents: "write", issues: "write", pull_requests: "write" } satisfies Record<
-    string,
-    Level
-  >,
+  permissions: {
+    metadata: "read",
+    checks: "write",
+    contents: "write",
+    issues: "write",
+    pull_requests: "write",
+  } satisfies Record<string, Level>,
   events: ["issues", "issue_comment", "pull_request_review", "push"],
 };
 
@@ -165,6 +168,7 @@ async function addRepository(state: State, dataDir: string, wanted: NewRepositor
     roles: new Map([[owner.login, "admin"]]),
     labels: new Map(),
     signed: new Set(),
+    checkRuns: [],
     issues: new Map(),
     createdAt: state.now(),
   };

@@ -48,9 +48,32 @@ export interface Repository {
   labels: Map<string, Label>;
   /** Commits that this server signed. */
   signed: Set<string>;
+  checkRuns: CheckRun[];
   /** Issues and pull requests share the numbers. */
   issues: Map<number, Issue>;
   createdAt: string;
+}
+export interface CheckRun {
+  id: number;
+  app: App;
+  commit: string;
+  name: string;
+  externalId: string | null;
+  detailsUrl: string | null;
+  status: "queued" | "in_progress" | "completed";
+  conclusion: string | null;
+  startedAt: string;
+  completedAt: string | null;
+  output: { title: string; summary: string; text: string | null };
+  annotations: Annotation[];
+}
+export interface Annotation {
+  path: string;
+  start_line: number;
+  end_line: number;
+  annotation_level: "notice" | "warning" | "failure";
+  message: string;
+  title: string | null;
 }
 export interface Label {
   id: number;
