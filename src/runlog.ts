@@ -20,7 +20,8 @@ import type { RunJob, TaskText } from "./job.ts";
 export type RunEvent =
   | { type: "claimed"; epoch: number; job: RunJob }
   | { type: "released" }
-  | ({ type: "snapshot"; hash: string } & TaskText)
+  /** `removed`: what of the body no person sees, and the model therefore neither. */
+  | ({ type: "snapshot"; hash: string; removed?: string[] } & TaskText)
   | { type: "base"; branch: string; commit: string }
   | {
       type: "environment";

@@ -1,4 +1,6 @@
 import type { Message } from "../agent/model.ts";
+import { visibleText } from "../../src/visible.ts";
+import type { Attachment } from "../../src/visible.ts";
 import { cutText, outputLimit } from "../tools/output.ts";
 import { mostBytes, quoteUntrusted, renderPrompt } from "./render.ts";
 
@@ -28,6 +30,7 @@ export interface RepositoryContext {
 
 /** In characters: it stays in the conversation also where the rest of it is summed up. */
 const mostComment = 8000;
+const mostAttachments = 50;
 
 export interface ReviewComment {
   author: string;
@@ -39,13 +42,14 @@ export interface ReviewComment {
 /** The first messages of a run on an issue, whose title and body are as they were when the run was asked for. */
 export function issueMessages(task: RepositoryContext & { title: string; body: string }): Message[] {
   const { repo, root, nonce, title, body } = task;
-  const most = roomFor(task);
+  const { text, attachments } = visibleText(body);
   return begin(
     renderPrompt("issue", {
       repo,
       root,
       title: quoteUntrusted("issue title", title, nonce),
-      body: quoteUntrusted("issue", body, nonce, most),
+      body: quoteUntrusted("issue", text, nonce, roomFor(task)),
+      attachments: attachmentsOf(attachments, nonce),
       context: contextOf(task),
     }),
   );
@@ -121,8 +125,17 @@ function movedText({ moved }: { moved: boolean }): string {
 
 /** What the agent reads when somebody with write access comments while it works. */
 export function commentText({ by, text, nonce }: { by: string; text: string; nonce: string }): string {
-  const shown = cutText(text, { limit: mostComment, advice: "The comment is longer than can be shown." });
+  const shown = cutText(visibleText(text).text, {
+    limit: mostComment,
+    advice: "The comment is longer than can be shown.",
+  });
   return renderPrompt("comment", { comment: quoteUntrusted(commentLabel({ author: by, text }), shown, nonce) });
+}
+
+function attachmentsOf(attachments: readonly Attachment[], nonce: string): string {
+  if (attachments.length === 0) return "";
+  const names = attachments.slice(0, mostAttachments).map(({ name, type }) => `${name} (${type})`);
+  return `The issue has attachments, which can't be read here:\n\n${quoteUntrusted("attachments", names.join("\n"), nonce)}`;
 }
 
 /** What the agent reads when the checks of the unchanged code have ended, which ran beside it. */

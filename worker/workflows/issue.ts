@@ -6,6 +6,7 @@ import { snapshotHash } from "../../src/job.ts";
 import type { TaskText } from "../../src/job.ts";
 import { labelTrigger, triggerLabel } from "../../src/triggers.ts";
 import { lastEvent } from "../../src/runlog.ts";
+import { visibleText } from "../../src/visible.ts";
 import type { AttemptResult, Passed } from "../attempt.ts";
 import { renderPullBody } from "../body.ts";
 import { commitOf } from "../checkout.ts";
@@ -165,7 +166,16 @@ async function takeSnapshot(run: Run, forge: Forge, number: number): Promise<Tas
   if (logged !== undefined) return { title: logged.title, body: logged.body };
   const message = (await run.inboxMessages()).find((one) => one.kind === "task");
   const { title, body } = message ?? (await forge.issue(number));
-  await run.log.append({ type: "snapshot", hash: snapshotHash({ title, body }), title, body });
+  const { removed, attachments } = visibleText(body);
+  await run.log.append({
+    type: "snapshot",
+    hash: snapshotHash({ title, body }),
+    title,
+    body,
+    ...(removed.length > 0 && { removed }),
+  });
+  const names = attachments.map(({ name, type }) => `${name} (${type})`).join(", ");
+  if (names !== "") await run.log.append({ type: "note", text: `not read, since I can't open attachments: ${names}` });
   return { title, body };
 }
 

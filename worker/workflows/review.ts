@@ -3,6 +3,7 @@ import type { Pull, Review } from "../../src/forge.ts";
 import { replyMark } from "../../src/status.ts";
 import { boundedBody } from "../../src/text.ts";
 import { snapshotHash } from "../../src/job.ts";
+import { visibleText } from "../../src/visible.ts";
 import type { Passed } from "../attempt.ts";
 import { showCheckRun } from "../check-run.ts";
 import { ciHeld } from "../ci.ts";
@@ -119,9 +120,9 @@ function commentsOf({ author, body, comments }: Review): ReviewComment[] {
     author: author.login,
     path,
     line,
-    text: `${hunk}\n\n${text}`,
+    text: `${hunk}\n\n${visibleText(text).text}`,
   }));
-  return body.trim() === "" ? inline : [{ author: author.login, text: body }, ...inline];
+  return body.trim() === "" ? inline : [{ author: author.login, text: visibleText(body).text }, ...inline];
 }
 
 function reviewSubject(run: Run) {
