@@ -1,10 +1,12 @@
 import { type Client, createClient, type ClientOptions, imageMissing, removeContainer, statusOf } from "./docker.ts";
 import { type EngineFacts, readFacts } from "./facts.ts";
 import { type DiskLimit, guardOneShot, guardSandbox } from "./disk.ts";
+import { runWithEgress, startWithEgress } from "./forwarder.ts";
 import type { Egress } from "./network.ts";
-import { runContained, runWithEgress } from "./one-shot.ts";
+import { runContained } from "./one-shot.ts";
 import type { Output } from "./output.ts";
-import { reopenSupervised, startSupervised, startWithEgress } from "./sandbox.ts";
+import { labelPrefix as prefix, list, listKept } from "./owned.ts";
+import { reopenSupervised, startSupervised } from "./sandbox.ts";
 import { probeTrees, type Trees } from "./trees.ts";
 import { createVolume, findVolume, type Overlay, removeVolume, type Volume } from "./volumes.ts";
 
@@ -182,8 +184,6 @@ export interface Engine {
   remove(id: string): Promise<void>;
 }
 
-const prefix = "agent-fix";
-
 /** The same engine for one claim of a run: what it makes carries the epoch, so that a later claim can tell it apart. */
 export function forEpoch(engine: Engine, epoch: number): Engine {
   const own = (labels: Labels) => ({ ...labels, epoch });
@@ -285,51 +285,4 @@ async function findImage(client: Client, ref: string, signal?: AbortSignal): Pro
     if (statusOf(error) === 404 || statusOf(error) === 400) return undefined;
     throw error;
   }
-}
-
-async function list(client: Client, instance: string): Promise<Owned[]> {
-  const filters = { label: [`${prefix}.instance=${instance}`, `${prefix}.run`] };
-  const containers = await client.call("list containers", {}, (docker) =>
-    docker.listContainers({ all: true, filters }),
-  );
-  const { Volumes: volumes } = await client.call("list volumes", {}, (docker) => docker.listVolumes({ filters }));
-  return [
-    ...containers.map(({ Id, Labels, Created }) => ({
-      ...owned("container", Id, Labels),
-      created: fromSeconds(Created),
-    })),
-    ...volumes.map((volume) => ({ ...owned("volume", volume.Name, volume.Labels), created: createdAt(volume) })),
-  ];
-}
-
-function fromSeconds(seconds: number): Date {
-  return new Date(seconds * 1000);
-}
-
-// The engine's answer has it; the types of its client do not.
-function createdAt(volume: object): Date {
-  return new Date((volume as { CreatedAt?: string }).CreatedAt ?? 0);
-}
-
-function owned(kind: Owned["kind"], id: string, labels: Record<string, string> | null): Omit<Owned, "created"> {
-  const epoch = labels?.[`${prefix}.epoch`];
-  return {
-    kind,
-    id,
-    run: labels?.[`${prefix}.run`] ?? "",
-    role: labels?.[`${prefix}.role`] ?? "",
-    ...(epoch === undefined ? {} : { epoch: Number(epoch) }),
-  };
-}
-
-async function listKept(client: Client, instance: string): Promise<Kept[]> {
-  const filters = { label: [`${prefix}.instance=${instance}`] };
-  const { Volumes: volumes } = await client.call("list volumes", {}, (docker) => docker.listVolumes({ filters }));
-  const lower = new Set(volumes.flatMap(({ Labels }) => (Labels[`${prefix}.lower`] ?? "").split(" ")));
-  return volumes.flatMap((volume) => {
-    const kept = volume.Labels[`${prefix}.kept`];
-    return kept === undefined
-      ? []
-      : [{ volume: volume.Name, kept, created: createdAt(volume), inUse: lower.has(volume.Name) }];
-  });
 }

@@ -3,7 +3,6 @@ import { createDemux } from "./demux.ts";
 import { attach, EngineAway, createContainer, newName, removeContainer, statusOf } from "./docker.ts";
 import type { OneShotEnd, OneShotResult, OneShotSpec } from "./engine.ts";
 import { firstOf, late } from "./limits.ts";
-import { type Egress, egressEnvironment, startForwarder } from "./network.ts";
 import { createCollector } from "./output.ts";
 import type { Installation } from "./sandbox.ts";
 import { containerSpec } from "./spec.ts";
@@ -47,19 +46,6 @@ export async function runContained(
   } finally {
     await removeContainer(client, name);
   }
-}
-
-/** The same in the network namespace of a forwarder, whose one way out is the egress proxy. */
-export async function runWithEgress(
-  parts: { main: Installation; helper: Installation; egress: Egress },
-  spec: OneShotSpec,
-  signal?: AbortSignal,
-): Promise<OneShotResult> {
-  const { main, helper, egress } = parts;
-  await using forwarder = await startForwarder(helper, egress, signal);
-  const { env, mounts } = egressEnvironment(egress);
-  const withNetwork = { ...spec, env: { ...spec.env, ...env }, mounts: [...spec.mounts, ...mounts] };
-  return await runContained(main, withNetwork, signal, forwarder.id);
 }
 
 interface Watched {

@@ -12,7 +12,6 @@ import type {
   StepName,
 } from "./engine.ts";
 import { attach, type Client, createContainer, newName, removeContainer, statusOf } from "./docker.ts";
-import { type Egress, egressEnvironment, startForwarder } from "./network.ts";
 import { type Output, renderOutput } from "./output.ts";
 import { quote } from "./quote.ts";
 import { createShell, reopenShell, type Shell } from "./shell.ts";
@@ -55,21 +54,6 @@ export async function startSupervised(
     await removeContainer(client, name);
     throw error;
   }
-}
-
-/** The same in the network namespace of a forwarder, whose one way out is the egress proxy. */
-export async function startWithEgress(
-  { main, helper, egress }: { main: Installation; helper: Installation; egress: Egress },
-  spec: SandboxSpec,
-  signal?: AbortSignal,
-): Promise<Sandbox> {
-  await using stack = new AsyncDisposableStack();
-  const forwarder = stack.use(await startForwarder(helper, egress, signal));
-  const { env, mounts } = egressEnvironment(egress);
-  const withNetwork = { ...spec, env: { ...spec.env, ...env }, mounts: [...spec.mounts, ...mounts] };
-  const sandbox = stack.use(await startSupervised(main, withNetwork, signal, forwarder.id));
-  const owned = stack.move();
-  return { ...sandbox, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
 /** Goes on with a container of `instance` that another process started. Undefined when nothing answers in it. */

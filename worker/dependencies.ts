@@ -60,7 +60,7 @@ export function changesDependencies(changes: readonly Change[]): boolean {
  * the base uses, with install scripts off. It is kept for no other run.
  */
 export async function installChanged(task: DependencyTask, tools: Tools): Promise<Installed> {
-  const { runId: run, commit, changeSources: sources, signal, log, environment } = task;
+  const { runId: run, commit, changeSources: sources, signal, environment } = task;
   const scripted = await tellPackages(task);
   if (environment.setup.length === 0) {
     return { kind: "installed", dependencies: { tree: task.tree, scripted: [], dispose: async () => {} } };
@@ -69,7 +69,7 @@ export async function installChanged(task: DependencyTask, tools: Tools): Promis
   await using stack = new AsyncDisposableStack();
   const hosts = await hostsOfBase(task, below, tools);
   const workspace = stack.use(await copyForSetup(tools.engine, below, { run, sources, commit }, signal));
-  await using egress = await openEgress({ hosts, ...tools.egress }, log.dir);
+  await using egress = openEgress({ hosts, ...tools.egress });
   for (const command of environment.setup) {
     const env = { ...environment.env, ...scriptsOff };
     const ran = await runSetupCommand({ ...task, environment: { ...environment, env } }, tools, {

@@ -114,7 +114,7 @@ async function runAndKeep(task: SetupTask, key: string, tools: Tools): Promise<A
 
 async function runSetup(task: SetupTask, workspace: Workspace, tools: Tools): Promise<Outcome | undefined> {
   const hosts = await setupHosts(task, workspace, tools);
-  await using egress = await openEgress({ hosts, ...tools.egress }, task.log.dir);
+  await using egress = openEgress({ hosts, ...tools.egress });
   for (const command of task.environment.setup) {
     const ran = await runSetupCommand(task, tools, { command, workspace, egress, hosts });
     if (!ran.ok) return setupFailed(command, ran);
@@ -168,7 +168,7 @@ export async function setupHosts(task: SetupTask, workspace: Workspace, tools: T
   const first = await ask(registryQuestion());
   let found = readRegistries(first, { files, manifests });
   if (found.askAgain.length > 0) {
-    await using egress = await openEgress({ hosts: found.hosts, ...tools.egress }, task.log.dir);
+    await using egress = openEgress({ hosts: found.hosts, ...tools.egress });
     const more = await ask(registryQuestion(found.askAgain), { egress });
     found = readRegistries(first + more, { files, manifests });
   }

@@ -88,7 +88,7 @@ async function openPlace(task: WorkplaceTask, at: { tree: Layered; commit: strin
     limits: sandboxLimits,
     disk: diskLimit(workspace),
   };
-  const egress = await agentEgress(task, stack);
+  const egress = agentEgress(task, stack);
   const withNetwork = egress === undefined ? spec : { ...spec, network: { egress } };
   const sandbox = stack.use(await engine.startSandbox(withNetwork, signal));
   await moveInside(engine, { workspace, sandbox }, at.commit, signal);
@@ -97,13 +97,13 @@ async function openPlace(task: WorkplaceTask, at: { tree: Layered; commit: strin
 }
 
 /** The hosts that the settings open to the agent itself; what it was refused goes into the log in the end. */
-async function agentEgress(
+function agentEgress(
   { settings, egress: policy, log }: WorkplaceTask,
   stack: AsyncDisposableStack,
-): Promise<Egress | undefined> {
+): Egress | undefined {
   const hosts = settings.network.agent;
   if (hosts.length === 0) return undefined;
-  const egress = stack.use(await openEgress({ ...policy, hosts }, log.dir));
+  const egress = stack.use(openEgress({ ...policy, hosts }));
   stack.defer(() =>
     log.append({ type: "network", command: "the agent", hosts, refused: refusedHosts(egress.decisions) }),
   );

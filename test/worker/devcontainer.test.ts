@@ -1,10 +1,8 @@
 import { execFileSync } from "node:child_process";
-import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { egressEnvironment, openEgress } from "../../sandbox/network.ts";
+import { egressEnvironment } from "../../sandbox/network.ts";
 import { parseDevcontainer, readDevcontainer } from "../../worker/devcontainer.ts";
 import type { CommitFiles } from "../../worker/checkout.ts";
-import { dataFolder } from "./support.ts";
 
 const path = ".devcontainer/devcontainer.json";
 const read = (config: object) => parseDevcontainer(path, JSON.stringify(config));
@@ -151,13 +149,8 @@ describe("parseDevcontainer", () => {
     ]);
   });
 
-  it("lets nothing change that the set-up network sets", async () => {
-    using folder = dataFolder();
-    await using egress = await openEgress(
-      { hosts: [], trustedHosts: [], caBundle: join(folder.path, "ca") },
-      folder.path,
-    );
-    const names = Object.keys(egressEnvironment(egress).env);
+  it("lets nothing change that the set-up network sets", () => {
+    const names = Object.keys(egressEnvironment({ caBundle: "/etc/ca" }));
 
     const { env, notes } = read({ containerEnv: Object.fromEntries(names.map((name) => [name, "x"])) });
 
