@@ -4,7 +4,7 @@ import { openScratch } from "./scratch.ts";
 import { atSources } from "./tracked.ts";
 import type { Content } from "./folders.ts";
 import type { Tracked } from "./walk.ts";
-import type { Sources } from "./workspace.ts";
+import type { Sources } from "./objects.ts";
 
 /** Whether these .gitattributes can make git store other bytes than the tree has, for some file of the change. */
 export function mayConvert(rules: ReadonlyMap<string, Content>, contents: ReadonlyMap<string, Content>): boolean {

@@ -1,11 +1,22 @@
-import { type Client, createClient, type ClientOptions, imageMissing, removeContainer, statusOf } from "./docker.ts";
+import { createHash } from "node:crypto";
+import { tmpdir } from "node:os";
+import {
+  type Client,
+  createClient,
+  type ClientOptions,
+  imageMissing,
+  newName,
+  removeContainer,
+  statusOf,
+} from "./docker.ts";
 import { type EngineFacts, readFacts } from "./facts.ts";
 import { type DiskLimit, guardOneShot, guardSandbox } from "./disk.ts";
 import { runWithEgress, startWithEgress } from "./forwarder.ts";
 import type { Egress } from "./network.ts";
 import { runContained } from "./one-shot.ts";
+import { type Folders, probeFolders } from "./objects.ts";
 import type { Output } from "./output.ts";
-import { labelPrefix as prefix, list, listKept } from "./owned.ts";
+import { labelsFor, list, listKept } from "./owned.ts";
 import { reopenSupervised, startSupervised } from "./sandbox.ts";
 import { probeTrees, type Trees } from "./trees.ts";
 import { createVolume, findVolume, type Overlay, removeVolume, type Volume } from "./volumes.ts";
@@ -19,6 +30,10 @@ export interface EngineOptions extends ClientOptions {
   runtime?: string;
   /** How trees are stored. Default: what the engine can do. */
   trees?: Trees;
+  /** Whether the engine sees this machine's folders. Default: tried out. */
+  folders?: Folders;
+  /** The folder of this machine that it is tried out with: the one in which mirrors lie. Default: the temporary one. */
+  hostDir?: string;
 }
 
 export interface Labels {
@@ -28,6 +43,12 @@ export interface Labels {
   /** Which claim of the run it belongs to. */
   epoch?: number;
 }
+
+/**
+ * With `kept` instead of a run, a volume is nobody's and not reaped. `isOne`: there is one of that name, which is made if
+ * it is not there. `standsOn`: volumes that are in use as long as this one is there.
+ */
+export type VolumeLabels = (Labels | { kept: string; isOne?: boolean }) & { standsOn?: readonly string[] };
 
 /** A volume of the engine, or a folder or file of the host, which is always read-only. */
 export type Mount =
@@ -50,7 +71,7 @@ export interface SandboxSpec {
 export interface OneShotSpec extends SandboxSpec {
   command: string[];
   timeoutMs: number;
-  stdin?: Uint8Array;
+  stdin?: Uint8Array | AsyncIterable<Uint8Array>;
   maxStdoutBytes: number;
   /** Of `output`. Default: 60,000. */
   maxOutputBytes?: number;
@@ -168,12 +189,14 @@ export interface Engine {
   reopen(id: string, signal?: AbortSignal): Promise<ReopenedSandbox | undefined>;
   /** Runs a command as the main process of its own container; the exit code is the engine's. */
   runOnce(spec: OneShotSpec, signal?: AbortSignal): Promise<OneShotResult>;
-  /** With `overlay`, one that shows its layers as one folder. With `kept` for a run, it is nobody's and not reaped. */
-  createVolume(labels: Labels | { kept: string }, overlay?: Overlay): Promise<Volume>;
+  /** With `overlay`, one that shows its layers as one folder. */
+  createVolume(labels: VolumeLabels, overlay?: Overlay): Promise<Volume>;
   /** Undefined when it is gone. */
   findVolume(name: string): Promise<Volume | undefined>;
   /** How the trees of runs are stored: tried out once. "copy": this engine can't mount an overlay of volumes. */
   trees(): Promise<Trees>;
+  /** Whether the engine sees this machine's folders: tried out once. */
+  folders(): Promise<Folders>;
   /** A volume that is gone is no error. */
   removeVolume(name: string): Promise<void>;
   /** All containers and volumes of this installation's runs, in whatever state. */
@@ -198,22 +221,17 @@ export function forEpoch(engine: Engine, epoch: number): Engine {
 export function createEngine(options: EngineOptions): Engine {
   const client = createClient(options);
   const { instance, image: helperImage, runtime } = options;
-  const own = { [`${prefix}.app`]: "agent-fix", [`${prefix}.instance`]: instance };
-  const labelsOf = ({ run, role, epoch }: Labels) => ({
-    ...own,
-    [`${prefix}.run`]: run,
-    [`${prefix}.role`]: role,
-    ...(epoch === undefined ? {} : { [`${prefix}.epoch`]: String(epoch) }),
-  });
-  const volumeLabels = (labels: Labels | { kept: string }, lower: readonly Volume[]) => ({
-    ...("kept" in labels ? { ...own, [`${prefix}.kept`]: labels.kept } : labelsOf(labels)),
-    ...(lower.length === 0 ? {} : { [`${prefix}.lower`]: lower.map(({ name }) => name).join(" ") }),
-  });
-  let trees: Promise<Trees> | undefined;
+  const labels = labelsFor(instance);
+  const trees = once(() => (options.trees === undefined ? probeTrees(engine) : Promise.resolve(options.trees)));
+  const folders = once(() =>
+    options.folders === undefined
+      ? probeFolders(engine, options.hostDir ?? tmpdir())
+      : Promise.resolve(options.folders),
+  );
 
-  async function installation(ref: string, labels: Labels, signal?: AbortSignal) {
+  async function installation(ref: string, asked: Labels, signal?: AbortSignal) {
     const { id } = await ensureImage(client, ref, signal);
-    return { client, labels: labelsOf(labels), image: { ref, id }, runtime };
+    return { client, labels: labels.run(asked), image: { ref, id }, runtime };
   }
 
   async function start(spec: SandboxSpec, signal?: AbortSignal): Promise<Sandbox> {
@@ -239,20 +257,33 @@ export function createEngine(options: EngineOptions): Engine {
       const helper = await installation(helperImage, { ...spec.labels, role: "egress" }, signal);
       return runWithEgress({ main, helper, egress: spec.network.egress }, spec, signal);
     },
-    createVolume: (labels, overlay) => createVolume(client, volumeLabels(labels, overlay?.lower ?? []), overlay),
+    createVolume: (asked, overlay) => {
+      const name = "kept" in asked && asked.isOne === true ? nameFor(instance, asked.kept) : newName();
+      return createVolume(client, { name, labels: labels.volume(asked, overlay?.lower ?? []) }, overlay);
+    },
     findVolume: (name) => findVolume(client, name),
     removeVolume: (name) => removeVolume(client, name),
-    trees: async () => {
-      trees ??= options.trees === undefined ? probeTrees(engine) : Promise.resolve(options.trees);
-      // An engine that was away is asked again.
-      trees.catch(() => (trees = undefined));
-      return trees;
-    },
+    trees,
+    folders,
     list: () => list(client, instance),
     listKept: () => listKept(client, instance),
     remove: (id) => removeContainer(client, id),
   };
   return engine;
+}
+
+/** What was found out stays found out; an engine that was away is asked again. */
+function once<T>(ask: () => Promise<T>): () => Promise<T> {
+  let asked: Promise<T> | undefined;
+  return () => {
+    const answer = (asked ??= ask());
+    answer.catch(() => (asked = undefined));
+    return answer;
+  };
+}
+
+function nameFor(instance: string, kept: string): string {
+  return `agent-fix-${createHash("sha256").update(`${instance}\0${kept}`).digest("hex").slice(0, 32)}`;
 }
 
 async function ensureImage(client: Client, ref: string, signal?: AbortSignal): Promise<LocalImage> {

@@ -72,7 +72,7 @@ async function sendBundle(
   signal?: AbortSignal,
 ): Promise<{ name: string } & AsyncDisposable> {
   const stdin = await readFile(caBundle);
-  const { name } = await createVolume(helper.client, helper.labels);
+  const { name } = await createVolume(helper.client, { name: newName(), labels: helper.labels });
   const remove = () => removeVolume(helper.client, name);
   try {
     const written = await runContained(

@@ -39,6 +39,18 @@ const mostOutput = 256 * 2 ** 20;
 
 /** Runs git on a bare repository of ours, with nobody's configuration. Throws GitFailed with git's own last words. */
 export async function git(args: readonly string[], options: GitOptions): Promise<Buffer> {
+  const out: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of gitStream(args, options)) {
+    size += chunk.byteLength;
+    if (size > mostOutput) throw new GitFailed(`git ${args[0] ?? ""} failed (more than 256 MB of output)`);
+    out.push(chunk);
+  }
+  return Buffer.concat(out);
+}
+
+/** The same, for more output than fits: it comes as it is taken, and a failure is thrown after the last of it. */
+export async function* gitStream(args: readonly string[], options: GitOptions): AsyncGenerator<Buffer> {
   const { gitDir, stdin, env, timeoutMs = 60_000, signal } = options;
   const limit = AbortSignal.timeout(timeoutMs);
   const child = spawn("git", [...overrides, `--git-dir=${resolvePath(gitDir)}`, ...args], {
@@ -48,27 +60,25 @@ export async function git(args: readonly string[], options: GitOptions): Promise
     stdio: ["pipe", "pipe", "pipe"],
     signal: signal === undefined ? limit : AbortSignal.any([signal, limit]),
   });
-  const out: Buffer[] = [];
-  let size = 0;
   let words = "";
-  child.stdout.on("data", (chunk: Buffer) => {
-    size += chunk.byteLength;
-    if (size > mostOutput) child.kill("SIGKILL");
-    else out.push(chunk);
-  });
   child.stderr.setEncoding("utf8").on("data", (text: string) => (words = (words + text).slice(-4000)));
   child.stdin.on("error", () => {});
   child.stdin.end(stdin);
-  const code = await new Promise<number | string>((resolve) => {
+  const ended = new Promise<number | string>((resolve) => {
     child.on("error", (error) => resolve(limit.aborted ? `no answer in ${timeoutMs} ms` : error.message));
     child.on("close", (exit, killed) => resolve(exit ?? killed ?? "ended"));
   });
-  signal?.throwIfAborted();
-  if (code !== 0) {
-    const how = size > mostOutput ? "more than 256 MB of output" : code;
-    throw new GitFailed(`git ${args[0] ?? ""} failed (${how}): ${words.trim().split("\n").slice(-3).join(" / ")}`);
+  try {
+    for await (const chunk of child.stdout) yield chunk as Buffer;
+    const code = await ended;
+    signal?.throwIfAborted();
+    if (code !== 0) {
+      const last = words.trim().split("\n").slice(-3).join(" / ");
+      throw new GitFailed(`git ${args[0] ?? ""} failed (${code}): ${last}`);
+    }
+  } finally {
+    child.kill("SIGKILL");
   }
-  return Buffer.concat(out);
 }
 
 /** Environment that carries a token to git without argv, URL or configuration file. */

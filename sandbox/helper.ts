@@ -1,5 +1,5 @@
 import { EngineAway } from "./docker.ts";
-import type { Engine, Mount, OneShotResult } from "./engine.ts";
+import type { Engine, Mount, OneShotResult, OneShotSpec } from "./engine.ts";
 
 export interface HelperTask {
   run: string;
@@ -10,7 +10,7 @@ export interface HelperTask {
   args: string[];
   mounts: Mount[];
   timeoutMs: number;
-  stdin?: Uint8Array;
+  stdin?: NonNullable<OneShotSpec["stdin"]>;
   maxStdoutBytes: number;
   maxOutputBytes?: number;
 }

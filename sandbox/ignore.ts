@@ -7,7 +7,7 @@ import type { Reader } from "./reader.ts";
 import { openScratch } from "./scratch.ts";
 import { atSources } from "./tracked.ts";
 import type { Found } from "./walk.ts";
-import type { Sources } from "./workspace.ts";
+import type { Sources } from "./objects.ts";
 
 const rulesLimit = 4_000_000;
 // A path that is always ignored: git would end with an error when it has none to name.

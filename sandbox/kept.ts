@@ -3,7 +3,8 @@ import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from "n
 import { join } from "node:path";
 import { z } from "zod";
 import type { Engine } from "./engine.ts";
-import { createBase, type Layered, type Sources } from "./workspace.ts";
+import { createBase, type Layered } from "./workspace.ts";
+import type { Sources } from "./objects.ts";
 
 /** What outlives runs so that others need not wait: base trees of commits, and what set-up added to them. */
 export interface KeptTrees {

@@ -1,4 +1,4 @@
-import type { Duplex } from "node:stream";
+import { type Duplex, pipeline, Readable } from "node:stream";
 import { createDemux } from "./demux.ts";
 import { attach, EngineAway, createContainer, newName, removeContainer, statusOf } from "./docker.ts";
 import type { OneShotEnd, OneShotResult, OneShotSpec } from "./engine.ts";
@@ -34,7 +34,7 @@ export async function runContained(
     try {
       // Not cut off by the signal: whatever has begun to run ends as "aborted", with what it wrote.
       await client.call("start a container", {}, (docker) => docker.getContainer(id).start());
-      stream.end(spec.stdin ?? Buffer.alloc(0));
+      give(spec.stdin ?? Buffer.alloc(0), stream);
       const end = await ending(client, { id, timeoutMs: spec.timeoutMs, signal, tooMuch: output.tooMuch });
       const durationMs = performance.now() - started;
       await firstOf(output.finished, { ms: drainMs });
@@ -46,6 +46,12 @@ export async function runContained(
   } finally {
     await removeContainer(client, name);
   }
+}
+
+/** A source that fails ends the input early; what reads it has to notice. */
+function give(stdin: NonNullable<OneShotSpec["stdin"]>, stream: Duplex): void {
+  if (stdin instanceof Uint8Array) stream.end(stdin);
+  else pipeline(Readable.from(stdin), stream, () => stream.end());
 }
 
 interface Watched {

@@ -1,8 +1,25 @@
 import type { Client } from "./docker.ts";
-import type { Kept, Owned } from "./engine.ts";
+import type { Kept, Labels, Owned, VolumeLabels } from "./engine.ts";
+import type { Volume } from "./volumes.ts";
 
-/** How the names of our labels begin. */
-export const labelPrefix = "agent-fix";
+const labelPrefix = "agent-fix";
+
+/** The labels by which what an installation made is known again. */
+export function labelsFor(instance: string) {
+  const own = { [`${labelPrefix}.app`]: "agent-fix", [`${labelPrefix}.instance`]: instance };
+  const run = ({ run: id, role, epoch }: Labels): Record<string, string> => ({
+    ...own,
+    [`${labelPrefix}.run`]: id,
+    [`${labelPrefix}.role`]: role,
+    ...(epoch === undefined ? {} : { [`${labelPrefix}.epoch`]: String(epoch) }),
+  });
+  const volume = (labels: VolumeLabels, lower: readonly Volume[]): Record<string, string> => {
+    const below = [...lower.map(({ name }) => name), ...(labels.standsOn ?? [])].join(" ");
+    const whose = "kept" in labels ? { ...own, [`${labelPrefix}.kept`]: labels.kept } : run(labels);
+    return below === "" ? whose : { ...whose, [`${labelPrefix}.lower`]: below };
+  };
+  return { run, volume };
+}
 
 /** All containers and volumes of this installation's runs, in whatever state. */
 export async function list(client: Client, instance: string): Promise<Owned[]> {

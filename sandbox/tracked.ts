@@ -1,6 +1,6 @@
 import { git } from "./git.ts";
 import type { Tracked, TrackedFile } from "./walk.ts";
-import type { Sources } from "./workspace.ts";
+import type { Sources } from "./objects.ts";
 
 /** The mode of what is another repository, and no file of this one. */
 export const submodule = "160000";

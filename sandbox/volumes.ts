@@ -1,4 +1,4 @@
-import { type Client, newName, statusOf } from "./docker.ts";
+import { type Client, statusOf } from "./docker.ts";
 
 /** A volume of the engine. `mountpoint` is where the engine's machine has it. */
 export interface Volume {
@@ -13,12 +13,14 @@ export interface Overlay {
   lower: readonly Volume[];
 }
 
-// A volume without a name counts as anonymous: the engine removes it with the first container that used it.
-export async function createVolume(client: Client, labels: Record<string, string>, overlay?: Overlay): Promise<Volume> {
+/** Without a name it would count as anonymous: the engine would remove it with the first container that used it. */
+export async function createVolume(
+  client: Client,
+  { name: Name, labels: Labels }: { name: string; labels: Record<string, string> },
+  overlay?: Overlay,
+): Promise<Volume> {
   const driver = overlay === undefined ? {} : { Driver: "local", DriverOpts: overlayOptions(overlay) };
-  const volume = await client.call("create a volume", {}, (docker) =>
-    docker.createVolume({ Name: newName(), Labels: labels, ...driver }),
-  );
+  const volume = await client.call("create a volume", {}, (docker) => docker.createVolume({ Name, Labels, ...driver }));
   return { name: volume.name, mountpoint: await mountpointOf(client, volume.name) };
 }
 

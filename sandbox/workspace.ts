@@ -1,16 +1,9 @@
 import { readFileSync } from "node:fs";
-import type { Engine, Labels, Mount, Sandbox } from "./engine.ts";
+import type { Engine, Labels, Mount, Sandbox, VolumeLabels } from "./engine.ts";
 import { helperFailure, runHelper } from "./helper.ts";
+import { mirrorAt, type Objects, openObjects, type Sources } from "./objects.ts";
 import { quote } from "./quote.ts";
 import type { Volume } from "./volumes.ts";
-
-/** Where a run's objects come from. Both must be readable by other users, since helpers run as user 1000. */
-export interface Sources {
-  /** Absolute path of a bare repository on the host. Only its `objects` are mounted, read-only. */
-  mirror: string;
-  /** Further `objects` folders on the host, of which the packs are seen. */
-  extraObjects?: string[];
-}
 
 /** Files that nobody writes to any more, so that others can stand on them: topmost layer first. */
 export interface Layered {
@@ -28,6 +21,7 @@ export interface Workspace extends Layered, AsyncDisposable {
   commit: string;
   readonly volume: Volume;
   readonly sources: Sources;
+  readonly objects: Objects;
   /** The volume at /workspace, and the objects, read-only. */
   readonly mounts: Mount[];
   /** What is written goes here, when the tree stands on the layers of another. */
@@ -61,9 +55,11 @@ export async function createWorkspace(
   signal?: AbortSignal,
 ): Promise<Workspace> {
   assertCommit(commit);
-  const volume = await engine.createVolume({ run, role: "workspace" });
-  const workspace = plain(engine, { run, sources, commit, volume });
-  return filled(workspace, () => work(engine, workspace, { verb: "create" }, signal));
+  const workspace = await plain(engine, { run, sources, commit, labels: { run, role: "workspace" } }, signal);
+  return filled(workspace, async () => {
+    await workspace.objects.send(commit, signal);
+    await work(engine, workspace, { verb: "create" }, signal);
+  });
 }
 
 /** The same for many runs to stand on: it belongs to none, and stays. */
@@ -73,13 +69,14 @@ export async function createBase(
   signal?: AbortSignal,
 ): Promise<{ volume: Volume; bytes: number }> {
   assertCommit(commit);
-  const volume = await engine.createVolume({ kept: "base" });
-  const workspace = plain(engine, { run: "~base", sources, commit, volume });
+  const workspace = await plain(engine, { run: "~base", sources, commit, labels: { kept: "base" } }, signal);
   let bytes = 0;
   await filled(workspace, async () => {
+    await workspace.objects.send(commit, signal);
     bytes = (await work(engine, workspace, { verb: "create" }, signal)).bytes;
   });
-  return { volume, bytes };
+  await workspace.objects[Symbol.asyncDispose]();
+  return { volume: workspace.volume, bytes };
 }
 
 /**
@@ -98,13 +95,17 @@ export async function copyWorkspace(
   if ((await engine.trees()) === "copy") {
     const [origin] = from.layers;
     if (origin === undefined) throw new Error("There is no layer to copy");
-    const volume = await engine.createVolume(kept === undefined ? { run, role: "workspace" } : { kept });
-    const workspace = plain(engine, { ...owner, commit: commit ?? from.commit, volume, copyOf: origin, kept });
+    const labels = kept === undefined ? { run, role: "workspace" } : { kept };
+    const parts = { ...owner, commit: commit ?? from.commit, labels, copyOf: origin, kept };
+    const workspace = await plain(engine, parts, signal);
     const verb = commit === undefined ? "copy" : "reset";
     const mounts: Mount[] = [{ volume: origin.name, at: "/from", readOnly: true }];
-    return filled(workspace, () => work(engine, workspace, { verb, before: from.commit, mounts }, signal));
+    return filled(workspace, async () => {
+      await workspace.objects.send(workspace.commit, signal);
+      await work(engine, workspace, { verb, before: from.commit, mounts }, signal);
+    });
   }
-  const workspace = await stacked(engine, from, { ...owner, kept });
+  const workspace = await stacked(engine, from, { ...owner, kept }, signal);
   if (commit === undefined || (commit === from.commit && sources.extraObjects === undefined)) return workspace;
   return filled(workspace, () => moveTo(engine, workspace, commit, signal));
 }
@@ -141,6 +142,7 @@ export async function moveInside(
   const command = `command -v git >/dev/null || exit 127
     git read-tree -m -u ${workspace.commit} ${commit} 2>/dev/null || git read-tree -u --reset ${commit} || exit
     echo ${commit} >.git/HEAD`;
+  await workspace.objects.send(commit, signal);
   const options = { cwd: repoDir, timeoutMs: limitMs, ...(signal === undefined ? {} : { signal }) };
   const ran = await sandbox.exec(`cd ${quote(repoDir)} && ${command}`, options);
   signal?.throwIfAborted();
@@ -166,6 +168,7 @@ export async function sealSetup(engine: Engine, workspace: Workspace, signal?: A
 }
 
 async function moveTo(engine: Engine, workspace: Workspace, commit: string, signal?: AbortSignal): Promise<void> {
+  await workspace.objects.send(commit, signal);
   await work(engine, { ...workspace, commit }, { verb: "move", before: workspace.commit }, signal);
   workspace.commit = commit;
   workspace.isMoved = workspace.upper !== undefined;
@@ -177,24 +180,34 @@ function assertCommit(commit: string): void {
 
 interface PlainParts extends Owner {
   commit: string;
-  volume: Volume;
+  labels: VolumeLabels;
   copyOf?: Volume;
   kept?: string | undefined;
 }
 
 /** One that has everything itself. */
-function plain(engine: Engine, { run, sources, commit, volume, copyOf, kept }: PlainParts): Workspace {
+async function plain(
+  engine: Engine,
+  { run, sources, commit, labels, copyOf, kept }: PlainParts,
+  signal?: AbortSignal,
+): Promise<Workspace> {
+  await using stack = new AsyncDisposableStack();
+  const objects = stack.use(await openObjects(engine, { run, sources }, signal));
+  const volume = await engine.createVolume({ ...labels, standsOn: objects.volumes });
+  if (kept === undefined) stack.defer(() => engine.removeVolume(volume.name));
+  const owned = stack.move();
   return {
     run,
     volume,
     commit,
     sources,
+    objects,
     layers: [volume],
     upper: undefined,
     isMoved: false,
     copyOf,
-    mounts: mountsOf(volume, sources),
-    [Symbol.asyncDispose]: async () => (kept === undefined ? engine.removeVolume(volume.name) : undefined),
+    mounts: [{ volume: volume.name, at: "/workspace" }, ...objects.mounts],
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }
 
@@ -203,6 +216,7 @@ async function stacked(
   engine: Engine,
   from: Layered,
   { run, sources, commit, kept }: Owner & { commit: string; kept: string | undefined },
+  signal?: AbortSignal,
 ): Promise<Workspace> {
   const labels = (role: string): Labels => ({ run, role });
   await using stack = new AsyncDisposableStack();
@@ -216,33 +230,23 @@ async function stacked(
     made(engine.createVolume(labels("work"))),
   ]);
   const lower = from.layers;
-  const volume = await made(engine.createVolume(labels("workspace"), { upper, work, lower }));
+  const objects = stack.use(await openObjects(engine, { run, sources }, signal));
+  const shown = { ...labels("workspace"), standsOn: objects.volumes };
+  const volume = await made(engine.createVolume(shown, { upper, work, lower }));
   const owned = stack.move();
   return {
     run,
     volume,
     commit,
     sources,
+    objects,
     layers: [upper, ...lower],
     upper,
     isMoved: false,
     copyOf: undefined,
-    mounts: mountsOf(volume, sources),
+    mounts: [{ volume: volume.name, at: "/workspace" }, ...objects.mounts],
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
-}
-
-function mirrorAt(index: number): string {
-  return `/mirror/${index}`;
-}
-
-function mountsOf(volume: Volume, { mirror, extraObjects = [] }: Sources): Mount[] {
-  const objects = { hostDir: `${mirror}/objects`, at: mirrorAt(0), readOnly: true } as const;
-  // What else lies there names folders of the host.
-  const packs = extraObjects.map(
-    (folder, index) => ({ hostDir: `${folder}/pack`, at: `${mirrorAt(index + 1)}/pack`, readOnly: true }) as const,
-  );
-  return [{ volume: volume.name, at: "/workspace" }, objects, ...packs];
 }
 
 async function filled(workspace: Workspace, fill: () => Promise<unknown>): Promise<Workspace> {

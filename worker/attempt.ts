@@ -4,7 +4,7 @@ import { lastEvent } from "../src/runlog.ts";
 import type { CheckSummary, RunLog, Submission } from "../src/runlog.ts";
 import type { Settings } from "../src/settings.ts";
 import { repoDir } from "../sandbox/workspace.ts";
-import type { Sources } from "../sandbox/workspace.ts";
+import type { Sources } from "../sandbox/objects.ts";
 import { runAgent } from "./agent/loop.ts";
 import type { AgentTask } from "./agent/loop.ts";
 import { ModelError } from "./agent/model.ts";

@@ -1,6 +1,7 @@
 import type { CheckSummary } from "../src/runlog.ts";
 import type { Engine } from "../sandbox/engine.ts";
-import type { Layered, Sources } from "../sandbox/workspace.ts";
+import type { Layered } from "../sandbox/workspace.ts";
+import type { Sources } from "../sandbox/objects.ts";
 import { runCheck } from "./check.ts";
 import type { CheckLimits } from "./check.ts";
 import type { Check } from "./detect.ts";

@@ -9,7 +9,8 @@ import type { Egress, EgressPolicy } from "../sandbox/network.ts";
 import { trackedAt } from "../sandbox/tracked.ts";
 import type { Tracked } from "../sandbox/walk.ts";
 import { copyForSetup, copyWorkspace, moveInside, repoDir, sealSetup } from "../sandbox/workspace.ts";
-import type { Layered, Sources, Workspace } from "../sandbox/workspace.ts";
+import type { Layered, Workspace } from "../sandbox/workspace.ts";
+import type { Sources } from "../sandbox/objects.ts";
 import { assertKept, diskLimit, sandboxLimits } from "./container.ts";
 import type { Prepared } from "./environment.ts";
 

@@ -80,6 +80,7 @@ export async function composeTools(config: Config, log?: Log): Promise<Tools> {
   const engine = createEngine({
     instance: await instanceId(config.dataDir),
     image: ownImage,
+    hostDir: config.dataDir,
     ...(runtime === undefined ? {} : { runtime }),
     ...(dockerHost === undefined ? {} : { host: dockerHost }),
   });

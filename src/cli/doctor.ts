@@ -58,7 +58,8 @@ async function examine(config: Config): Promise<Finding[]> {
   );
   const examined = examineServices(config, services, signal);
   const engine = await services.engine.catch(() => undefined);
-  const trees = seeTrees(async () => treesText[await tools.engine.trees()]);
+  const trees = tellWay(async () => treesText[await tools.engine.trees()]);
+  const folders = tellWay(async () => foldersText[await tools.engine.folders()]);
   const runtime = look("runtime", () => requireRuntime(tools, config));
   const redis = services.redis === undefined ? services.ownRedis : services.redis.catch(() => undefined);
   const addresses = { web: config.http.host, redisUrl, dockerHost: config.sandbox.dockerHost };
@@ -68,6 +69,7 @@ async function examine(config: Config): Promise<Finding[]> {
     { part: "image-age", ...(await age) },
     ...examineEngine(engine, await readMounts()),
     { part: "trees", ...(await trees) },
+    { part: "folders", ...(await folders) },
     await runtime,
     ...(await examineBinds(addresses, await readListeners())),
   ];
@@ -78,7 +80,12 @@ const treesText = {
   copy: "copy: this engine mounts no overlay of volumes, so every run begins with a copy of its own: slower, otherwise the same",
 };
 
-/** How the trees of runs are mounted, in words. */
-async function seeTrees(trees: () => Promise<string>): Promise<Seen> {
-  return trees().then(ok, (error: unknown) => notKnown(messageOf(error)));
+const foldersText = {
+  shared: "shared: the engine mounts this machine's copies of repositories, read-only",
+  sent: "sent: the engine does not see this machine's folders, so each repository is sent to it: slower the first time, otherwise the same",
+};
+
+/** A way in which the engine is used, in words. */
+async function tellWay(way: () => Promise<string>): Promise<Seen> {
+  return way().then(ok, (error: unknown) => notKnown(messageOf(error)));
 }

@@ -137,7 +137,7 @@ func TestWaits(t *testing.T) { t.Skip("later") }
   });
 
   it.each<Trees>(["overlay", "copy"])("come out of the file that the check itself names (%s)", async (trees) => {
-    engine = testEngine(trees);
+    engine = testEngine({ trees });
     await using stage = await createStage(engine, {
       "out/junit.xml": '<testsuite><testcase name="old"/></testsuite>',
       "write.sh": `mkdir -p out; echo '<testsuite name="s"><testcase name="new"/></testsuite>' >out/junit.xml\n`,

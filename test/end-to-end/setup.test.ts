@@ -96,7 +96,7 @@ describe("a kept set-up", () => {
   });
 
   it.each<Trees>(["overlay", "copy"])("shows no build output of another commit (%s)", async (trees) => {
-    engine = testEngine(trees);
+    engine = testEngine({ trees });
     repository = testRepository(
       { "package-lock.json": "1", "src.txt": "one\n", ".gitignore": "dist\nnode_modules\n" },
       { "src.txt": "two\n" },

@@ -3,16 +3,21 @@ import { randomBytes } from "node:crypto";
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import type { Trees } from "../../sandbox/trees.ts";
-import { createEngine, type Engine, type ExecResult, type Sandbox, type SandboxSpec } from "../../sandbox/engine.ts";
+import {
+  createEngine,
+  type Engine,
+  type EngineOptions,
+  type ExecResult,
+  type Sandbox,
+  type SandboxSpec,
+} from "../../sandbox/engine.ts";
 
 export const image = "agent-fix-sandbox:latest";
 export const limits = { memoryBytes: 1024 * 2 ** 20, cpus: 2, pids: 256 };
 
-/** An engine of an installation that no other test shares. */
-export function testEngine(trees?: Trees): Engine {
-  const stored = trees === undefined ? {} : { trees };
-  return createEngine({ instance: `test-${randomBytes(6).toString("hex")}`, image, ...stored });
+/** An engine of an installation that no other test shares; without `ways`, as this machine's can do it. */
+export function testEngine(ways: Pick<EngineOptions, "trees" | "folders"> = {}): Engine {
+  return createEngine({ instance: `test-${randomBytes(6).toString("hex")}`, image, ...ways });
 }
 
 export function specOf(more: Partial<SandboxSpec> = {}): SandboxSpec {

@@ -1,7 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { type Engine, type Sandbox } from "../../sandbox/engine.ts";
 import { readChanges } from "../../sandbox/changes.ts";
-import type { Trees } from "../../sandbox/trees.ts";
 import {
   copyWorkspace,
   createWorkspace,
@@ -112,12 +111,18 @@ test("this engine mounts an overlay of volumes", async () => {
   expect(await engine.list()).toEqual([]);
 });
 
-describe.each<Trees>(["overlay", "copy"])("a tree that is stored as %s", (trees) => {
+const ways = [
+  { trees: "overlay", folders: "shared" },
+  { trees: "copy", folders: "shared" },
+  { trees: "overlay", folders: "sent" },
+  { trees: "copy", folders: "sent" },
+] as const;
+describe.each(ways)("a tree that is stored as $trees, on an engine with which folders are $folders", (way) => {
   const first = { "a.txt": "one\n", "gone.txt": "old\n", "same/s.txt": "same\n", ".gitignore": "node_modules\n" };
   const second = { "a.txt": "two\n", "gone.txt": undefined, "new/file.txt": "new\n" };
 
   test("what set-up wrote is no change: tracked files go back, the rest stays, hooks and configuration are gone", async () => {
-    const engine = testEngine(trees);
+    const engine = testEngine(way);
     using repository = testRepository({ "a.txt": "one\n", "package.json": "{}\n", ".gitignore": "node_modules\n" });
     const [commit = ""] = repository.commits;
     const owner = { run: "r", sources: repository };
@@ -148,7 +153,7 @@ describe.each<Trees>(["overlay", "copy"])("a tree that is stored as %s", (trees)
   });
 
   test("a copy has everything, and with a commit its tracked files become exactly that commit's", async () => {
-    const engine = testEngine(trees);
+    const engine = testEngine(way);
     using repository = testRepository(first, second);
     const [one = "", two = ""] = repository.commits;
     const owner = { run: "r", sources: repository };
@@ -177,7 +182,7 @@ describe.each<Trees>(["overlay", "copy"])("a tree that is stored as %s", (trees)
   });
 
   test("a sandbox brings its tree to another commit by itself, and what the agent does then is the change", async () => {
-    const engine = testEngine(trees);
+    const engine = testEngine(way);
     using repository = testRepository(first, second);
     const [one = "", two = ""] = repository.commits;
     const owner = { run: "r", sources: repository };
@@ -203,7 +208,7 @@ describe.each<Trees>(["overlay", "copy"])("a tree that is stored as %s", (trees)
   });
 
   test("what is in the way of the other commit gives way, and what else is there stays", async () => {
-    const engine = testEngine(trees);
+    const engine = testEngine(way);
     using repository = testRepository(first, second);
     const [one = "", two = ""] = repository.commits;
     const owner = { run: "r", sources: repository };
@@ -220,7 +225,7 @@ describe.each<Trees>(["overlay", "copy"])("a tree that is stored as %s", (trees)
   });
 
   test("folders that were exchanged by renaming are changes, file by file", async () => {
-    const engine = testEngine(trees);
+    const engine = testEngine(way);
     using repository = testRepository({ "one/a": "1\n", "one/b": "same\n", "two/a": "2\n", "two/b": "same\n" });
     const [commit = ""] = repository.commits;
     const owner = { run: "r", sources: repository };
@@ -243,7 +248,7 @@ describe.each<Trees>(["overlay", "copy"])("a tree that is stored as %s", (trees)
   });
 
   test("two copies of one tree know nothing of each other, and the tree below stays as it was", async () => {
-    const engine = testEngine(trees);
+    const engine = testEngine(way);
     using repository = testRepository({ "a.txt": "one\n" });
     const [commit = ""] = repository.commits;
     const owner = { run: "r", sources: repository };
@@ -262,7 +267,7 @@ describe.each<Trees>(["overlay", "copy"])("a tree that is stored as %s", (trees)
   });
 
   test("a new file comes out with the mode it has, and one that its owner closed is refused unless it is ignored", async () => {
-    const engine = testEngine(trees);
+    const engine = testEngine(way);
     using repository = testRepository(first);
     const [commit = ""] = repository.commits;
     const owner = { run: "r", sources: repository };
@@ -288,7 +293,7 @@ describe.each<Trees>(["overlay", "copy"])("a tree that is stored as %s", (trees)
   });
 
   test("the change reads the same in a helper container, where the host can't see the tree", async () => {
-    const engine = testEngine(trees);
+    const engine = testEngine(way);
     using repository = testRepository(first);
     const [commit = ""] = repository.commits;
     const owner = { run: "r", sources: repository };
