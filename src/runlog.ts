@@ -44,13 +44,16 @@ export type RunEvent =
   | { type: "model.intent"; step: number }
   /** Without a reason it goes on. */
   | { type: "model.waiting"; reason?: string }
-  /** `recovered`: how many of the calls the server had left in the text. */
+  /** What had come of an answer when the run was stopped. */
+  | { type: "model.cut"; step: number; text: string }
+  /** `recovered`: how many of the calls the server had left in the text; `after`: what it said behind them. */
   | {
       type: "model.result";
       step: number;
       calls: number;
       recovered?: number;
       text: string;
+      after?: string;
       usage: Usage;
       ms: number;
       /** The server's own word for why the answer ended. */
@@ -135,7 +138,8 @@ interface GateEvent {
   tree: string;
   submission: Submission;
   checks: { base: CheckSummary[]; head: CheckSummary[] };
-  verdict: GateRecord;
+  /** Absent in the log of a version that kept none: such a change has to be judged anew. */
+  verdict?: GateRecord;
 }
 /** A verdict as data, small enough for the log; its words are the worker's. A row for each of the head's checks, in order. */
 export interface GateRecord {

@@ -5,6 +5,7 @@ import { readConfig } from "../config.ts";
 import { ConfigError } from "../errors.ts";
 import { evidenceFile, lastEvent, listRuns, readRun, runsDir } from "../runlog.ts";
 import type { RunEvent, Stamped } from "../runlog.ts";
+import { plainText } from "../text.ts";
 
 export function runsCommand(): Command {
   return new Command("runs")
@@ -110,6 +111,7 @@ const says: { [T in RunEvent["type"]]: (event: Event<T>) => string } = {
   checks: ({ leg, results }) => `${leg}: ${results.map((check) => `${check.run} ${check.end}`).join("; ")}`,
   attempt: ({ round, model }) => `round ${round} with ${model}`,
   "model.intent": ({ step }) => `step ${step}`,
+  "model.cut": ({ text }) => `stopped after: ${plainText(text, 160)}`,
   "model.waiting": ({ reason }) => (reason === undefined ? "goes on" : `waiting for the model: ${reason}`),
   "model.result": ({ calls, usage, ms }) =>
     `${calls} calls, ${usage.promptTokens} + ${usage.completionTokens} tokens, ${ms} ms`,

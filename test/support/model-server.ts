@@ -18,6 +18,8 @@ export interface ModelRequestSeen {
   body: ChatBody;
   /** Resolves when the client has closed the connection before the answer was over. */
   abandoned: Promise<void>;
+  /** Resolves when all that was to be sent is on its way: the client has read most of a long answer then. */
+  sent: Promise<void>;
 }
 
 export interface ChatBody {
@@ -29,7 +31,7 @@ export interface ChatBody {
 }
 
 /** What the model says, the bytes of a whole stream, or what goes wrong instead. */
-export type Answer = Turn | { raw: readonly (string | Uint8Array)[] } | { fault: Fault };
+export type Answer = Turn | { raw: readonly (string | Uint8Array)[]; hangs?: boolean } | { fault: Fault };
 
 export interface ModelServerOptions {
   dialect: DialectName;
@@ -49,6 +51,8 @@ export interface ModelServerOptions {
   call?: CallShape;
   /** whether `usage` tells cached tokens, */
   tellsCached?: boolean;
+  /** whether there is `POST /tokenize`, */
+  tokenizes?: boolean;
   /** in steps of how many tokens a prefix is found again, 0: never. Default: 16. */
   cacheBlock?: number;
 }
@@ -110,7 +114,7 @@ export async function startModelServer(options: ModelServerOptions): Promise<Mod
       return { object: "list", data: served.map(entry) };
     }
     if (path === "/metrics" && metrics !== undefined) return metricsPage(metrics);
-    if (path === "/tokenize" && method === "POST" && dialect.tokenize) {
+    if (path === "/tokenize" && method === "POST" && (options.tokenizes ?? dialect.tokenize)) {
       const { messages, tools } = JSON.parse(bytes.toString()) as ChatBody;
       const count = promptTokens(createPrefixCache(), { messages, tools }).prompt;
       return { count, max_model_len: contextTokens, tokens: [] };
@@ -125,7 +129,9 @@ export async function startModelServer(options: ModelServerOptions): Promise<Mod
       });
     });
     const body = JSON.parse(bytes.toString()) as ChatBody;
-    const seen = { headers: request.headers, bytes, body, abandoned };
+    const sent = Promise.withResolvers<void>();
+    onSent.set(response, sent.resolve);
+    const seen = { headers: request.headers, bytes, body, abandoned, sent: sent.promise };
     requests.push(seen);
     arrivals.dispatchEvent(new Event("request"));
     return seen;
@@ -148,7 +154,8 @@ export async function startModelServer(options: ModelServerOptions): Promise<Mod
     const { answer, fault } = nextAnswer(seen);
     if (fault !== undefined && failsAtOnce(response, fault, sizes)) return undefined;
     response.writeHead(200, { "content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache" });
-    if ("raw" in answer && fault === undefined) return stream(response, answer.raw, "in order");
+    if ("raw" in answer && fault === undefined)
+      return stream(response, answer.raw, answer.hangs ? "never" : "in order");
     const said = "raw" in answer || "fault" in answer ? ready : answer;
     const sent = fault === undefined ? said : damagedTurn(said, fault);
     const { events, ends } = damagedEvents(eventsOf(sent, { body, sizes, cached }), fault);
@@ -242,6 +249,7 @@ export async function startModelServer(options: ModelServerOptions): Promise<Mod
   };
 }
 
+const onSent = new WeakMap<ServerResponse, () => void>();
 const ready: Turn = { text: "ready" };
 const overText = "The script of this server has no more turns";
 
@@ -279,6 +287,7 @@ function stream(
 ): void {
   response.flushHeaders();
   for (const piece of pieces) response.write(piece);
+  response.write("", onSent.get(response));
   if (ends === "in order") response.end();
   // What was written must be on its way before the connection is broken.
   if (ends === "broken") response.write("", () => response.destroy());

@@ -54,8 +54,10 @@ interface Part {
 
 /** A streamed answer, put together from its chunks. */
 export interface Answer {
-  /** What comes before the calls. What comes after them has no place in a history. */
+  /** What comes before the calls. */
   text: string;
+  /** What comes after them, which has no place in a history. */
+  after?: string;
   calls: ToolCall[];
   /** How many of the calls the server had left in the text. */
   recovered: number;
@@ -129,7 +131,7 @@ export function markCut(answer: Answer, maxTokens: number): { calls: ToolCall[];
   const truncated = finish === "length" || (usage?.completionTokens ?? 0) >= maxTokens;
   const last = calls.at(-1);
   if (!truncated || endSeen || last === undefined || last.broken === "cut-by-tag") return { calls, truncated };
-  return { calls: [...calls.slice(0, -1), { ...last, broken: "cut" }], truncated };
+  return { calls: [...calls.slice(0, -1), { ...last, broken: "cut", cutAt: maxTokens }], truncated };
 }
 
 // Some servers count every call as number 0.
@@ -146,7 +148,7 @@ function toUsage(counted: NonNullable<z.output<typeof chunk>["usage"]>): Usage {
   };
 }
 
-type Found = Pick<Answer, "text" | "calls" | "recovered" | "endSeen">;
+type Found = Pick<Answer, "text" | "after" | "calls" | "recovered" | "endSeen">;
 
 /** The calls as the server found them. */
 function structured(parts: readonly Part[], texts: readonly string[], idPrefix: string): Found {
@@ -165,7 +167,8 @@ function structured(parts: readonly Part[], texts: readonly string[], idPrefix: 
     const isCut = misplaced || closers.some((closer) => texts[position + 1]?.includes(closer));
     return { id, ...readCall(part, isCut) };
   });
-  return { text: misplaced ? "" : before.trim(), calls, recovered: 0, endSeen: false };
+  const after = texts.slice(1).join("").trim();
+  return { text: misplaced ? "" : before.trim(), ...(after !== "" && { after }), calls, recovered: 0, endSeen: false };
 }
 
 /** A server refuses a history with anything but an object in it, for the rest of the run: so nothing broken is kept. */

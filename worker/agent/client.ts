@@ -3,17 +3,20 @@ import type { Log } from "../../src/log.ts";
 import { createAdmission } from "./admission.ts";
 import type { Answer } from "./answer.ts";
 import { createAvailability } from "./availability.ts";
-import type { Sources, Wanted } from "./discover.ts";
+import type { Served, Sources, Wanted } from "./discover.ts";
 import type { ModelLimits } from "./limits.ts";
 import { createMeasures } from "./measures.ts";
+import type { Measures, Plan } from "./measures.ts";
 import { ModelError } from "./model.ts";
-import type { ModelClient, ModelRequest, Reply } from "./model.ts";
+import type { Message, ModelClient, ModelRequest, Reply } from "./model.ts";
 import { toReply } from "./reply.ts";
 import type { Delay } from "./retry.ts";
 import { createWireTools } from "./schema.ts";
 import type { WireTool } from "./schema.ts";
 import { createServing } from "./serving.ts";
 import type { Asked } from "./serving.ts";
+import { createCount } from "./tokenize.ts";
+import type { Count } from "./tokenize.ts";
 import { createWatch } from "./watch.ts";
 import type { Watch } from "./watch.ts";
 import { createEncode, toHeaders } from "./wire.ts";
@@ -36,6 +39,8 @@ export interface Streaming {
   watch: Watch;
   /** Called when the server has taken the request. */
   reached: () => void;
+  /** Called with the text so far when the signal has cut the answer off. */
+  onCut: (text: string) => void;
 }
 
 export interface ClientParts {
@@ -54,22 +59,34 @@ export function createClient(
   wanted: Wanted,
   { log, limits, delay, random }: ClientParts,
 ): ModelClient {
-  const policy = { ...limits, delay, random };
+  let hasAnswered = false;
   const onWait = (error: ModelError, ms: number) =>
     log?.warn({ error: error.message, ms: Math.round(ms) }, "the model server is asked again");
-  const availability = createAvailability({ ...policy, onWait });
-  const admission = createAdmission(server.beside, { ...policy, maxWaitMs: limits.maxHeldMs });
+  const availability = createAvailability({
+    attempts: limits.attempts,
+    get maxWaitMs() {
+      return hasAnswered ? limits.maxAwayMs : limits.maxWaitMs;
+    },
+    get refusals() {
+      return hasAnswered ? limits.refusals : 0;
+    },
+    delay,
+    random,
+    onWait,
+  });
+  const admission = createAdmission(server.beside, { maxWaitMs: limits.maxHeldMs, delay, random });
   const serving = createServing(server, wanted);
   const wireTools = createWireTools();
   const encode = createEncode();
   const measures = createMeasures(limits);
+  const count = createCount(server.beside);
 
   async function attempt(request: ModelRequest, asked: Asked, reached: () => void): Promise<Reply> {
     const { messages, signal, session } = request;
     const waitedMs = Math.round(performance.now() - asked.began);
     const model = await serving.known(signal);
     const tools = wireTools(request.tools);
-    const plan = measures.plan({ messages, tools }, model, asked.shorter);
+    const plan = await planFor({ messages, tools, signal }, model, { measures, count, shorter: asked.shorter });
     asked.sent = plan;
     asked.attempts++;
 
@@ -77,8 +94,10 @@ export function createClient(
     const watch = createWatch(plan.patience);
     const body = encode({ model: model.name, messages, tools, maxTokens: plan.maxTokens }, serving.extensions);
     const headers = toHeaders(requestId, session);
-    const idPrefix = `call_${messages.length}`;
-    const answer = await server.stream({ body, tools, idPrefix, headers, signal, watch, reached });
+    const idPrefix = freePrefix(messages);
+    const onCut = request.onCut ?? (() => {});
+    const answer = await server.stream({ body, tools, idPrefix, headers, signal, watch, reached, onCut });
+    hasAnswered = true;
     const times = watch.times();
     if (answer.usage !== undefined) measures.learn(messages, plan, answer.usage, times);
     const reply = toReply(answer, { model, plan, waitedMs, requestId, attempts: asked.attempts, ...times });
@@ -107,4 +126,30 @@ export function createClient(
       return availability.ask(request, (reached) => ask(request, asked, reached));
     },
   };
+}
+
+/**
+ * Where a conversation that no server has counted takes a good part of the window, it is counted: an estimate would cost
+ * room there.
+ */
+async function planFor(
+  { messages, tools, signal }: { messages: readonly Message[]; tools: readonly WireTool[]; signal: AbortSignal },
+  model: Served,
+  { measures, count, shorter }: { measures: Measures; count: Count; shorter: number | undefined },
+): Promise<Plan> {
+  const plan = measures.plan({ messages, tools }, model, shorter);
+  if (plan.countedTokens > 0 || plan.promptTokens < model.contextTokens / 4) return plan;
+  const tokens = await count({ model: model.name, messages, tools }, model.server, signal);
+  if (tokens === undefined) return plan;
+  measures.counted(messages, tokens);
+  return measures.plan({ messages, tools }, model, shorter);
+}
+
+/** For the ids of calls that have none: the same for the same conversation, and new in it, also after it was shortened. */
+function freePrefix(messages: readonly Message[]): string {
+  const calls = messages.flatMap((message) => (message.role === "assistant" ? message.calls : []));
+  for (let number = messages.length; ; number++) {
+    const prefix = `call_${number}`;
+    if (!calls.some(({ id }) => id.startsWith(`${prefix}_`))) return prefix;
+  }
 }

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { Log } from "../../src/log.ts";
-import type { GetJson } from "./http.ts";
+import type { AskJson, GetJson } from "./http.ts";
 import { ModelError } from "./model.ts";
 
 /** What a server serves, and what is known of the server. */
@@ -43,7 +43,7 @@ export interface Sources {
   /** Its OpenAI-compatible interface. */
   api: GetJson;
   /** What it has beside that. */
-  beside: GetJson;
+  beside: AskJson;
 }
 
 /** Looks the model up. Throws `ModelError` where the server is away or does not serve it. */

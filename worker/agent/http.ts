@@ -43,13 +43,18 @@ export function createFetch(): typeof fetch {
 
 /** A server's document by its path. */
 export type GetJson = (path: string, signal: AbortSignal) => Promise<unknown>;
+/** The same; with `body`, which is sent as JSON, its answer to that. */
+export type AskJson = (path: string, signal: AbortSignal, body?: unknown) => Promise<unknown>;
 
 /** Documents below `base`, read as JSON where they are. */
-export function createGet(fetch: typeof globalThis.fetch, base: string, apiKey: string): GetJson {
-  return async (path, signal) => {
+export function createGet(fetch: typeof globalThis.fetch, base: string, apiKey: string): AskJson {
+  const authorization = `Bearer ${apiKey}`;
+  return async (path, signal, body) => {
+    const posted = { method: "POST", body: JSON.stringify(body) };
     const response = await fetch(`${base.replace(/\/$/, "")}${path}`, {
       signal,
-      headers: { authorization: `Bearer ${apiKey}` },
+      headers: { authorization, ...(body !== undefined && { "content-type": "application/json" }) },
+      ...(body !== undefined && posted),
     });
     const text = await response.text();
     try {

@@ -34,7 +34,7 @@ export interface AgentTask {
 
 export type AgentEvent = Extract<
   RunEvent,
-  { type: "model.intent" | "model.result" | "tool.intent" | "tool.result" | "compacted" }
+  { type: "model.intent" | "model.cut" | "model.result" | "tool.intent" | "tool.result" | "compacted" }
 >;
 
 export type AgentEnd =
@@ -147,12 +147,20 @@ async function request(run: AgentRun, messages: readonly Message[]): Promise<Rep
   const step = tally.steps + 1;
   await record({ type: "model.intent", step });
   const started = now();
-  const reply = await model.reply({ messages, tools, signal });
-  const { calls, recovered, text, usage, waitedMs, finish, turn } = reply;
+  let cut = "";
+  const reply = await model.reply({ messages, tools, signal, onCut: (text) => (cut = text) }).catch(async (error) => {
+    if (cut !== "") await record({ type: "model.cut", step, text: cut });
+    throw error;
+  });
+  const { calls, recovered, text, after, usage, waitedMs, finish, turn } = reply;
   tally.ms -= waitedMs;
   addUsage(tally, usage);
   if (messages === run.messages) history.answered(reply);
-  const facts = { ...(finish !== undefined && { finish }), ...(turn && { turn }) };
+  const facts = {
+    ...(after !== undefined && { after }),
+    ...(finish !== undefined && { finish }),
+    ...(turn && { turn }),
+  };
   const ms = now() - started;
   await record({ type: "model.result", step, calls: calls.length, recovered, text, usage, ms, ...facts });
   return reply;

@@ -12,7 +12,7 @@ import type { WatchLimits } from "./watch.ts";
 /** The measures of one request. */
 export interface Plan {
   promptTokens: number;
-  /** Of those the server counted so many itself, for the request before. */
+  /** Of those the server counted so many itself, for the request before or for this one. */
   countedTokens: number;
   maxTokens: number;
   patience: WatchLimits;
@@ -22,6 +22,8 @@ export interface Plan {
 export interface Measures {
   /** `shorter`: the longest answer, where the server has said it. */
   plan(request: { messages: readonly Message[]; tools: readonly WireTool[] }, model: Served, shorter?: number): Plan;
+  /** Notes what the server counted for a request that has not been sent yet. */
+  counted(messages: readonly Message[], tokens: number): void;
   learn(messages: readonly Message[], plan: Plan, usage: Usage, times: { firstMs: number; ms: number }): void;
 }
 
@@ -35,6 +37,7 @@ export function createMeasures(limits: ModelLimits): Measures {
       const patience = pace.limits(limits, { promptTokens, maxTokens, holdsCalls: holdsCalls(server) });
       return { promptTokens, countedTokens, maxTokens, patience };
     },
+    counted: (messages, tokens) => sizes.counted(messages, tokens),
     learn(messages, { countedTokens }, { promptTokens, completionTokens, cachedTokens }, times) {
       sizes.counted(messages, promptTokens);
       pace.measured({ newTokens: promptTokens - Math.max(cachedTokens, countedTokens), completionTokens, ...times });

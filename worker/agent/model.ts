@@ -22,6 +22,8 @@ export interface ModelRequest {
   /** The run's id, the same in all its requests: a router keeps them on one server by it. */
   session?: string;
   onWaiting?: OnWaiting;
+  /** Told what had come of an answer that the signal cut off, where anything had. */
+  onCut?: (text: string) => void;
 }
 
 /** `Tool` as the model sees it: every parameter is a string, an integer or a boolean. */
@@ -44,6 +46,8 @@ export interface ToolCall {
   arguments: string;
   /** Why the call must not run. */
   broken?: BrokenCall;
+  /** The longest answer in tokens, where that is why it was cut. */
+  cutAt?: number;
 }
 
 /**
@@ -54,6 +58,8 @@ export type BrokenCall = "not-an-object" | "cut" | "malformed" | "cut-by-tag";
 
 export interface Reply {
   text: string;
+  /** What was said behind the calls, where no history has a place for it. */
+  after?: string;
   calls: ToolCall[];
   usage: Usage;
   /** The answer reached the limit of its length, so its last call may be incomplete. */

@@ -50,7 +50,7 @@ function connect({ baseUrl, apiKey }: ModelClientOptions, limits: ModelLimits): 
   });
   const api = createGet(fetch, baseUrl, apiKey);
 
-  async function stream({ body, tools, idPrefix, headers, signal, watch, reached }: Streaming): Promise<Answer> {
+  async function stream({ body, tools, idPrefix, headers, signal, watch, reached, onCut }: Streaming): Promise<Answer> {
     const answer = createAnswer(idPrefix, tools);
     const guard = createRepetitionGuard();
     try {
@@ -72,6 +72,8 @@ function connect({ baseUrl, apiKey }: ModelClientOptions, limits: ModelLimits): 
       signal.throwIfAborted();
       watch.signal.throwIfAborted();
     } catch (error) {
+      const { text } = answer.finished();
+      if (signal.aborted && text !== "") onCut(text);
       throw toModelError(withoutSdk(error), { baseUrl, signal, late: watch.signal.aborted });
     } finally {
       watch.stop();

@@ -15,12 +15,13 @@ export interface Sent extends Omit<TurnFacts, "model" | "server" | "maxTokens"> 
 
 /** A complete answer in our words; a call that its end may be missing of is marked. */
 export function toReply(answer: Answer, { model, plan, waitedMs, ...facts }: Sent): Reply {
-  const { text, finish, recovered } = answer;
+  const { text, after, finish, recovered } = answer;
   const { calls, truncated } = markCut(answer, plan.maxTokens);
   const written = text.length > 0 || calls.length > 0 ? textTokens(text + calls.map((c) => c.arguments).join("")) : 0;
   const usage = answer.usage ?? { promptTokens: plan.promptTokens, completionTokens: written, cachedTokens: 0 };
   return {
     text,
+    ...(after !== undefined && { after }),
     calls,
     usage,
     truncated,

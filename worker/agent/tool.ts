@@ -48,11 +48,9 @@ export async function callTool(tools: readonly Tool[], call: ToolCall, signal: A
     const text = `There is no tool "${short(call.name)}". The tools are: ${namesOf(tools)}.`;
     return { ...failed(text), refused: "unknown-tool" };
   }
-  if (call.broken !== undefined) return { ...failed(brokenText(call.broken, tool)), refused: call.broken };
-  const { args, repaired, dropped } = coerce(
-    parseArguments(call),
-    takenBy(z.toJSONSchema(tool.parameters, { io: "input" })),
-  );
+  const { broken } = call;
+  if (broken !== undefined) return { ...failed(brokenText({ ...call, broken }, tool)), refused: broken };
+  const { args, repaired, dropped } = coerce(parseArguments(call), parametersOf(tool));
   const done = [...(tool.name === call.name ? [] : [`aliased ${call.name}`]), ...repaired, ...dropped.map(noteOf)];
   const notes = done.length === 0 ? {} : { repaired: done };
   try {
@@ -77,6 +75,15 @@ export function summaryOf(call: ToolCall): string {
   const values = Object.values(args ?? {}).map(String);
   const line = values.join(" ").replaceAll(/\s+/g, " ").trim();
   return line.length > 160 ? `${line.slice(0, 159)}…` : line;
+}
+
+const known = new WeakMap<z.ZodObject, ReturnType<typeof takenBy>>();
+
+/** Read once for each tool: making its schema takes longer than most calls. */
+function parametersOf({ parameters }: Tool): ReturnType<typeof takenBy> {
+  const taken = known.get(parameters) ?? takenBy(z.toJSONSchema(parameters, { io: "input" }));
+  known.set(parameters, taken);
+  return taken;
 }
 
 function failed(text: string): ToolResult {
@@ -106,10 +113,11 @@ function short(text: string): string {
   return text.length > 40 ? `${text.slice(0, 39)}…` : text;
 }
 
-function brokenText(broken: BrokenCall, tool: Tool): string {
+function brokenText({ broken, cutAt }: ToolCall & { broken: BrokenCall }, tool: Tool): string {
+  const length = cutAt === undefined ? "" : ` of ${cutAt} tokens`;
   switch (broken) {
     case "cut":
-      return `${tool.name} was not run: the call was cut before its end, as happens when an answer reaches its longest length. Send it again with less text: write a long file in parts.`;
+      return `${tool.name} was not run: the call was cut before its end, as happens when an answer reaches its longest length${length}. Send it again with less text: write a long file in parts.`;
     case "malformed":
       return `${tool.name} was not run: a tag of the call was not well formed, so that its name or the name of a parameter has pieces of tags in it. ${usageOf(tool)}`;
     case "not-an-object":

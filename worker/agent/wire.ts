@@ -74,7 +74,8 @@ export function toHeaders(requestId: string, session: string | undefined): Recor
   return { "X-Request-Id": requestId, ...(session === undefined ? {} : { "x-session-id": session }) };
 }
 
-function toWire(message: Message) {
+/** A message in OpenAI's form. */
+export function toWire(message: Message) {
   switch (message.role) {
     case "tool":
       return { role: "tool" as const, tool_call_id: message.callId, content: message.text };

@@ -65,7 +65,7 @@ describe("through a real stream", () => {
     {
       what: "S11: a whole and a cut call",
       events: [call(0, "a", "bash", ls), call(1, "b", "bash", '{"comm'), finish("length")],
-      calls: [called("a", "bash"), { ...called("b", "bash", "{}"), broken: "cut" }],
+      calls: [called("a", "bash"), { ...called("b", "bash", "{}"), broken: "cut", cutAt: 16_384 }],
     },
     { what: "S12: calls announced, none there", events: [finish("tool_calls")], calls: [], text: "" },
     { what: "S13: a call and stop", events: [call(0, "a", "bash", ls), stop], calls: [called("a", "bash")] },
@@ -74,6 +74,7 @@ describe("through a real stream", () => {
       events: [text("I look."), call(0, "a", "bash", ls), text("I wait.")],
       calls: [called("a", "bash")],
       text: "I look.",
+      after: "I wait.",
     },
     {
       what: "S17: one id twice",
@@ -107,7 +108,7 @@ describe("through a real stream", () => {
     {
       what: "S20: a whole call at the longest length",
       events: [call(0, "a", "bash", ls), finish("tool_calls"), usage(16_384)],
-      calls: [{ ...called("a", "bash"), broken: "cut" }],
+      calls: [{ ...called("a", "bash"), broken: "cut", cutAt: 16_384 }],
       completionTokens: 16_384,
     },
     {
@@ -122,6 +123,7 @@ describe("through a real stream", () => {
 
     expect(reply.calls).toEqual(calls);
     const { text: words, recovered, usage: counted } = reply;
+    expect(reply.after).toBe(expected.after);
     expect({ text: words, recovered }).toEqual({ text: expected.text ?? "", recovered: expected.recovered ?? 0 });
     expect(counted).toMatchObject({ promptTokens: prompt, completionTokens: expected.completionTokens ?? 5 });
   });

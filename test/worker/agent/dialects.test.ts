@@ -193,6 +193,34 @@ test("a server that has less room than it said is asked for a shorter answer, an
   expect(await client.describe(signal)).toMatchObject({ contextTokens: 10_000 });
 });
 
+test("a long conversation that no answer has counted yet is counted by a server that does so, once", async () => {
+  await using server = await startModelServer({ dialect: "vllm", contextTokens: 32_768 });
+  const client = clientOf(server.url);
+  const messages: Message[] = [{ role: "user", text: "word ".repeat(15_000) }];
+  const estimate = Math.ceil(75_000 / 3);
+
+  const { usage, text } = await client.reply({ messages, tools: [], signal });
+  messages.push({ role: "assistant", text, calls: [] }, { role: "user", text: "Go on." });
+  await client.reply({ messages, tools: [], signal });
+
+  expect(usage.promptTokens).toBeLessThan(estimate - 1000);
+  expect(server.lookups.filter((path) => path === "POST /tokenize")).toHaveLength(1);
+  expect(server.requests[0]?.body.max_tokens).toBe(Math.min(16_384, 32_768 - usage.promptTokens - 128));
+});
+
+test("a server that does not count is asked to once, and what it takes is estimated", async () => {
+  await using server = await startModelServer({ dialect: "vllm", contextTokens: 32_768, tokenizes: false });
+  const client = clientOf(server.url);
+  const ask = (word: string) =>
+    client.reply({ messages: [{ role: "user", text: `${word} `.repeat(15_000) }], tools: [], signal });
+
+  await ask("word");
+  await ask("other");
+
+  expect(server.lookups.filter((path) => path === "POST /tokenize")).toHaveLength(1);
+  expect(server.requests).toHaveLength(2);
+});
+
 test("a server that cuts the conversation without a word is found out", async () => {
   await using server = await startModelServer({ dialect: "ollama", contextTokens: 4096 });
   const client = clientOf(server.url);

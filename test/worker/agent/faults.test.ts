@@ -164,6 +164,27 @@ test.each(["vllm", "llamacpp"] as const)("a %s that is still loading is waited f
   expect(described.contextTokens).toBe(262_144);
 });
 
+test("a stop in the middle of an answer tells what had come of it", async () => {
+  // So much that it is not all on its way before the client has read some.
+  const pieces = Array.from({ length: 2000 }, (_, number) => {
+    const content = Array.from({ length: 1000 }, (_none, word) => number * 1000 + word).join(" ");
+    return `data: ${JSON.stringify({ choices: [{ delta: { content: `${content} ` } }] })}\n\n`;
+  });
+  await using server = await startModelServer({ dialect: "vllm", turns: [{ raw: pieces, hangs: true }] });
+  const stop = new AbortController();
+  const client = createModelClient({ baseUrl: server.url, apiKey: "EMPTY" });
+  let told = "";
+  const messages: Message[] = [{ role: "user", text: "Task" }];
+  const reply = client.reply({ messages, tools: [], signal: stop.signal, onCut: (text) => (told = text) });
+  reply.catch(() => {});
+  await (await server.request(0)).sent;
+
+  stop.abort(new Error("stopped"));
+
+  await expect(reply).rejects.toThrow("stopped");
+  expect(told).toMatch(/^0 1 2 3/);
+});
+
 test("a stop closes the connection at once, and the server sees it", async () => {
   await using server = await startModelServer({ dialect: "vllm", turns: [{ fault: { kind: "hang", after: 2 } }] });
   const stop = new AbortController();

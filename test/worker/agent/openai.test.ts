@@ -37,6 +37,25 @@ test("a reply has text, calls, usage, and nothing lost to waiting", async () => 
   });
 });
 
+test("an id that we make up is new in its conversation, also where a summary has made that shorter", async () => {
+  await using server = await startServer(
+    answer([
+      delta({ tool_calls: [{ index: 0, function: { name: "bash", arguments: '{"command":"ls"}' } }] }),
+      finish("stop"),
+    ]),
+  );
+  const known = { id: "call_3_0", name: "bash", arguments: "{}" };
+  const messages: Message[] = [
+    ...task,
+    { role: "assistant", text: "", calls: [known] },
+    { role: "tool", callId: "call_3_0", text: "" },
+  ];
+
+  const reply = await clientOf(server.url).reply({ messages, tools: [bash], signal });
+
+  expect(reply.calls.map(({ id }) => id)).toEqual(["call_4_0"]);
+});
+
 test("the request carries the model's sampling, a fitting length, and tools of plain types", async () => {
   await using server = await startServer(answer([delta({ content: "ok" }), finish("stop")]), { max_model_len: 32_768 });
   const long: Message[] = [{ role: "user", text: "x".repeat(90_000) }];

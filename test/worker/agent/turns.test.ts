@@ -107,6 +107,23 @@ test("a call that goes round in circles gets a note, is then not run, and at las
   expect(agent.events.filter(({ type }) => type === "tool.intent")).toHaveLength(5);
 });
 
+test("what had come of an answer when the run was stopped is recorded, and the conversation stays whole", async () => {
+  const stop = new AbortController();
+  const agent = agentThat([], { signal: stop.signal });
+  agent.model.reply = async ({ signal, onCut }) => {
+    stop.abort(new Error("stopped"));
+    onCut?.("I was about to");
+    throw signal.reason;
+  };
+
+  expect(await agent.run()).toEqual({ end: "cancelled" });
+  expect(agent.events).toEqual([
+    { type: "model.intent", step: 1 },
+    { type: "model.cut", step: 1, text: "I was about to" },
+  ]);
+  expect(agent.task.messages).toHaveLength(2);
+});
+
 test("what a person wrote stands before the next answer", async () => {
   const arrived = [[], ["Use tabs.", "And fix the typo."]];
   const agent = agentThat([bash("ls"), ...done], { inbox: async () => arrived.shift() ?? [] });
