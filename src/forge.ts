@@ -98,8 +98,8 @@ export interface CheckRun {
   title: string;
   /** Markdown. */
   summary: string;
-  /** Failures, each in a file; at most 50. */
-  annotations: { path: string; title: string; message: string }[];
+  /** Failures, each in a file, and in a line of it where that is known; at most 50. */
+  annotations: { path: string; line?: number; title: string; message: string }[];
 }
 export interface Review {
   author: { id: number; login: string };

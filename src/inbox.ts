@@ -5,6 +5,8 @@ import { redisPrefix, within } from "./queue.ts";
 
 const message = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("task"), title: z.string(), body: z.string() }),
+  /** What our status comment said of the run before, and what a person answered. */
+  z.object({ kind: z.literal("earlier"), said: z.string(), by: z.string(), answer: z.string() }),
   z.object({ kind: z.literal("comment"), id: z.number(), by: z.string(), text: z.string() }),
   z.object({ kind: z.literal("stop"), by: z.string(), reason: z.string() }),
 ]);

@@ -1,7 +1,7 @@
 import { Worker } from "bullmq";
 import { messageOf } from "./errors.ts";
 import { handleIntake } from "./intake.ts";
-import type { IntakeDeps } from "./intake.ts";
+import type { IntakeDeps } from "./intake/start.ts";
 import { statusOf } from "./github/status.ts";
 import { intakeJob } from "./job.ts";
 import { connectRedis, intakeBackoffMs, redisPrefix } from "./queue.ts";

@@ -12,6 +12,17 @@ const text = z.object({ title: z.string(), body: z.string() });
 /** The task as it stood when it was asked for. */
 export type TaskText = z.infer<typeof text>;
 
+const said = {
+  delivery: z.string(),
+  repo: repoRef,
+  /** The issue or pull request that it stands on. */
+  number: z.number(),
+  isPull: z.boolean(),
+  actor,
+  comment: z.number(),
+  text: z.string(),
+};
+
 /** What waits in the intake queue: one accepted event, with the signed text, removed when done. */
 export const intakeJob = z.discriminatedUnion("kind", [
   z.object({
@@ -31,17 +42,8 @@ export const intakeJob = z.discriminatedUnion("kind", [
     actor,
     branch: z.string(),
   }),
-  z.object({
-    kind: z.literal("comment"),
-    delivery: z.string(),
-    repo: repoRef,
-    /** The issue or pull request that it stands on. */
-    number: z.number(),
-    isPull: z.boolean(),
-    actor,
-    comment: z.number(),
-    text: z.string(),
-  }),
+  z.object({ kind: z.literal("comment"), ...said }),
+  z.object({ kind: z.literal("command"), ...said }),
   z.object({
     kind: z.literal("stop"),
     delivery: z.string(),
@@ -69,10 +71,14 @@ export const runJob = z.object({
   subject,
   actor,
   trigger: z.string(),
+  /** The run that it goes on from, and what a person said to that. */
+  follows: z.object({ run: z.string(), how: z.enum(["retry", "continue", "plan", "approve", "answer"]) }).optional(),
   /** When the event that asks for it arrived, in milliseconds since the epoch; unknown where a sweep found it. */
   askedAt: z.number().optional(),
 });
 export type RunJob = z.infer<typeof runJob>;
+
+export type Follows = NonNullable<RunJob["follows"]>;
 
 /** The same trigger gives the same run, however often and from whichever process it is asked for. */
 export function runIdOf(repo: RepoRef, subject: Subject, trigger: string): string {

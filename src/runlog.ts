@@ -14,12 +14,14 @@ import {
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
-import type { RunJob, TaskText } from "./job.ts";
+import type { Follows, RunJob, TaskText } from "./job.ts";
 
 /** What a run tells about itself, in order; intent before an effect, result after it. */
 export type RunEvent =
   | { type: "claimed"; epoch: number; job: RunJob }
   | { type: "released" }
+  /** What the run goes on from: what the one before told people, and what one of them said to that. */
+  | { type: "earlier"; how: Follows["how"]; said: string; by: string; answer: string }
   /** `removed`: what of the body no person sees, and the model therefore neither. */
   | ({ type: "snapshot"; hash: string; removed?: string[] } & TaskText)
   | { type: "base"; branch: string; commit: string }

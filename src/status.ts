@@ -8,6 +8,8 @@ const marker = z.object({
   trigger: z.string(),
   snapshot: z.string().optional(),
   head: z.string().optional(),
+  /** Why it ended, where a person's next word depends on it. */
+  cause: z.string().optional(),
 });
 /** What GitHub remembers of a run, hidden in its status comment. */
 export type StatusMarker = z.infer<typeof marker>;
@@ -18,6 +20,11 @@ export const statusMark = "<!-- agent-fix:status ";
 /** How our reply to a review begins. */
 export function replyMark(review: number): string {
   return `<!-- agent-fix:reply ${review} -->`;
+}
+
+/** How our answer to a comment begins. */
+export function answerMark(comment: number): string {
+  return `<!-- agent-fix:answer ${comment} -->`;
 }
 
 /** One status comment: the marker, a bold header and what follows it. */

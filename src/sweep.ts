@@ -1,7 +1,7 @@
 import { CronExpressionParser } from "cron-parser";
 import { messageOf } from "./errors.ts";
-import { newRun, readSettings } from "./intake.ts";
-import type { IntakeDeps } from "./intake.ts";
+import { newRun, readSettings } from "./intake/start.ts";
+import type { IntakeDeps } from "./intake/start.ts";
 import type { RepoRef } from "./job.ts";
 import { redisPrefix, within } from "./queue.ts";
 import type { Settings } from "./settings.ts";

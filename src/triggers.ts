@@ -1,9 +1,9 @@
+import { isCommand } from "./commands.ts";
 import type { IntakeJob, RepoRef } from "./job.ts";
 import type { PrefetchHint } from "./prefetch.ts";
 
 export const triggerLabel = "agent-fix";
 export const branchPrefix = "agent-fix/";
-const commandPrefix = "/agent-fix";
 
 /** A run's trigger, from the id of the event in which our label was set. */
 export function labelTrigger(event: number): string {
@@ -115,18 +115,21 @@ function forIssue({ id, payload }: WebhookEvent, repo: RepoRef, actor: Account):
   return { kind: "label", delivery: id, repo, issue: issue.number, actor, text };
 }
 
-/** What a person says where a run may be at work: on an issue with our label, or on a bot's pull request. */
+/**
+ * What a person says: a command anywhere, else a word where a run may be at work, which is on an issue with our label or
+ * on a bot's pull request.
+ */
 function forComment({ id, payload }: WebhookEvent, repo: RepoRef, actor: Account): IntakeJob | undefined {
   const { issue, comment, sender } = payload;
   if (issue === undefined || comment === undefined || sender?.type === "Bot" || comment.body.trim() === "")
     return undefined;
   const isPull = issue.pull_request !== undefined;
+  const { number } = issue;
+  const said = { delivery: id, repo, number, isPull, actor, comment: comment.id, text: comment.body };
+  if (isCommand(comment.body)) return { kind: "command", ...said };
   const names = (issue.labels ?? []).map((one) => (typeof one === "string" ? one : one.name));
   if (isPull ? issue.user?.type !== "Bot" : !names.includes(triggerLabel)) return undefined;
-  // A command is no word to the agent.
-  if (comment.body.trimStart().startsWith(commandPrefix)) return undefined;
-  const { number } = issue;
-  return { kind: "comment", delivery: id, repo, number, isPull, actor, comment: comment.id, text: comment.body };
+  return { kind: "comment", ...said };
 }
 
 function forReview({ id, payload }: WebhookEvent, repo: RepoRef, actor: Account): IntakeJob | undefined {

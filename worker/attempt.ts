@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { OutageError } from "../src/errors.ts";
 import type { InboxMessage } from "../src/inbox.ts";
 import { lastEvent } from "../src/runlog.ts";
 import type { CheckSummary, RunLog, Submission } from "../src/runlog.ts";
@@ -15,7 +16,7 @@ import type { Tally } from "./agent/tally.ts";
 import type { Tool } from "./agent/tool.ts";
 import { brokenBase, describeBaseline } from "./baseline.ts";
 import type { Measuring } from "./baseline.ts";
-import { endingOutcome, rejectionText, withWork } from "./endings.ts";
+import { endingOutcome, planOutcome, rejectionText, waitingText, withWork } from "./endings.ts";
 import type { Prepared } from "./environment.ts";
 import { judgeChange, renderDiff } from "./judge.ts";
 import type { Judged } from "./judge.ts";
@@ -35,6 +36,8 @@ const outputsDir = "/workspace/home/outputs";
 export interface AttemptTask {
   runId: string;
   kind: TaskKind;
+  /** A written plan is wanted, and no change. */
+  planOnly?: boolean;
   log: RunLog;
   signal: AbortSignal;
   settings: Settings;
@@ -94,10 +97,12 @@ export async function attempt(task: AttemptTask, tools: Tools): Promise<AttemptR
     if (broken !== undefined) return { ok: false, outcome: broken };
     await log.append({ type: "agent.end", end: end.end });
     if (end.end !== "submitted") return await giveUp(endingOutcome(end, settings.limits));
+    if (task.planOnly === true) return { ok: false, outcome: planOutcome(end.submission) };
     if (await hears()) continue;
 
     await place.sandbox.freeze();
     task.progress("checking the result");
+    // A review's points may be anything, few of them a defect: its first message asks for a test where behaviour changes.
     const mayAskForTest = task.kind !== "review" && !sentBack.has("without-test");
     const submitted = { place, installed, round, submission: end.submission, mayAskForTest };
     const judged = await judgeChange(task, tools, submitted);
@@ -166,6 +171,7 @@ function toolsFor(task: AttemptTask, place: Workplace, contextTokens: number): T
     contextTokens,
     kind: task.kind,
     diff: (abort) => renderDiff(task, place, abort),
+    ...(task.planOnly === true && { review: "off" as const }),
     onPlan: (items) => task.log.append({ type: "plan", items }),
   });
 }
@@ -207,19 +213,24 @@ async function tellComment({ log, progress }: AttemptTask, by: string): Promise<
 }
 
 function tellWaiting({ progress, log }: AttemptTask, reason: string | undefined): void {
-  progress(reason === undefined ? "working" : `waiting for the model: ${reason}`);
+  const step = lastEvent(log.events, "model.intent")?.step ?? 1;
+  progress(reason === undefined ? "working" : waitingText(reason, { step, since: new Date() }));
   // Nothing depends on it, and a disk that takes no more events is found out by the next one.
   log.append({ type: "model.waiting", ...(reason !== undefined && { reason }) }).catch(() => {});
 }
 
-/** The name goes into the log before the work: publishing, maybe on a later try, does not need the server. */
+/**
+ * The name goes into the log before the work: publishing, maybe on a later try, does not need the server. One that stays
+ * away is an outage: the run is taken again.
+ */
 async function servedModel(
   model: ModelClient,
   signal: AbortSignal,
 ): Promise<{ name: string; contextTokens: number } | ModelError> {
   return model.describe(signal).catch((error: unknown) => {
-    if (error instanceof ModelError) return error;
-    throw error;
+    if (!(error instanceof ModelError)) throw error;
+    if (error.kind === "away") throw new OutageError(error.message, { cause: error });
+    return error;
   });
 }
 

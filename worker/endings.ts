@@ -1,6 +1,9 @@
+import type { Submission } from "../src/runlog.ts";
 import type { Settings } from "../src/settings.ts";
 import { fencedText, inlineText } from "../src/text.ts";
 import type { AgentEnd } from "./agent/loop.ts";
+import type { ModelError } from "./agent/model.ts";
+import { bullets } from "./body.ts";
 import { gaveUp } from "./outcome.ts";
 import type { Outcome } from "./run.ts";
 
@@ -8,12 +11,7 @@ import type { Outcome } from "./run.ts";
 export function endingOutcome(end: Exclude<AgentEnd, { end: "submitted" }>, limits: Settings["limits"]): Outcome {
   switch (end.end) {
     case "asked":
-      return {
-        outcome: "needs-input",
-        cause: "question",
-        detail: `${inlineText(end.question)}\n\nWithout an answer I would: ${inlineText(end.fallback)}`,
-        pull: undefined,
-      };
+      return { outcome: "needs-input", cause: "question", detail: questionsText(end.questions), pull: undefined };
     case "cancelled":
       return { outcome: "cancelled", cause: undefined, detail: "", pull: undefined };
     case "out-of-steps":
@@ -27,7 +25,7 @@ export function endingOutcome(end: Exclude<AgentEnd, { end: "submitted" }>, limi
     case "format-errors":
       return gaveUp(
         "format errors",
-        `The model's tool calls could not be read, time after time.${said(end.text)} The model server may parse them wrongly: the operator finds out with \`agent-fix doctor --model\`.`,
+        `The model's tool calls could not be parsed, time after time.${said(end.text)} The model server may have the wrong parser (\`qwen3_coder\` is the right one) or damage them: the operator finds out with \`agent-fix doctor --model\`.`,
       );
     case "stuck":
       return gaveUp(
@@ -45,8 +43,49 @@ export function endingOutcome(end: Exclude<AgentEnd, { end: "submitted" }>, limi
         `${inlineText(end.error.message)}\n\nThe conversation could not be made short enough for the model's window. Serve the model with a longer context, or ask for a smaller part of the task.`,
       );
     case "model-failed":
-      return gaveUp(`model ${end.error.kind}`, end.error.message);
+      return gaveUp(`model ${end.error.kind}`, `${modelFailure(end.error)}. ${end.error.message}`);
   }
+}
+
+/** In the words of the person who asked; the error's own are the operator's. */
+function modelFailure({ kind }: ModelError): string {
+  switch (kind) {
+    case "away":
+    case "stalled":
+    case "server-error":
+      return "The model endpoint did not answer, also when it was asked again, so I stopped waiting for it";
+    case "refused":
+      return "The model endpoint refused the key, which an admin must put right";
+    case "unknown-model":
+      return "The model endpoint does not serve the model, which an admin must put right";
+    case "bad-request":
+    case "overflow":
+      return "The model endpoint did not accept the request, which an admin must look into";
+    case "repetition":
+      return "The model repeated the same text over and over, also when it was asked again";
+  }
+}
+
+function questionsText(questions: Extract<AgentEnd, { end: "asked" }>["questions"]): string {
+  const lines = questions.map(({ question, fallback }) => ({
+    question: inlineText(question),
+    fallback: `Without an answer I would: ${inlineText(fallback)}`,
+  }));
+  const [first, ...others] = lines;
+  if (first !== undefined && others.length === 0) return `${first.question}\n\n${first.fallback}`;
+  return lines.map(({ question, fallback }, index) => `${index + 1}. ${question}\n\n   ${fallback}`).join("\n");
+}
+
+/** A plan that waits for a person; what it says is the model's. */
+export function planOutcome({ title, cause, change }: Submission): Outcome {
+  const parts = [`**${inlineText(title)}**`, inlineText(cause), bullets(change)];
+  return { outcome: "needs-input", cause: "plan", detail: parts.join("\n\n"), pull: undefined };
+}
+
+/** What the status comment says while the model is waited for. */
+export function waitingText(reason: string, { step, since }: { step: number; since: Date }): string {
+  const time = since.toISOString().slice(11, 16);
+  return `waiting for the model since ${time} UTC: ${reason}. This costs no limit, and I continue at step ${step} when it is back`;
 }
 
 /** What there is when an attempt gives up, added to its ending so that nothing of the work is lost. */

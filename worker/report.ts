@@ -16,7 +16,12 @@ import type { Run, WorkerDeps } from "./run.ts";
 export interface Reporter extends AsyncDisposable {
   say: (header: string, lines?: string[]) => void;
   /** `covers`: the newest trigger that the run answers, where it is not the one that began it. */
-  finish(state: StatusMarker["state"], header: string, lines: string[], covers?: string): Promise<void>;
+  finish(
+    state: StatusMarker["state"],
+    header: string,
+    lines: string[],
+    ended?: { covers?: string | undefined; cause?: string | undefined },
+  ): Promise<void>;
 }
 
 export interface ReportTarget {
@@ -61,9 +66,10 @@ export function createReporter({ write: edit, marker, everyMs, guard, facts }: R
       pending = renderStatus({ ...marker, state: "working" }, header, [...lines, ...facts()]);
       if (!busy && !closed.signal.aborted) editing = drain();
     },
-    async finish(state, header, lines, covers = marker.trigger) {
+    async finish(state, header, lines, { covers = marker.trigger, cause } = {}) {
       await close();
-      await write(renderStatus({ ...marker, state, trigger: covers }, header, [...lines, ...facts()]));
+      const ended = { ...marker, state, trigger: covers, ...(cause !== undefined && { cause: cause.slice(0, 100) }) };
+      await write(renderStatus(ended, header, [...lines, ...facts()]));
     },
     [Symbol.asyncDispose]: close,
   };
@@ -94,12 +100,19 @@ export function renderReviewReply(passed: Passed, commit: string, reviewer: stri
   ].join("\n\n");
 }
 
+const goOn = "`/agent-fix continue` goes on from here, `/agent-fix retry` starts over.";
+/** What a person can say to an ending that waits for one. */
+const nextMoves = new Map([
+  ["question", "Answer in a comment, and I go on with it. `/agent-fix continue` takes what I would do."],
+  ["plan", "`/agent-fix approve` carries it out, `/agent-fix plan` plans anew."],
+]);
+
 /** The status comment's last form for each outcome: header, then the cause and the next move. */
 export function renderOutcome(
   outcome: FinishedEvent,
   { took, stoppedBy }: { took: string; stoppedBy: string | undefined },
 ): { header: string; lines: string[] } {
-  const again = "Set the label again to start over.";
+  const again = "Set the label again, or say `/agent-fix retry`, to start over.";
   switch (outcome.outcome) {
     case "published":
       return {
@@ -111,13 +124,10 @@ export function renderOutcome(
     case "needs-input":
       return {
         header: `Needs input: ${outcome.cause ?? ""}`,
-        lines: [
-          outcome.detail,
-          outcome.cause === "question" ? "Answer in the issue's text and set the label again." : again,
-        ],
+        lines: [outcome.detail, nextMoves.get(outcome.cause ?? "") ?? again],
       };
     case "gave-up":
-      return { header: `Stopped: ${outcome.cause ?? ""}`, lines: [outcome.detail, again] };
+      return { header: `Stopped: ${outcome.cause ?? ""}`, lines: [outcome.detail, goOn] };
     case "cancelled":
       return {
         header: `Stopped${stoppedBy === undefined ? "" : ` by ${inlineText(stoppedBy)}`}`,

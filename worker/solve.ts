@@ -22,6 +22,8 @@ import type { TaskKind } from "./tools/tools.ts";
 export interface SolveTask {
   runId: string;
   kind: TaskKind;
+  /** Whether a written plan is wanted, and no change, by what the settings say. */
+  planOnly?: (settings: Settings) => boolean;
   log: RunLog;
   signal: AbortSignal;
   mirror: string;
@@ -32,7 +34,7 @@ export interface SolveTask {
   branch: string;
   /** The repository's name for the prompt. */
   repo: string;
-  messages(context: RepositoryContext): Message[];
+  messages(context: RepositoryContext, planOnly: boolean): Message[];
   progress: (line: string) => void;
   /** All that reached the run from outside so far, where something can. */
   inbox?: () => Promise<InboxMessage[]>;
@@ -87,9 +89,10 @@ export async function solve(task: SolveTask, tools: Tools): Promise<AttemptResul
   const nonce = createNonce();
   const hosts = settings.settings.network.agent;
   const context = { repo: task.repo, root: repoDir, checks, baseline: told, hosts, instructions, nonce };
-  const messages = (contextTokens: number) => task.messages({ ...context, contextTokens });
+  const planOnly = task.planOnly?.(settings.settings) ?? false;
+  const messages = (contextTokens: number) => task.messages({ ...context, contextTokens }, planOnly);
   return await attempt(
-    { ...task, settings: settings.settings, sources, repository, prepared, measuring, messages },
+    { ...task, planOnly, settings: settings.settings, sources, repository, prepared, measuring, messages },
     tools,
   );
 }

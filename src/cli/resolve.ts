@@ -4,20 +4,20 @@ import { join } from "node:path";
 import { Command } from "commander";
 import type { Passed } from "../../worker/attempt.ts";
 import { commitOf } from "../../worker/checkout.ts";
-import { ciHeld } from "../../worker/ci.ts";
+import { deliver, deliveredOutcome } from "../../worker/deliver.ts";
 import { git } from "../../sandbox/git.ts";
 import { issueMessages } from "../../worker/prompts/messages.ts";
-import { commitMessage, freeBranch, issueBranch, publish } from "../../worker/publish.ts";
+import { commitMessage, issueBranch } from "../../worker/publish.ts";
 import { readPatch } from "../../worker/rebuild.ts";
-import { renderPullBody } from "../../worker/body.ts";
-import { elapsed } from "../../worker/report.ts";
 import type { Outcome, Tools } from "../../worker/run.ts";
 import { settingsAt, solve } from "../../worker/solve.ts";
 import { readConfig } from "../config.ts";
 import { ConfigError, messageOf } from "../errors.ts";
 import { snapshotHash } from "../job.ts";
+import type { RunJob } from "../job.ts";
 import { holdRun, openRunLog } from "../runlog.ts";
 import type { RunLog } from "../runlog.ts";
+import type { Settings } from "../settings.ts";
 import { composeTools, requireRuntime } from "./compose.ts";
 import { createProgress, teeRunLog } from "./progress.ts";
 import { findSubject } from "./subject.ts";
@@ -113,33 +113,32 @@ async function runSubject({ subject, tools, log, runId, signal, options }: Task)
     tools,
   );
   if (!result.ok) return result.outcome;
-  return deliver(
+  return deliverSubject(
     { subject, log, runId, signal, options },
-    { base, branch: settings.base ?? branch, trusted, mirror, job, passed: result.passed, ci: settings.ci },
+    { base, trusted, mirror, settings, job, passed: result.passed },
   );
 }
 
 interface Delivery {
   base: string;
-  branch: string;
   trusted: string;
   mirror: string;
-  job: Parameters<typeof publish>[0]["job"];
+  settings: Settings;
+  job: RunJob;
   passed: Passed;
-  ci: "hold" | "run" | undefined;
 }
 
-async function deliver(
+async function deliverSubject(
   { subject, log, runId, signal, options }: Omit<Task, "tools">,
   done: Delivery,
 ): Promise<Outcome> {
-  const { base, branch, job, passed } = done;
+  const { base, trusted, mirror, settings, job, passed } = done;
   const repository = join(log.dir, "repo.git");
   const patch = await readPatch(repository, base, passed.commit);
   if (options.out !== undefined) await writeFile(options.out, patch);
   if (options.branch !== undefined && subject.localDir !== undefined)
     await createLocalBranch(subject.localDir, repository, { name: options.branch, passed, runId });
-  const { forge } = subject;
+  const { forge, branch } = subject;
   if (options.publish !== true || forge === undefined) {
     const where = [options.out, options.branch].filter((one) => one !== undefined).join(", ");
     return {
@@ -149,34 +148,16 @@ async function deliver(
       pull: undefined,
     };
   }
-  const held = await ciHeld(done.mirror, done.trusted, { ci: done.ci, isPrivate: (await forge.repository()).private });
-  const body = renderPullBody({
-    closes: subject.number,
+  const facts = await forge.repository();
+  const number = subject.number ?? 0;
+  const pull = { into: settings.base ?? branch, closes: subject.number, footer: "Made with `agent-fix resolve`." };
+  const delivered = await deliver(
+    { job, log, signal, guard: async () => {} },
+    { writer: forge, checks: forge },
     passed,
-    events: log.events,
-    took: elapsed(log.events),
-    base,
-    held,
-    footer: "Made with `agent-fix resolve`.",
-  });
-  const name = await freeBranch(forge, issueBranch(subject.number ?? 0), { runId, base, tree: passed.tree });
-  const message = commitMessage({ title: passed.submission.title, why: passed.submission.cause, runId, held });
-  const target = {
-    base,
-    branch: name,
-    expected: undefined,
-    message,
-    pull: { base: branch, title: passed.submission.title, body, draft: passed.verdict.decision === "draft" },
-  };
-  const published = await publish({ job, log, signal, guard: async () => {} }, forge, passed, target);
-  if (!published.ok || published.pull === undefined)
-    return { outcome: "gave-up", cause: "branch moved", detail: published.ok ? "" : published.reason, pull: undefined };
-  return {
-    outcome: "published",
-    cause: undefined,
-    detail: published.pull.url,
-    pull: { number: published.pull.number, url: published.pull.url },
-  };
+    { source: { mirror, trusted, settings, facts }, base, to: { name: issueBranch(number), pull } },
+  );
+  return deliveredOutcome(delivered, "Run it again, and it starts from where it stands then.");
 }
 
 // The person's own repository receives objects and one ref; its work tree is not touched.

@@ -111,6 +111,7 @@ const says: { [T in RunEvent["type"]]: (event: Event<T>) => string } = {
   checks: ({ leg, results }) => `${leg}: ${results.map((check) => `${check.run} ${check.end}`).join("; ")}`,
   attempt: ({ round, model }) => `round ${round} with ${model}`,
   "model.intent": ({ step }) => `step ${step}`,
+  earlier: ({ how, by }) => `${how}, asked for by ${by}`,
   "model.cut": ({ text }) => `stopped after: ${plainText(text, 160)}`,
   "model.waiting": ({ reason }) => (reason === undefined ? "goes on" : `waiting for the model: ${reason}`),
   "model.result": ({ calls, usage, ms }) =>

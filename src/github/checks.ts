@@ -27,10 +27,10 @@ export async function ensureCheckRun(octokit: Octokit, name: Name, check: CheckR
     output: {
       title,
       summary,
-      annotations: annotations.map(({ path, title: what, message }) => ({
+      annotations: annotations.map(({ path, line = 1, title: what, message }) => ({
         path,
-        start_line: 1,
-        end_line: 1,
+        start_line: line,
+        end_line: line,
         annotation_level: "failure" as const,
         title: what,
         message,

@@ -85,7 +85,7 @@ describe("createApp", () => {
 
   it.each([
     ["another label", "issues", { action: "labeled", issue, label: { name: "bug" } }],
-    ["a comment", "issue_comment", { action: "created", issue, comment: { id: 1, body: "/agent-fix stop" } }],
+    ["a comment where we do not work", "issue_comment", { action: "created", issue, comment: { id: 1, body: "Hm." } }],
     ["a dismissed review", "pull_request_review", { action: "dismissed", pull_request: pull, review }],
     ["a push to another branch", "push", { ref: "refs/heads/topic" }],
     ["a ping", "ping", { zen: "Keep it logically awesome." }],

@@ -33,6 +33,7 @@ const everything = {
   MODEL_NAME: "qwen",
   MODEL_API_KEY: "model-key",
   MODEL_CONTEXT: "262144",
+  MODEL_PRIORITY: "-1",
   SANDBOX_IMAGE: "node:24",
   SANDBOX_RUNTIME: "runsc",
   SANDBOX_TRUSTED_HOSTS: "npm.example.com, pip.example.com",
@@ -86,6 +87,7 @@ describe("readConfig", () => {
     ["WORKER_CONCURRENCY", "0", "how many runs at once, at least 1"],
     ["APP_ID", "my-app", "the number on the app's"],
     ["GHE_HOST", "https://github.example.com/", "a host name without protocol"],
+    ["MODEL_PRIORITY", "high", "a whole number, such as 0; the lowest go first"],
     ["MODEL_CONTEXT", "100", "the server's context size in tokens, at least 8192"],
   ])("names the variable, the value and the remedy when %s is %j", (name, value, remedy) => {
     const read = () => readConfig({}, { ...app, [name]: value });
@@ -163,7 +165,14 @@ describe("readConfig", () => {
       logLevel: "debug",
       redisUrl: "unix:///run/redis.sock",
       dataDir,
-      model: { baseUrl: "https://gpu:8000/v1", name: "qwen", apiKey: "model-key", contextTokens: 262_144, given: true },
+      model: {
+        baseUrl: "https://gpu:8000/v1",
+        name: "qwen",
+        apiKey: "model-key",
+        contextTokens: 262_144,
+        priority: -1,
+        given: true,
+      },
       sandbox: {
         image: "node:24",
         runtime: "runsc",

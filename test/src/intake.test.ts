@@ -2,7 +2,7 @@ import { pino } from "pino";
 import { afterAll, beforeEach, expect, it } from "vitest";
 import { createInbox } from "../../src/inbox.ts";
 import { handleIntake } from "../../src/intake.ts";
-import type { IntakeDeps } from "../../src/intake.ts";
+import type { IntakeDeps } from "../../src/intake/start.ts";
 import type { Pull } from "../../src/forge.ts";
 import { runIdOf } from "../../src/job.ts";
 import { connectRedis, createQueues } from "../../src/queue.ts";

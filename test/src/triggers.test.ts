@@ -92,12 +92,21 @@ describe("intakeFor of a comment", () => {
     expect(intakeFor(said({ issue: ours }))).toMatchObject({ ...word, isPull: true });
   });
 
+  it("takes a command from anywhere", () => {
+    const command = { comment: { id: 21, body: "/agent-fix status" } };
+    const unlabelled = { ...issue, labels: [] };
+    const foreign = { ...ours, user: { id: 2, login: "ann", type: "User" } };
+
+    expect(intakeFor(said({ ...command, issue: unlabelled }))).toMatchObject({ kind: "command", isPull: false });
+    expect(intakeFor(said({ ...command, issue: foreign }))).toMatchObject({ kind: "command", isPull: true });
+    expect(intakeFor(said({ ...command, sender: { id: 8, login: "x[bot]", type: "Bot" } }))).toBeUndefined();
+  });
+
   it.each([
     ["an issue without our label", { issue: { ...issue, labels: [{ name: "bug" }] } }],
     ["a person's pull request", { issue: { ...ours, user: { id: 2, login: "ann", type: "User" } } }],
     ["a bot's comment", { sender: { id: 8, login: "x[bot]", type: "Bot" } }],
     ["an empty comment", { comment: { id: 21, body: " \n" } }],
-    ["a command", { comment: { id: 21, body: "/agent-fix status" } }],
     ["an edited comment", { action: "edited" }],
   ])("leaves %s alone", (_what, payload) => {
     expect(intakeFor(said(payload))).toBeUndefined();

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { defaultSettings } from "../../src/settings.ts";
 import type { AgentEnd } from "../../worker/agent/loop.ts";
 import { ModelError } from "../../worker/agent/model.ts";
-import { endingOutcome, rejectionText, withWork } from "../../worker/endings.ts";
+import { endingOutcome, rejectionText, waitingText, withWork } from "../../worker/endings.ts";
 
 const { limits } = defaultSettings;
 type Ending = Exclude<AgentEnd, { end: "submitted" }>;
@@ -20,7 +20,7 @@ test.each<{ end: Ending; cause: string; what: RegExp; next: RegExp }>([
   {
     end: { end: "format-errors", text: "bash was not run" },
     cause: "format errors",
-    what: /could not be read.*bash was not run/,
+    what: /could not be parsed.*bash was not run.*`qwen3_coder`/,
     next: /doctor --model/,
   },
   {
@@ -44,8 +44,32 @@ test.each<{ end: Ending; cause: string; what: RegExp; next: RegExp }>([
   {
     end: { end: "model-failed", error: new ModelError("refused", "Set MODEL_API_KEY") },
     cause: "model refused",
-    what: /MODEL_API_KEY/,
-    next: /Set/,
+    what: /refused the key/,
+    next: /an admin must.*Set MODEL_API_KEY/,
+  },
+  {
+    end: { end: "model-failed", error: new ModelError("unknown-model", "It serves: gpt-0") },
+    cause: "model unknown-model",
+    what: /does not serve the model/,
+    next: /an admin must.*It serves: gpt-0/,
+  },
+  ...(["away", "stalled", "server-error"] as const).map((kind) => ({
+    end: { end: "model-failed" as const, error: new ModelError(kind, "Is it running?") },
+    cause: `model ${kind}`,
+    what: /The model endpoint did not answer/,
+    next: /Is it running/,
+  })),
+  {
+    end: { end: "model-failed", error: new ModelError("bad-request", "No MODEL_NAME") },
+    cause: "model bad-request",
+    what: /did not accept the request/,
+    next: /No MODEL_NAME/,
+  },
+  {
+    end: { end: "model-failed", error: new ModelError("repetition", "It repeated") },
+    cause: "model repetition",
+    what: /over and over/,
+    next: /It repeated/,
   },
 ])("an attempt that ended as $end.end says what happened and what to do", ({ end, cause, what, next }) => {
   const outcome = endingOutcome(end, limits);
@@ -53,6 +77,12 @@ test.each<{ end: Ending; cause: string; what: RegExp; next: RegExp }>([
   expect(outcome).toMatchObject({ outcome: "gave-up", cause });
   expect(outcome.detail).toMatch(what);
   expect(outcome.detail).toMatch(next);
+});
+
+test("waiting tells since when, for what, and where the work goes on", () => {
+  const text = waitingText("its server is away or busy", { step: 34, since: new Date("2026-01-05T09:41:30Z") });
+
+  expect(text).toMatch(/since 09:41 UTC: its server is away or busy\..*no limit.*continue at step 34 when it is back/);
 });
 
 test("an ending keeps the work: the plan, what the checks said, and the change, folded", () => {

@@ -61,6 +61,7 @@ describe("processJob", () => {
     const mirrors = {
       async fetch(_source: unknown, signal: AbortSignal): Promise<string> {
         await deps.inbox.send(job.runId, { kind: "stop", by: "ada", reason: "label removed" });
+        signal.throwIfAborted();
         const { promise, reject } = Promise.withResolvers<never>();
         signal.addEventListener("abort", () => reject(signal.reason));
         return promise;

@@ -37,16 +37,19 @@ describe("renderOutcome", () => {
     });
     expect(renderOutcome({ outcome: "gave-up", ...ended }, facts)).toEqual({
       header: "Stopped: gate rejected",
-      lines: ["`npm test` fails.", "Set the label again to start over."],
+      lines: ["`npm test` fails.", "`/agent-fix continue` goes on from here, `/agent-fix retry` starts over."],
     });
     expect(
       renderOutcome({ outcome: "cancelled", ...ended, cause: "label removed" }, { took: "3 min", stoppedBy: "ada" }),
     ).toEqual({
       header: "Stopped by ada",
-      lines: ["Nothing was published: label removed.", "Set the label again to start over."],
+      lines: [
+        "Nothing was published: label removed.",
+        "Set the label again, or say `/agent-fix retry`, to start over.",
+      ],
     });
     expect(renderOutcome({ outcome: "needs-input", ...ended, cause: "question" }, facts).lines).toContain(
-      "Answer in the issue's text and set the label again.",
+      "Answer in a comment, and I go on with it. `/agent-fix continue` takes what I would do.",
     );
   });
 
@@ -129,7 +132,7 @@ describe("createReporter", () => {
     it.reporter.say("one");
     await expect.poll(() => it.begun).toEqual(["one"]);
     it.reporter.say("two");
-    const finished = it.reporter.finish("opened", "Opened #9", ["link"], "label-2");
+    const finished = it.reporter.finish("opened", "Opened #9", ["link"], { covers: "label-2" });
     it.reporter.say("three");
     it.release();
     await expect.poll(() => it.begun).toEqual(["one", "Opened #9"]);

@@ -5,6 +5,9 @@ import { nudgeText } from "./rules.ts";
 import { callTool, summaryOf } from "./tool.ts";
 import type { CallResult } from "./tool.ts";
 
+/** A person has little time. */
+const mostQuestions = 3;
+
 /** Runs the calls of an answer one after another. Each has its result in the end, whatever becomes of it. */
 export async function runCalls(
   run: AgentRun,
@@ -16,17 +19,25 @@ export async function runCalls(
   let end: AgentEnd | undefined;
   let last = "";
   for (const call of calls) {
-    const result = end === undefined ? await runCall(run, call, closing) : skipped("the call before it ended the work");
+    const isMore = end?.end === "asked" && end.questions.length < mostQuestions && call.name === "ask";
+    const result =
+      end === undefined || isMore ? await runCall(run, call, closing) : skipped("the call before it ended the work");
     messages.push({ role: "tool", callId: call.id, text: result.text });
     understood.push(result.refused === undefined);
     last = result.text;
-    if ("end" in result) end = result.end;
+    if ("end" in result) end = joined(end, result.end);
   }
   if (end !== undefined) return end;
   const decision = rules.understood(understood);
   if (decision?.kind === "stop") return { end: decision.end, text: last };
   if (decision?.kind === "nudge") messages.push({ role: "user", text: nudgeText(decision.prompt) });
   return undefined;
+}
+
+/** Questions of one answer are asked together. */
+function joined(before: AgentEnd | undefined, end: AgentEnd): AgentEnd {
+  if (before?.end !== "asked") return end;
+  return end.end === "asked" ? { end: "asked", questions: [...before.questions, ...end.questions] } : before;
 }
 
 async function runCall(run: AgentRun, call: ToolCall, closing: boolean): Promise<CallResult> {

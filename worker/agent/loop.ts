@@ -39,7 +39,7 @@ export type AgentEvent = Extract<
 
 export type AgentEnd =
   | { end: "submitted"; submission: Submission }
-  | { end: "asked"; question: string; fallback: string }
+  | { end: "asked"; questions: { question: string; fallback: string }[] }
   | { end: LimitEnd }
   /** `text`: what the model said or read last. */
   | { end: "no-answer" | "format-errors"; text: string }

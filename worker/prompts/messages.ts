@@ -1,6 +1,7 @@
 import type { Message } from "../agent/model.ts";
 import { visibleText } from "../../src/visible.ts";
 import type { Attachment } from "../../src/visible.ts";
+import type { Earlier } from "../earlier.ts";
 import { cutText, outputLimit } from "../tools/output.ts";
 import { mostBytes, quoteUntrusted, renderPrompt } from "./render.ts";
 
@@ -40,8 +41,10 @@ export interface ReviewComment {
 }
 
 /** The first messages of a run on an issue, whose title and body are as they were when the run was asked for. */
-export function issueMessages(task: RepositoryContext & { title: string; body: string }): Message[] {
-  const { repo, root, nonce, title, body } = task;
+export function issueMessages(
+  task: RepositoryContext & { title: string; body: string; earlier?: Earlier | undefined; planOnly?: boolean },
+): Message[] {
+  const { repo, root, nonce, title, body, earlier, planOnly = false } = task;
   const { text, attachments } = visibleText(body);
   return begin(
     renderPrompt("issue", {
@@ -50,6 +53,8 @@ export function issueMessages(task: RepositoryContext & { title: string; body: s
       title: quoteUntrusted("issue title", title, nonce),
       body: quoteUntrusted("issue", text, nonce, roomFor(task)),
       attachments: attachmentsOf(attachments, nonce),
+      earlier: earlier === undefined ? "" : earlierText(earlier, { nonce, most: roomFor(task) }),
+      plan: planOnly ? renderPrompt("plan-only", {}) : "",
       context: contextOf(task),
     }),
   );
@@ -130,6 +135,23 @@ export function commentText({ by, text, nonce }: { by: string; text: string; non
     advice: "The comment is longer than can be shown.",
   });
   return renderPrompt("comment", { comment: quoteUntrusted(commentLabel({ author: by, text }), shown, nonce) });
+}
+
+const nextSteps: Record<Earlier["how"], string> = {
+  retry: "The task is to be done anew: look for yourself, and rely on nothing of that.",
+  continue: "Go on from there, and finish it.",
+  plan: "A plan is wanted anew.",
+  approve: "Its plan is approved: carry it out as it stands.",
+  answer: "Go on with that answer.",
+};
+
+function earlierText({ how, said, by, answer }: Earlier, { nonce, most }: { nonce: string; most: number }): string {
+  const shown = visibleText(answer).text;
+  return renderPrompt("earlier", {
+    said: quoteUntrusted("what it told", said, nonce, most),
+    answer: shown === "" ? "" : quoteUntrusted(commentLabel({ author: by, text: shown }), shown, nonce, most),
+    next: nextSteps[how],
+  });
 }
 
 function attachmentsOf(attachments: readonly Attachment[], nonce: string): string {

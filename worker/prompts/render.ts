@@ -22,7 +22,9 @@ export type PromptName =
   | "submit-empty"
   | "gate-failed"
   | "test-missing"
-  | "moved";
+  | "moved"
+  | "earlier"
+  | "plan-only";
 
 /**
  * A prompt file with its holes (`{{name}}`) filled. Values are taken as they are, whatever looks like a hole in them;

@@ -14,7 +14,7 @@ export function createAsk(): Tool {
     }),
     call: async ({ question, default: fallback }) => ({
       text: "The question was passed on.",
-      end: { end: "asked", question, fallback },
+      end: { end: "asked", questions: [{ question, fallback }] },
     }),
   });
 }

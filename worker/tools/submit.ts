@@ -7,15 +7,16 @@ import { cutText } from "./output.ts";
 
 const field = z.string().trim().min(1, "it is empty");
 
-/** The first call shows the change and a check list, the second ends the attempt; then it begins anew. */
-export function createSubmit({
-  diff,
-  limit,
-}: {
+export interface SubmitDeps {
   diff: (signal: AbortSignal) => Promise<string>;
   /** How many characters of the change are shown. */
   limit: number;
-}): Tool {
+  /** `off`: the first call ends the attempt. Default: `on`. */
+  review?: "on" | "off" | undefined;
+}
+
+/** The first call shows the change and a check list, the second ends the attempt; then it begins anew. */
+export function createSubmit({ diff, limit, review = "on" }: SubmitDeps): Tool {
   let reviewed = false;
   return createTool({
     name: "submit",
@@ -30,7 +31,7 @@ export function createSubmit({
       change: field.describe("What you changed, how you tested it, and what you left open."),
     }),
     async call(submission, signal) {
-      if (reviewed) {
+      if (reviewed || review === "off") {
         reviewed = false;
         return { text: "Submitted.", end: { end: "submitted", submission } };
       }

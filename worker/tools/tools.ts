@@ -21,6 +21,8 @@ export interface ToolDeps {
   diff: (signal: AbortSignal) => Promise<string>;
   onPlan: (items: string[]) => Promise<void>;
   kind: TaskKind;
+  /** Whether the first `submit` shows the change for a last look; default: `on`. */
+  review?: "on" | "off";
 }
 
 /** The tools of one attempt, always in the same order: servers keep them in their prefix cache. */

@@ -1,26 +1,21 @@
 import { begin } from "../../src/begin.ts";
-import { OutageError } from "../../src/errors.ts";
 import { mayWrite } from "../../src/forge.ts";
-import type { Forge, Pull } from "../../src/forge.ts";
+import type { Forge } from "../../src/forge.ts";
 import { snapshotHash } from "../../src/job.ts";
-import type { TaskText } from "../../src/job.ts";
+import type { Follows, TaskText } from "../../src/job.ts";
 import { labelTrigger, triggerLabel } from "../../src/triggers.ts";
 import { lastEvent } from "../../src/runlog.ts";
 import { visibleText } from "../../src/visible.ts";
-import type { AttemptResult, Passed } from "../attempt.ts";
-import { renderPullBody } from "../body.ts";
 import { commitOf } from "../checkout.ts";
-import { showCheckRun } from "../check-run.ts";
-import { ciHeld } from "../ci.ts";
+import { deliverFor, deliveredOutcome, keepBranch } from "../deliver.ts";
+import { takeEarlier } from "../earlier.ts";
 import { needsInput } from "../outcome.ts";
 import { issueMessages } from "../prompts/messages.ts";
-import { commitMessage, freeBranch, openPull, publish } from "../publish.ts";
-import type { Target } from "../publish.ts";
+import { issueBranch, openPull } from "../publish.ts";
 import { elapsed, renderOutcome, reporterFor } from "../report.ts";
 import type { Outcome, Run, WorkerDeps, Workflow } from "../run.ts";
 import { solve } from "../solve.ts";
 import { openSource } from "../source.ts";
-import type { Source } from "../source.ts";
 
 /** An issue with our label becomes a pull request, or a follow-up commit on the one that is open. */
 export const issueWorkflow: Workflow = { work, report };
@@ -29,8 +24,9 @@ async function work(run: Run, deps: WorkerDeps): Promise<Outcome> {
   const { job, log, signal } = run;
   const number = issueNumber(run);
   const forge = deps.host.forge(job.repo, "report");
-  const finding = begin(openPull(forge, `agent-fix/issue-${number}`));
+  const finding = begin(openPull(forge, issueBranch(number)));
   const task = await takeSnapshot(run, forge, number);
+  const earlier = await takeEarlier(run);
   const opened = await openSource(run, forge, deps);
   if (!opened.ok) return opened.outcome;
   const { source } = opened;
@@ -57,12 +53,13 @@ async function work(run: Run, deps: WorkerDeps): Promise<Outcome> {
             progress: reporter.say,
             inbox: () => run.inboxMessages(),
             repo: `${job.repo.owner}/${job.repo.name}`,
-            messages: (context) => issueMessages({ ...task, ...context }),
+            planOnly: ({ plan }) => wantsPlan(plan, job.follows?.how),
+            messages: (context, planOnly) => issueMessages({ ...task, ...context, earlier, planOnly }),
           },
           deps,
         );
-  const publishing = { source, open, base, branch };
-  if (!result.ok) return await keepBranch(run, deps, publishing, result);
+  const delivery = { source, base, to: open ?? newBranch(run, number, branch) };
+  if (!result.ok) return await keepBranch(run, deps, result, delivery);
   reporter.say("publishing");
   if (!mayWrite(await forge.permission(job.actor.login))) {
     return {
@@ -72,81 +69,18 @@ async function work(run: Run, deps: WorkerDeps): Promise<Outcome> {
       pull: undefined,
     };
   }
-  return await publishIssue(run, deps, { ...publishing, passed: result.passed });
+  const delivered = await deliverFor(run, deps, result.passed, delivery);
+  return deliveredOutcome(delivered, "Set the label again and I start from where it stands now.");
 }
 
-/** Where the settings ask for it, a change that did not pass becomes a branch of its own, without a pull request. */
-async function keepBranch(
-  run: Run,
-  deps: WorkerDeps,
-  publishing: Omit<Publishing, "passed">,
-  { outcome, kept }: Extract<AttemptResult, { ok: false }>,
-): Promise<Outcome> {
-  const { settings, mirror, trusted, facts } = publishing.source;
-  if (!settings.keepBranch || kept === undefined || publishing.open !== undefined) return outcome;
-  const held = await ciHeld(mirror, trusted, { ci: settings.ci, isPrivate: facts.private });
-  return run.withToken("publish", async (writer) => {
-    if (!mayWrite(await writer.permission(run.job.actor.login))) return outcome;
-    const target = await targetFor(run, writer, { ...publishing, passed: kept, held });
-    const pushed = await publish(run, writer, kept, { ...target, pull: undefined });
-    if (pushed.ok)
-      await showCheckRun(run, deps, { passed: kept, base: publishing.base, commit: pushed.commit, pull: undefined });
-    const said = pushed.ok
-      ? `It stands on the branch \`${target.branch}\`, without a pull request.`
-      : `It could not be pushed: ${pushed.reason}.`;
-    return { ...outcome, detail: `${outcome.detail}\n\n${said}` };
-  });
+/** With `plan: true` every run on an issue begins with one, until one is approved. */
+function wantsPlan(plan: boolean, how: Follows["how"] | undefined): boolean {
+  return how === "plan" || (plan && how !== "approve" && how !== "continue");
 }
 
-interface Publishing {
-  source: Source;
-  open: Pull | undefined;
-  base: string;
-  branch: string;
-  passed: Passed;
-}
-
-async function publishIssue(run: Run, deps: WorkerDeps, publishing: Publishing): Promise<Outcome> {
-  const { source, open, passed } = publishing;
-  const held = await ciHeld(source.mirror, source.trusted, { ci: source.settings.ci, isPrivate: source.facts.private });
-  return run.withToken("publish", async (writer) => {
-    const target = await targetFor(run, writer, { ...publishing, held });
-    const published = await publish(run, writer, passed, target);
-    if (!published.ok)
-      return needsInput(
-        "branch moved",
-        `${published.reason}. Set the label again and I start from where it stands now.`,
-      );
-    const pull = published.pull ?? open;
-    if (pull === undefined) throw new OutageError("the pull request could not be found after it was opened");
-    await showCheckRun(run, deps, { passed, base: publishing.base, commit: published.commit, pull });
-    return { outcome: "published", cause: undefined, detail: pull.url, pull: { number: pull.number, url: pull.url } };
-  });
-}
-
-async function targetFor(
-  run: Run,
-  writer: Forge,
-  { open, base, branch, passed, held }: Publishing & { held: boolean },
-): Promise<Target> {
-  const { runId, actor } = run.job;
-  const { title, cause } = passed.submission;
-  const message = commitMessage({ title, why: cause, runId, held });
-  if (open !== undefined) return { base, branch: open.head.branch, expected: base, message, pull: undefined };
-  const number = issueNumber(run);
-  const footer = `Asked for by ${actor.login} in #${number}. Review it as you would a colleague's: a submitted review brings a follow-up commit.`;
-  const body = renderPullBody({
-    closes: number,
-    passed,
-    events: run.log.events,
-    base,
-    held,
-    footer,
-    took: elapsed(run.log.events),
-  });
-  const draft = passed.verdict.decision === "draft";
-  const name = await freeBranch(writer, `agent-fix/issue-${number}`, { runId, base, tree: passed.tree });
-  return { base, branch: name, expected: undefined, message, pull: { base: branch, title, body, draft } };
+function newBranch({ job }: Run, number: number, into: string) {
+  const footer = `Asked for by ${job.actor.login} in #${number}. Review it as you would a colleague's: a submitted review brings a follow-up commit.`;
+  return { name: issueBranch(number), pull: { into, closes: number, footer } };
 }
 
 async function report(run: Run, outcome: Outcome, deps: WorkerDeps): Promise<void> {
@@ -157,7 +91,10 @@ async function report(run: Run, outcome: Outcome, deps: WorkerDeps): Promise<voi
   // A label that was taken off and set again meanwhile asked for nothing more; after a stop it asks for a new run.
   const event =
     state === "cancelled" ? undefined : await deps.host.forge(run.job.repo, "report").labelEvent(number, triggerLabel);
-  await reporterFor(run, deps, number).finish(state, header, lines, event && labelTrigger(event.id));
+  await reporterFor(run, deps, number).finish(state, header, lines, {
+    covers: event && labelTrigger(event.id),
+    cause: outcome.cause,
+  });
 }
 
 /** The text as it was signed at label time: from the log, else from the inbox, else (after Redis lost it) as it is now. */

@@ -1,23 +1,17 @@
 import { begin } from "../../src/begin.ts";
-import { OutageError } from "../../src/errors.ts";
 import type { Pull } from "../../src/forge.ts";
 import { snapshotHash } from "../../src/job.ts";
 import { settingsPath } from "../../src/settings.ts";
 import type { Settings } from "../../src/settings.ts";
-import type { Passed } from "../attempt.ts";
-import { renderPullBody } from "../body.ts";
 import { commitOf } from "../checkout.ts";
-import { showCheckRun } from "../check-run.ts";
-import { ciHeld } from "../ci.ts";
+import { deliverFor, deliveredOutcome, keepBranch } from "../deliver.ts";
 import { needsInput } from "../outcome.ts";
 import { maintenanceMessages } from "../prompts/messages.ts";
 import type { RepositoryContext } from "../prompts/messages.ts";
-import { commitMessage, freeBranch, openPull, publish } from "../publish.ts";
-import { elapsed } from "../report.ts";
+import { openPull } from "../publish.ts";
 import type { Outcome, Run, WorkerDeps, Workflow } from "../run.ts";
 import { solve } from "../solve.ts";
 import { openSource } from "../source.ts";
-import type { Source } from "../source.ts";
 
 /** A task of the settings whose time has come becomes one pull request; one that is open is left alone. */
 export const maintenanceWorkflow: Workflow = {
@@ -47,8 +41,6 @@ async function work(run: Run, deps: WorkerDeps): Promise<Outcome> {
   if (base === undefined)
     return needsInput("base branch", `The branch \`${branch}\` that the settings name as \`base\` does not exist.`);
   await log.append({ type: "snapshot", hash: snapshotHash({ title: key, body: text }), title: key, body: text });
-  if (passed !== undefined) return publishTask(run, deps, { source, key, task, base, branch, passed: passed.change });
-
   const solving = {
     runId: job.runId,
     kind: "maintenance" as const,
@@ -63,50 +55,21 @@ async function work(run: Run, deps: WorkerDeps): Promise<Outcome> {
     repo: `${job.repo.owner}/${job.repo.name}`,
     messages: (context: RepositoryContext) => maintenanceMessages({ ...context, task: text, paths, measure }),
   };
-  const result = await solve(solving, deps);
-  if (!result.ok) return result.outcome;
-  return publishTask(run, deps, { source, key, task, base, branch, passed: result.passed });
+  const result = passed === undefined ? await solve(solving, deps) : { ok: true as const, passed: passed.change };
+  const delivery = { source, base, to: newBranch(key, task, branch) };
+  if (!result.ok) return keepBranch(run, deps, result, delivery);
+  const delivered = await deliverFor(run, deps, result.passed, delivery);
+  return deliveredOutcome(delivered, "The task's next run starts from where it stands then.");
 }
 
 function leftAlone({ number, url }: Pull): Outcome {
   return { outcome: "no-change", cause: "its pull request is open", detail: url, pull: { number, url } };
 }
 
-interface Publishing {
-  source: Source;
-  key: string;
-  task: Settings["maintenance"][string];
-  base: string;
-  branch: string;
-  passed: Passed;
-}
-
-async function publishTask(run: Run, deps: WorkerDeps, publishing: Publishing): Promise<Outcome> {
-  const { source, key, task, base, branch, passed } = publishing;
-  const { log, job } = run;
-  const { title, cause } = passed.submission;
-  const held = await ciHeld(source.mirror, source.trusted, { ci: source.settings.ci, isPrivate: source.facts.private });
-  const footer = `The task \`${key}\` of \`${settingsPath}\`, due at \`${task.schedule}\` (${task.timezone}).`;
-  const body = renderPullBody({
-    closes: undefined,
-    passed,
-    events: log.events,
-    base,
-    held,
-    footer,
-    took: elapsed(log.events),
-  });
-  const message = commitMessage({ title, why: cause, runId: job.runId, held });
-  return run.withToken("publish", async (writer) => {
-    const target = await freeBranch(writer, branchOf(key), { runId: job.runId, base, tree: passed.tree });
-    const pull = { base: branch, title, body, draft: passed.verdict.decision === "draft" };
-    const published = await publish(run, writer, passed, { base, branch: target, expected: undefined, message, pull });
-    if (!published.ok) return needsInput("branch moved", published.reason);
-    if (published.pull === undefined) throw new OutageError("the pull request could not be found after it was opened");
-    const { number, url } = published.pull;
-    await showCheckRun(run, deps, { passed, base, commit: published.commit, pull: published.pull });
-    return { outcome: "published", cause: undefined, detail: url, pull: { number, url } };
-  });
+/** A task of the settings, whose branch is no other's. */
+function newBranch(key: string, { schedule, timezone }: Settings["maintenance"][string], into: string) {
+  const footer = `The task \`${key}\` of \`${settingsPath}\`, due at \`${schedule}\` (${timezone}).`;
+  return { name: branchOf(key), pull: { into, closes: undefined, footer } };
 }
 
 function branchOf(key: string): string {

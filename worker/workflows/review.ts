@@ -1,22 +1,17 @@
 import { mayWrite } from "../../src/forge.ts";
-import type { Pull, Review } from "../../src/forge.ts";
+import type { Review } from "../../src/forge.ts";
 import { replyMark } from "../../src/status.ts";
 import { boundedBody } from "../../src/text.ts";
 import { snapshotHash } from "../../src/job.ts";
 import { visibleText } from "../../src/visible.ts";
-import type { Passed } from "../attempt.ts";
-import { showCheckRun } from "../check-run.ts";
-import { ciHeld } from "../ci.ts";
-import { needsInput } from "../outcome.ts";
+import { deliverFor, deliveredOutcome } from "../deliver.ts";
 import { reviewMessages } from "../prompts/messages.ts";
-import { commitMessage, publish } from "../publish.ts";
 import { readBranchPatch } from "../rebuild.ts";
 import type { ReviewComment } from "../prompts/messages.ts";
 import { elapsed, renderOutcome, renderReviewReply, reporterFor } from "../report.ts";
 import type { Outcome, Run, WorkerDeps, Workflow } from "../run.ts";
 import { solve } from "../solve.ts";
 import { openSource } from "../source.ts";
-import type { Source } from "../source.ts";
 
 /** A submitted review on our pull request becomes one additive commit and one reply that names it. */
 export const reviewWorkflow: Workflow = { work, report };
@@ -71,34 +66,10 @@ async function work(run: Run, deps: WorkerDeps): Promise<Outcome> {
       pull: undefined,
     };
   }
-  return await publishReview(run, deps, { source, pull, base, passed: result.passed });
-}
-
-async function publishReview(
-  run: Run,
-  deps: WorkerDeps,
-  { source, pull, base, passed }: { source: Source; pull: Pull; base: string; passed: Passed },
-): Promise<Outcome> {
-  const held = await ciHeld(source.mirror, source.trusted, { ci: source.settings.ci, isPrivate: source.facts.private });
-  const { title, cause } = passed.submission;
-  const message = commitMessage({ title, why: cause, runId: run.job.runId, held });
-  return run.withToken("publish", async (writer) => {
-    const published = await publish(run, writer, passed, {
-      base,
-      branch: pull.head.branch,
-      expected: base,
-      message,
-      pull: undefined,
-    });
-    if (!published.ok)
-      return needsInput(
-        "branch moved",
-        `${published.reason}. Submit the review again and I start from where it stands now.`,
-      );
-    await showCheckRun(run, deps, { passed, base, commit: published.commit, pull });
-    const detail = renderReviewReply(passed, published.commit, run.job.actor.login);
-    return { outcome: "published", cause: undefined, detail, pull: { number: pull.number, url: pull.url } };
-  });
+  const delivered = await deliverFor(run, deps, result.passed, { source, base, to: pull });
+  const outcome = deliveredOutcome(delivered, "Submit the review again and I start from where it stands now.");
+  if (!delivered.ok) return outcome;
+  return { ...outcome, detail: renderReviewReply(result.passed, delivered.commit, job.actor.login) };
 }
 
 async function report(run: Run, outcome: Outcome, deps: WorkerDeps): Promise<void> {

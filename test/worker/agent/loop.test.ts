@@ -25,7 +25,7 @@ const repository = {
   nonce: "5f0c",
 };
 
-test("the agent fixes the demo's issue with a test that failed before, and submits it", async () => {
+test("the agent fixes the demo's issue with a test that failed before, submits it, and only adds to its requests", async () => {
   await using sandbox = createDemoRepository();
   await using model = await startModel({ scripts: readScripts() });
   const plans: string[][] = [];
@@ -47,6 +47,18 @@ test("the agent fixes the demo's issue with a test that failed before, and submi
     "tool.result",
   ]);
   expect(agent.events.filter((event) => event.type === "tool.result").every((event) => event.ok)).toBe(true);
+  const sent = model.requests.map((request) => ({
+    tools: JSON.stringify(request.tools),
+    messages: request.messages.map((message) => JSON.stringify(message)),
+  }));
+  expect(sent.length).toBeGreaterThan(5);
+  for (const [index, request] of sent.slice(1).entries()) {
+    expect(request.tools).toBe(sent[index]?.tools);
+    expect(request.messages.slice(0, sent[index]?.messages.length)).toEqual(sent[index]?.messages);
+  }
+  const shares = agent.events.flatMap((event) => (event.type === "model.result" ? [event.usage.cachedTokens] : []));
+  expect(shares[0]).toBe(0);
+  expect(shares.slice(1).every((cached) => cached > 0)).toBe(true);
 });
 
 test("the agent answers the demo's review on top of its own fix", async () => {
@@ -81,28 +93,6 @@ test("the agent does the demo's maintenance task", async () => {
   expect(execFileSync("git", ["diff", "--stat"], { cwd: sandbox.root, encoding: "utf8" })).toMatch(/5 deletions/);
 });
 
-test("each request repeats the one before it byte for byte and adds to its end", async () => {
-  await using sandbox = createDemoRepository();
-  await using model = await startModel({ scripts: readScripts() });
-  const messages = issueMessages({ ...repository, root: sandbox.root, title: issueTitle, body: "" });
-  const agent = agentIn(sandbox, "issue", { url: model.url, messages });
-
-  await runAgent(agent.task);
-
-  const sent = model.requests.map((request) => ({
-    tools: JSON.stringify(request.tools),
-    messages: request.messages.map((message) => JSON.stringify(message)),
-  }));
-  expect(sent.length).toBeGreaterThan(5);
-  for (const [index, request] of sent.slice(1).entries()) {
-    expect(request.tools).toBe(sent[index]?.tools);
-    expect(request.messages.slice(0, sent[index]?.messages.length)).toEqual(sent[index]?.messages);
-  }
-  const shares = agent.events.flatMap((event) => (event.type === "model.result" ? [event.usage.cachedTokens] : []));
-  expect(shares[0]).toBe(0);
-  expect(shares.slice(1).every((cached) => cached > 0)).toBe(true);
-});
-
 test("messages that arrive are read before the next answer", async () => {
   await using sandbox = createLocalSandbox();
   const steps = [say("", "echo one"), { ...say("", "echo two"), after: "use tabs" }, asks("Which?")];
@@ -112,7 +102,7 @@ test("messages that arrive are read before the next answer", async () => {
 
   const end = await runAgent({ ...agent.task, inbox: async () => arrived.shift() ?? [] });
 
-  expect(end).toMatchObject({ end: "asked", question: "Which?", fallback: "the first" });
+  expect(end).toMatchObject({ end: "asked", questions: [{ question: "Which?", fallback: "the first" }] });
   expect(agent.task.messages.filter(({ role }) => role === "user").map(({ text }) => text)).toContain(
     "Please use tabs.",
   );

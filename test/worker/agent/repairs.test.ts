@@ -20,7 +20,7 @@ const ask = createTool({
   name: "ask",
   description: "Asks.",
   parameters: z.object({ question: z.string() }),
-  call: async ({ question }) => ({ text: "Asked.", end: { end: "asked", question, fallback: "" } }),
+  call: async ({ question }) => ({ text: "Asked.", end: { end: "asked", questions: [{ question, fallback: "" }] } }),
 });
 const leaked = "I look.\n\n<function=bash>\n<parameter=command>\nls\n</parameter>\n</function>\n</tool_call>";
 

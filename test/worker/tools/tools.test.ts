@@ -217,6 +217,15 @@ test("the first submit shows the change and a check list, the second one ends, a
   expect(third).toEqual(first);
 });
 
+test("without a review the first submit ends", async () => {
+  await using sandbox = createLocalSandbox();
+  const submission = { title: "Fix it", cause: "It was wrong.", change: "It is right." };
+
+  const first = await toolsIn(sandbox, { review: "off" }).call("submit", submission);
+
+  expect(first).toMatchObject({ end: { end: "submitted", submission } });
+});
+
 test("a long change is shown in part, by the room in the window", async () => {
   await using sandbox = createLocalSandbox();
   const diff = async () => "+x\n".repeat(10_000);
@@ -259,7 +268,7 @@ test("a question ends the attempt with what would be done without an answer", as
 
   const result = await toolsIn(sandbox).call("ask", { question: "Which?", default: "The first." });
 
-  expect(result).toMatchObject({ end: { end: "asked", question: "Which?", fallback: "The first." } });
+  expect(result).toMatchObject({ end: { end: "asked", questions: [{ question: "Which?", fallback: "The first." }] } });
 });
 
 function toolsIn(sandbox: LocalSandbox, deps: Partial<ToolDeps> = {}) {

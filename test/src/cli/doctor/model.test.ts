@@ -292,7 +292,7 @@ test.each(damages)("$what is found and named", async ({ part, answer, found, say
   expect(says(findings, part)).toMatch(text);
 });
 
-test.each<Fault>([{ kind: "silent" }, { kind: "hang", after: 2 }])(
+test.concurrent.each<Fault>([{ kind: "silent" }, { kind: "hang", after: 2 }])(
   "an answer that never is complete ($kind) costs no more than the limit, and the others are asked for",
   async (fault) => {
     const turns = onProbe({ types: { fault } });
@@ -415,7 +415,7 @@ test("all questions of one examination go to one server behind a router, and ano
   expect(new Set(server.requests.map(({ headers }) => headers["x-session-id"])).size).toBe(2);
 });
 
-test.each<{ what: string; turns: (request: ModelRequestSeen) => Answer; code: number }>([
+test.concurrent.each<{ what: string; turns: (request: ModelRequestSeen) => Answer; code: number }>([
   { what: "that can drive an agent, with warnings", turns: healthy, code: 0 },
   { what: "that can't", turns: onProbe({ "no-arguments": { text: "" } }), code: 1 },
 ])("the command ends with $code for a server $what", async ({ turns, code }) => {
@@ -494,7 +494,7 @@ async function examine(
 }
 
 async function all(baseUrl: string, limits?: ProbeLimits, name?: string): Promise<Finding[]> {
-  const model = { baseUrl, name, apiKey: "EMPTY", contextTokens: undefined, given: true };
+  const model = { baseUrl, name, apiKey: "EMPTY", contextTokens: undefined, priority: undefined, given: true };
   const findings: Finding[] = [];
   for await (const finding of examineModel(model, limits)) findings.push(finding);
   return findings;

@@ -1,0 +1,171 @@
+import { commands, readCommand } from "../commands.ts";
+import type { Command } from "../commands.ts";
+import { mayWrite } from "../forge.ts";
+import type { Forge } from "../forge.ts";
+import { subjectKey } from "../job.ts";
+import type { Follows, IntakeJob, Subject, TaskText } from "../job.ts";
+import { answerMark, isTerminal, statusMark } from "../status.ts";
+import type { StatusMarker } from "../status.ts";
+import { inlineText } from "../text.ts";
+import { triggerLabel } from "../triggers.ts";
+import { visibleText } from "../visible.ts";
+import { askAll, currentRun, keyOfPull, newRun, refuse, startRun } from "./start.ts";
+import type { IntakeDeps } from "./start.ts";
+import { stopRun } from "./stop.ts";
+
+type Said = Extract<IntakeJob, { kind: "command" | "comment" }>;
+
+/** How things stand where a person speaks to us. */
+export interface Standing {
+  isPull: boolean;
+  /** Whether we work here at all: on issues, and on pull requests that we opened. */
+  isOurs: boolean;
+  isOpen: boolean;
+  /** A run waits or works. */
+  isLive: boolean;
+  /** What the status comment says of the last run. */
+  status: StatusMarker | undefined;
+}
+
+export type Decision = { do: "start"; how: Follows["how"] } | { do: "stop" } | { do: "answer"; text: string };
+
+/** What a command leads to. Pure. */
+export function decideCommand(command: Command | undefined, at: Standing): Decision {
+  if (!at.isOurs) return answer("I only work on pull requests that I opened.");
+  if (command === undefined) return answer(`I do not know that. I know ${known}.`);
+  if (command === "status") return answer(standingText(at));
+  if (command === "stop") return at.isLive ? { do: "stop" } : answer("Nothing of mine is at work here.");
+  const obstacle = obstacleTo(command, at);
+  return obstacle === undefined ? { do: "start", how: command } : answer(obstacle);
+}
+
+function obstacleTo(command: Follows["how"], { isPull, isOpen, isLive, status }: Standing): string | undefined {
+  if (isLive) return "I am at work here already. `/agent-fix stop` ends that; then say it again.";
+  if (!isOpen) return "This is closed. Open it again, then say it again.";
+  if (isPull && (command === "plan" || command === "approve"))
+    return "A plan belongs to an issue: say it there. Here a submitted review brings a follow-up commit.";
+  if (isPull && reviewOf(status) === undefined)
+    return "There is no review to answer again. A submitted review brings a follow-up commit.";
+  if (command === "approve" && !(status?.state === "needs-input" && status.cause === "plan"))
+    return "There is no plan that waits for approval. `/agent-fix plan` asks for one.";
+  if (command === "continue" && status === undefined)
+    return `There is no earlier run to go on from. Set the label \`${triggerLabel}\` to begin one.`;
+  return undefined;
+}
+
+const known = commands.map((name) => `\`/agent-fix ${name}\``).join(", ");
+
+function answer(text: string): Decision {
+  return { do: "answer", text };
+}
+
+const stateTexts: Record<StatusMarker["state"], string> = {
+  queued: "Queued",
+  working: "Working",
+  opened: "Done",
+  "no-change": "Ended: there was nothing to change",
+  "needs-input": "Waiting for you",
+  "gave-up": "Stopped without a change",
+  cancelled: "Stopped",
+};
+
+function standingText({ isLive, status }: Standing): string {
+  if (status === undefined) return isLive ? "A run is queued." : "I have not worked here yet.";
+  const cause = status.cause === undefined ? "" : ` (${inlineText(status.cause)})`;
+  const lost =
+    !isLive && !isTerminal(status.state) ? ", and its run is not in the queue: the next sweep looks at it" : "";
+  return `${stateTexts[status.state]}${cause}${lost}. The status comment has the rest; run \`${status.run}\`.`;
+}
+
+/** The review that the last run on a pull request answered. */
+function reviewOf(status: StatusMarker | undefined): number | undefined {
+  const review = /^review-(\d+)$/.exec(status?.trigger ?? "")?.[1];
+  return review === undefined ? undefined : Number(review);
+}
+
+/** Does what a person with write access commands, or says in one comment why not. Safe to repeat. */
+export async function onCommand(job: Extract<IntakeJob, { kind: "command" }>, deps: IntakeDeps): Promise<void> {
+  const { repo, number, actor, comment } = job;
+  const forge = deps.host.forge(repo, "report");
+  const asked = askAll(forge, number, actor);
+  const place = await placeOf(job, forge);
+  const trigger = `comment-${comment}`;
+  if (!mayWrite(await asked.permission(actor))) return refuse(forge, { number, trigger, actor });
+  const runId = place.key && (await currentRun(deps.queues.redis, repo, place.key));
+  const isLive = runId !== undefined && (await deps.queues.isLive(runId));
+  const status = await asked.status;
+  const { isPull } = job;
+  const at = { isPull, isOurs: place.key !== undefined, isOpen: place.isOpen, isLive, status };
+  const decision = decideCommand(readCommand(job.text), at);
+  if (decision.do === "answer") {
+    const mark = answerMark(comment);
+    await forge.ensureComment(number, mark, `${mark}\n${decision.text}`);
+  } else if (decision.do === "start") {
+    await startFollowing({ forge, deps, job, how: decision.how, place, asked });
+  } else if (runId !== undefined) {
+    await stopRun(deps, { runId, forge, number, by: actor, reason: "stopped by command" });
+  }
+}
+
+/** A word on an issue whose last run ended with a question is the answer to it. Of anybody else it is no concern of ours. */
+export async function onAnswer(
+  job: Extract<IntakeJob, { kind: "comment" }>,
+  deps: IntakeDeps,
+  forge: Forge,
+): Promise<void> {
+  const asked = askAll(forge, job.number, job.actor);
+  const status = await asked.status;
+  if (status?.state !== "needs-input" || status.cause !== "question") return;
+  const place = await placeOf(job, forge);
+  if (!place.isOpen || !mayWrite(await asked.permission(job.actor))) return;
+  await startFollowing({ forge, deps, job, how: "answer", place, asked });
+}
+
+/** Where a person speaks. */
+interface Place {
+  /** What a run here is known by; undefined where we do not work. */
+  key: string | undefined;
+  isOpen: boolean;
+  /** Of a pull request. */
+  branch?: string;
+  /** Of an issue. */
+  text?: TaskText;
+}
+
+async function placeOf({ number, isPull }: Said, forge: Forge): Promise<Place> {
+  if (isPull) {
+    const { state, head } = await forge.pull(number);
+    return { key: await keyOfPull(forge, number), isOpen: state === "open", branch: head.branch };
+  }
+  const { state, title, body } = await forge.issue(number);
+  return { key: subjectKey({ kind: "issue", number }), isOpen: state === "open", text: { title, body } };
+}
+
+interface Following {
+  forge: Forge;
+  deps: IntakeDeps;
+  job: Said;
+  how: Follows["how"];
+  place: Pick<Place, "branch" | "text">;
+  asked: ReturnType<typeof askAll>;
+}
+
+/** A new run that goes on from the last one. It is told what that one said, and what the person answered. */
+async function startFollowing({ forge, deps, job, how, place, asked }: Following): Promise<void> {
+  const { repo, number, actor, comment } = job;
+  const status = await asked.status;
+  const review = reviewOf(status);
+  const subject: Subject =
+    place.branch === undefined || review === undefined
+      ? { kind: "issue", number }
+      : { kind: "review", pull: number, review, branch: place.branch };
+  const follows = status === undefined ? {} : { follows: { run: status.run, how } };
+  const run = { ...newRun(repo, subject, actor, `comment-${comment}`), ...follows };
+  if (status?.run === run.runId) return;
+  const said = visibleText((await forge.findComment(number, statusMark))?.body ?? "").text;
+  const answered = job.kind === "comment" ? job.text : "";
+  if (said !== "" && !(await deps.queues.isLive(run.runId)))
+    await deps.inbox.send(run.runId, { kind: "earlier", said, by: actor.login, answer: answered });
+  const { text } = place;
+  await startRun({ forge, deps, number, run, ...(text !== undefined && { text }), ...asked });
+}

@@ -1,0 +1,149 @@
+import type { Redis } from "ioredis";
+import { begin } from "../begin.ts";
+import { OutageError } from "../errors.ts";
+import type { CodeHost, Forge } from "../forge.ts";
+import type { Inbox } from "../inbox.ts";
+import { runIdOf, snapshotHash, subjectKey } from "../job.ts";
+import type { Actor, RepoRef, RunJob, Subject, TaskText } from "../job.ts";
+import type { Log } from "../log.ts";
+import { redisPrefix, within } from "../queue.ts";
+import type { Queues } from "../queue.ts";
+import { parseSettings, settingsPath } from "../settings.ts";
+import type { Settings } from "../settings.ts";
+import { readStatus, writeStatus } from "../status-comment.ts";
+import { isTerminal, renderStatus, replyMark } from "../status.ts";
+import type { StatusMarker } from "../status.ts";
+import { inlineText } from "../text.ts";
+import { branchPrefix, triggerLabel } from "../triggers.ts";
+
+/** What deciding about an event needs. */
+export interface IntakeDeps {
+  host: CodeHost;
+  queues: Queues;
+  inbox: Inbox;
+  log: Log;
+}
+/** What most events need to know, asked at once: one question after the other would be most of a run's wait. */
+export function askAll(forge: Forge, number: number, sender: Actor | undefined) {
+  const permission = sender && begin(forge.permission(sender.login));
+  return {
+    permission: async ({ login }: Actor) =>
+      permission !== undefined && login === sender?.login ? permission : forge.permission(login),
+    status: begin(readStatus(forge, number)),
+    settings: begin(readSettings(forge)),
+  };
+}
+
+export interface Start {
+  forge: Forge;
+  deps: IntakeDeps;
+  /** The issue or pull request that carries the status comment. */
+  number: number;
+  run: RunJob;
+  text?: TaskText;
+  status: Promise<StatusMarker | undefined>;
+  settings: Promise<ReadSettings>;
+}
+
+/** Queues the run and shows it in the status comment, unless it ran already, or another works on the same branch. */
+export async function startRun(start: Start): Promise<void> {
+  const { forge, deps, number, run, text } = start;
+  const { queues, inbox } = deps;
+  const [status, settings] = await Promise.all([start.status, start.settings]);
+  const isDone = status !== undefined && isTerminal(status.state);
+  if (isDone && (status.trigger === run.trigger || status.run === run.runId)) return;
+  const snapshot = text === undefined ? {} : { snapshot: snapshotHash(text) };
+  const marker = { run: run.runId, trigger: run.trigger, ...snapshot };
+  const place = { redis: queues.redis, forge, number };
+  if (!settings.ok) {
+    await writeStatus(place, renderSettingsProblems({ ...marker, state: "needs-input" }, settings.problems));
+    return;
+  }
+  const before = await runBefore(status, run, deps);
+  if (before !== undefined && run.subject.kind === "issue") {
+    if (before === "works") return;
+    throw new OutageError(`the run before this one on #${number} has not ended yet`);
+  }
+  if (text !== undefined) await inbox.send(run.runId, { kind: "task", ...text });
+  await setCurrentRun(queues.redis, run);
+  const isOurs = (await queues.addRun(run)) || (await queues.isLive(run.runId));
+  if (before !== undefined) await answerWaiting(forge, number, run.subject);
+  if (before !== undefined || !isOurs) return;
+  // Behind the run, which does not wait for it, and may have begun to tell of itself.
+  const lines = [
+    `Asked for by ${inlineText(run.actor.login)}. I work on the text as it stands now; later edits do not reach the run.`,
+  ];
+  const queued = renderStatus({ ...marker, state: "queued" }, "Queued", lines);
+  await writeStatus(place, queued, (found) => found?.run === run.runId);
+}
+
+/** A review behind another run: the status comment is that run's, so the answer stands where the reply will. */
+async function answerWaiting(forge: Forge, number: number, subject: Subject): Promise<void> {
+  if (subject.kind !== "review") return;
+  const mark = replyMark(subject.review);
+  const body = `${mark}\nQueued: I answer this review when the run before it on this pull request has ended.`;
+  await forge.ensureComment(number, mark, body);
+}
+
+/**
+ * Whether another trigger's run is on the same branch. One that works covers a second label; behind one that ends, told
+ * to stop or with its answer written, a new run has to wait.
+ */
+async function runBefore(
+  status: StatusMarker | undefined,
+  run: RunJob,
+  { queues, inbox }: IntakeDeps,
+): Promise<"works" | "ends" | undefined> {
+  if (status === undefined || status.run === run.runId || !(await queues.isLive(status.run))) return undefined;
+  if (isTerminal(status.state)) return "ends";
+  return (await inbox.read(status.run)).some((message) => message.kind === "stop") ? "ends" : "works";
+}
+
+function renderSettingsProblems(marker: StatusMarker, problems: readonly string[]): string {
+  return renderStatus(marker, `\`${settingsPath}\` cannot be used`, [
+    problems.map((problem) => `- ${problem}`).join("\n"),
+    "Mend the file on the default branch and set the label again.",
+  ]);
+}
+
+type ReadSettings = { ok: true; settings: Settings } | { ok: false; problems: string[] };
+
+/** The settings on the default branch; the built-in defaults when there is no file. */
+export async function readSettings(forge: Forge): Promise<ReadSettings> {
+  return parseSettings((await forge.readFile(settingsPath)) ?? "");
+}
+
+/** Says once who may ask. */
+export async function refuse(
+  forge: Forge,
+  { number, trigger, actor }: { number: number; trigger: string; actor: Actor },
+): Promise<void> {
+  const mark = `<!-- agent-fix:refused ${trigger} -->`;
+  const body = `${mark}\nOnly people with write access can start me, so I leave this as it is. Somebody with write access can set the label \`${triggerLabel}\`. (Asked by ${inlineText(actor.login)}.)`;
+  await forge.ensureComment(number, mark, body);
+}
+
+/** The job that a trigger asks for. */
+export function newRun(repo: RepoRef, subject: Subject, actor: Actor, trigger: string): RunJob {
+  return { runId: runIdOf(repo, subject, trigger), repo, subject, actor, trigger };
+}
+
+const currentKey = (repo: RepoRef, key: string) => `${redisPrefix}:current:${repo.id}:${key}`;
+
+async function setCurrentRun(redis: Redis, run: RunJob): Promise<void> {
+  await within(3000, redis.set(currentKey(run.repo, subjectKey(run.subject)), run.runId, "EX", 7 * 24 * 3600));
+}
+
+/** The run that was last started on a subject, whether it still works or not. */
+export async function currentRun(redis: Redis, repo: RepoRef, key: string): Promise<string | undefined> {
+  return (await within(3000, redis.get(currentKey(repo, key)))) ?? undefined;
+}
+
+/** What a run on our pull request is known by; undefined for one that is not ours. */
+export async function keyOfPull(forge: Forge, number: number): Promise<string | undefined> {
+  const { ours, head } = await forge.pull(number);
+  const { branch } = head;
+  return ours && branch.startsWith(branchPrefix)
+    ? subjectKey({ kind: "review", pull: number, review: 0, branch })
+    : undefined;
+}
