@@ -19,6 +19,7 @@ export interface Config {
     name: string | undefined;
     apiKey: string;
     contextTokens: number | undefined;
+    priority: number | undefined;
     given: boolean;
   };
   sandbox: {
@@ -70,6 +71,7 @@ const schema = z.object({
   MODEL_NAME: z.string().optional(),
   MODEL_API_KEY: z.string().default("EMPTY"),
   MODEL_CONTEXT: z.coerce.number().int().min(8192).optional(),
+  MODEL_PRIORITY: z.coerce.number().int().optional(),
   SANDBOX_IMAGE: z.string().optional(),
   SANDBOX_RUNTIME: z.string().optional(),
   SANDBOX_TRUSTED_HOSTS: z.string().default(""),
@@ -90,6 +92,7 @@ const remedies: Partial<Record<keyof z.infer<typeof schema>, string>> = {
   REDIS_URL: "redis://HOST:PORT, rediss://HOST:PORT or unix:///PATH",
   MODEL_BASE_URL: "an address such as http://localhost:8000/v1",
   MODEL_CONTEXT: "the server's context size in tokens, at least 8192",
+  MODEL_PRIORITY: "a whole number, such as 0; the lowest go first",
   WORKER_CONCURRENCY: "how many runs at once, at least 1",
   HTTPS_PROXY: "an address such as http://proxy.example.com:3128",
   WEBHOOK_PROXY_URL: "a smee.io channel's address",
@@ -116,6 +119,7 @@ export function readConfig(overrides: Env = {}, environment: Env = process.env):
       name: set.MODEL_NAME,
       apiKey: set.MODEL_API_KEY,
       contextTokens: set.MODEL_CONTEXT,
+      priority: set.MODEL_PRIORITY,
       given: Boolean(env["MODEL_BASE_URL"]),
     },
     sandbox: {

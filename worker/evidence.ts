@@ -20,6 +20,10 @@ const test = z.strictObject({
   file: z.string().optional(),
   status: z.enum(["passed", "failed", "skipped"]),
   message: z.string().optional(),
+  at: z
+    .strictObject({ file: z.string(), line: z.int().min(1) })
+    .optional()
+    .describe("Where it failed, as its own text tells"),
 });
 const result = z.strictObject({
   end: z.string().describe("How it ended: `passed`, `exit code 1`, a limit, a signal"),

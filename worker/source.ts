@@ -61,6 +61,6 @@ async function freshMirror(
 function passedBefore(run: Run): Source["passed"] {
   const gate = lastEvent(run.log.events, "gate");
   const base = lastEvent(run.log.events, "base");
-  if (gate?.passed !== true || base === undefined) return undefined;
+  if (gate?.passed !== true || gate.verdict === undefined || base === undefined) return undefined;
   return { base: base.commit, change: { ...gate, verdict: verdictOf(gate.verdict, gate.checks) } };
 }

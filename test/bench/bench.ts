@@ -1,6 +1,7 @@
 // npm run bench -- NAME [--json]: measures our way beside the usual ones in the same run, and prints medians.
 import { parseArgs } from "node:util";
 import { cache } from "./cache.ts";
+import { gate } from "./gate.ts";
 import { measure, type Row, type Suite } from "./harness.ts";
 import { loop } from "./loop.ts";
 import { parser } from "./parser.ts";
@@ -19,6 +20,7 @@ const suites = new Map<string, Suite[]>([
   ["parser", [parser]],
   ["cache", [cache]],
   ["loop", [loop]],
+  ["gate", gate],
 ]);
 
 const { positionals, values } = parseArgs({ allowPositionals: true, options: { json: { type: "boolean" } } });
@@ -54,6 +56,6 @@ function cells({ measure, value, unit, beside, ratio, goal, met }: Row): string[
 
 function print([measure = "", value = "", beside = "", ...rest]: string[]): void {
   const [ratio = "", goal = "", verdict = ""] = rest;
-  const line = [measure.padEnd(46), value.padEnd(16), beside.padEnd(40), ratio.padEnd(10), goal.padEnd(8), verdict];
+  const line = [measure.padEnd(46), value.padEnd(16), beside.padEnd(40), ratio.padEnd(10), goal.padEnd(16), verdict];
   console.log(line.join(" ").trimEnd());
 }

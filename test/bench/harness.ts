@@ -18,8 +18,11 @@ export interface RowSpec {
   /** The contenders that are compared. */
   value: string;
   beside: string;
-  /** `atMost`: value / beside. `atLeast`: how many times better the value is. Without one the row only informs. */
-  goal?: { atMost: number } | { atLeast: number };
+  /**
+   * `atMost`: value / beside, or else so much more (`orBy`). `atLeast`: how many times better the value is. Without one the
+   * row only informs.
+   */
+  goal?: { atMost: number; orBy?: number } | { atLeast: number };
   /** Whether more is better, as of a rate. Default: less is. */
   more?: boolean;
 }
@@ -71,7 +74,11 @@ function toRow({ measure, unit, goal, more = false, beside: what }: RowSpec, val
   const ratio = goal && "atLeast" in goal ? better : value / beside;
   const row = { measure, value: round(value), unit, beside: { what, value: round(beside) }, ratio: round(ratio) };
   if (goal === undefined) return { ...row, goal: null, met: null };
-  if ("atMost" in goal) return { ...row, goal: `<= ${goal.atMost}`, met: ratio <= goal.atMost };
+  if ("atMost" in goal) {
+    const { atMost, orBy = 0 } = goal;
+    const told = `<= ${atMost}${orBy === 0 ? "" : ` or +${orBy}`}`;
+    return { ...row, goal: told, met: ratio <= atMost || value - beside <= orBy };
+  }
   return { ...row, goal: `>= ${goal.atLeast}`, met: ratio >= goal.atLeast };
 }
 

@@ -1,3 +1,6 @@
+import { fork } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
@@ -12,6 +15,8 @@ const steps = 150;
 const crowd = { runs: 50, requests: 8, answerMs: 2000 };
 /** How many conversations are held to see how large one is. */
 const held = 10;
+/** Runs that go on at once to see what the kernel counts for each. */
+const atOnce = 5;
 const megabyte = 2 ** 20;
 
 /** What a step costs in a conversation that grows to 100,000 tokens, beside the same requests without client and loop. */
@@ -44,6 +49,11 @@ export async function loop(stack: AsyncDisposableStack): Promise<Bench[]> {
       rounds: 5,
       contenders: { held: () => heldBytes(runs), body: async () => largest },
       rows: [{ measure: "memory that one run holds", unit: "MB", value: "held", beside: "body" }],
+    },
+    {
+      rounds: 1,
+      contenders: { resident: residentPerRun, body: async () => largest },
+      rows: [{ measure: `RSS that one of ${atOnce} runs at once adds`, unit: "MB", value: "resident", beside: "body" }],
     },
     {
       rounds: 1,
@@ -86,6 +96,20 @@ async function heldBytes(runs: Runs): Promise<number> {
   const before = await usedBytes();
   while (conversations.length < held) conversations.push(await runs.throughLoop(newSession()));
   return ((await usedBytes()) - before) / held / megabyte;
+}
+
+/** With what the collector leaves lying about; by processes of their own, since none gives memory back. */
+async function residentPerRun(): Promise<number> {
+  const one = await residentBytes(1);
+  return ((await residentBytes(1 + atOnce)) - one) / atOnce / megabyte;
+}
+
+async function residentBytes(runsAtOnce: number): Promise<number> {
+  const child = fork(join(import.meta.dirname, "agent", "held-process.ts"), [runsAtOnce, steps].map(String));
+  const ended = once(child, "exit");
+  const [bytes] = (await once(child, "message")) as [number];
+  await ended;
+  return bytes;
 }
 
 async function usedBytes(): Promise<number> {

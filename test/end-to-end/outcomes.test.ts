@@ -51,7 +51,7 @@ test("a mend without a test is asked for one once, and opens as a draft without"
   expect(marker.state).toBe("opened");
   expect(await pullsOf(laptop, where)).toMatchObject([{ draft: true, state: "open" }]);
   const gates = gatesOf(marker.run);
-  expect(gates.map(({ passed, verdict }) => [passed, verdict.decision, verdict.bite.kind])).toEqual([
+  expect(gates.map(({ passed, verdict }) => [passed, verdict?.decision, verdict?.bite.kind])).toEqual([
     [false, "draft", "no-test"],
     [true, "draft", "no-test"],
   ]);
@@ -65,7 +65,7 @@ test("a change that breaks a check goes back once, and what it makes of that pas
 
   expect(marker.state).toBe("opened");
   expect(await pullsOf(laptop, where)).toMatchObject([{ draft: false }]);
-  expect(gatesOf(marker.run).map(({ verdict }) => verdict.decision)).toEqual(["rejected", "ready"]);
+  expect(gatesOf(marker.run).map(({ verdict }) => verdict?.decision)).toEqual(["rejected", "ready"]);
 });
 
 test("the second rejection is final, and says what each check came to, with the change folded", async () => {
@@ -75,7 +75,7 @@ test("the second rejection is final, and says what each check came to, with the 
   const { body, marker } = await finalStatus(laptop, where, number);
 
   expect(marker.state).toBe("gave-up");
-  expect(gatesOf(marker.run).map(({ verdict }) => verdict.decision)).toEqual(["rejected", "rejected"]);
+  expect(gatesOf(marker.run).map(({ verdict }) => verdict?.decision)).toEqual(["rejected", "rejected"]);
   expect(body).toContain("**Stopped: gate rejected**");
   expect(body).toContain("did not pass: `sh check.sh` fails with the change (exit code 1).");
   expect(body).toContain("- `sh check.sh`: regressed (exit code 1, before the change: passed)");

@@ -167,7 +167,7 @@ describe("resolve with an issue's address", () => {
     expect(data).toEqual([]);
   });
 
-  it("opens the pull request with --publish", async () => {
+  it("opens the pull request with --publish, and notes that a person's token can write no check run", async () => {
     const url = await fileIssue("published");
     site.github.setRole("ann/published", "bob", "write");
 
@@ -182,6 +182,7 @@ describe("resolve with an issue's address", () => {
     expect(ended).toMatchObject({ code: 0, stdout: expect.stringContaining(data[0]?.html_url ?? "no pull request") });
     const { data: head } = await site.as("ann").rest.git.getCommit({ ...where, commit_sha: data[0]?.head.sha ?? "" });
     expect(head.message).toMatch(/^Agent-Fix-Run: [0-9a-f]{20}$/m);
+    expect(ended.stdout).toMatch(/ note +The check run `agent-fix`, which takes an app's permission `checks: write`/);
   });
 
   it("opens no second pull request with --publish, and names the open one before it begins", async () => {

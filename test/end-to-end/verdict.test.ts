@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Engine } from "../../sandbox/engine.ts";
+import { OutageError } from "../../src/errors.ts";
 import type { RunEvent, RunLog, Stamped } from "../../src/runlog.ts";
 import { createRedact } from "../../src/redact.ts";
 import { defaultSettings } from "../../src/settings.ts";
@@ -34,15 +35,23 @@ interface Judging {
   checks?: string[];
   title?: string;
   mayAskForTest?: boolean;
+  /** What is told of every event. */
+  onEvent?: (event: RunEvent) => void;
+  /** The engine that the change's own legs run on. */
+  on?: Engine;
 }
 
 /** What the gate says of what these commands change in a repository. */
 async function judge(repository: Record<string, string>, commands: string, options: Judging = {}) {
   await using stage = await createStage(engine, repository);
   const { checks = ["npm test"], title = "The sum is wrong", mayAskForTest = true } = options;
+  const { onEvent = () => {}, on = engine } = options;
   const change = await commitOf(stage, commands);
   const events: Stamped[] = [];
-  const append = async (event: RunEvent) => void events.push({ n: events.length, at: "", ...event });
+  const append = async (event: RunEvent) => {
+    onEvent(event);
+    events.push({ n: events.length, at: "", ...event });
+  };
   const log: RunLog = { dir: stage.dir, events, append, close: () => {} };
   await append({ type: "snapshot", hash: "", title, body: "" });
   const environment = { image, env: {}, setup: [], prepare: [], from: "settings", notes: [] };
@@ -61,7 +70,7 @@ async function judge(repository: Record<string, string>, commands: string, optio
         environment: { ...environment, checks: checks.map((run) => ({ name: run, run, required: true })) },
       },
     },
-    { engine, redact: createRedact([]) },
+    { engine: on, redact: createRedact([]) },
     {
       commit: change.commit,
       treeId: change.tree,
@@ -223,4 +232,29 @@ describe("the gate's verdict on a repository of node's own tests", () => {
     expect(bites.verdict?.bite).toEqual({ kind: "bites", failing: [run] });
     expect(green.verdict?.bite).toEqual({ kind: "green-on-base", tests: [] });
   });
+
+  it.each(["head", "bite"])(
+    "is none where the %s leg loses its container: the run is to be taken again",
+    async (leg) => {
+      const on: Engine = {
+        ...engine,
+        async runOnce(spec, signal) {
+          const ended = await engine.runOnce(spec, signal);
+          const { stdout, stdoutTruncated, output, durationMs } = ended;
+          return spec.labels.role === `check-${leg}`
+            ? { end: "sandbox-lost", stdout, stdoutTruncated, output, durationMs }
+            : ended;
+        },
+      };
+      const events: RunEvent["type"][] = [];
+
+      const judging = judge(files, `${mended}\n${write("test/sum.test.js", head + adds)}`, {
+        on,
+        onEvent: ({ type }) => events.push(type),
+      });
+
+      await expect(judging).rejects.toThrow(new OutageError("the container of the check npm test disappeared"));
+      expect(events).not.toContain("gate");
+    },
+  );
 });

@@ -18,6 +18,8 @@ export type Fault =
   | { kind: "error-event"; after: number; message: string; code?: number }
   | { kind: "garbage" }
   | { kind: "empty-choices" }
+  /** The same line over and over, to the longest answer. */
+  | { kind: "endless" }
   /** The turn's calls are sent otherwise; a turn without calls gets one of `bash`. */
   | { kind: "bad-arguments" }
   | { kind: "wrong-tool" }
@@ -38,6 +40,7 @@ export function damagedTurn(turn: Turn, fault: Fault): Turn {
       calls: calls.map((call) => ({ ...call, arguments: textOf(call.arguments).replace(/"?\s*\}$/, "") })),
     };
   if (fault.kind === "wrong-tool") return { ...turn, calls: calls.map((call) => ({ ...call, name: "no_such_tool" })) };
+  if (fault.kind === "endless") return { text: "I look at the file again, and again at the same place.\n".repeat(50) };
   if (fault.kind === "huge-argument")
     return { ...turn, calls: calls.map((call) => ({ ...call, arguments: { command: "x".repeat(fault.bytes) } })) };
   return turn;

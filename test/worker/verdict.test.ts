@@ -3,6 +3,7 @@ import type { CheckSummary } from "../../src/runlog.ts";
 import type { Flaky } from "../../worker/baseline.ts";
 import { compare } from "../../worker/compare.ts";
 import type { CompareOptions, Ran } from "../../worker/compare.ts";
+import { describeEnd } from "../../worker/container.ts";
 import type { TestResult } from "../../worker/reports/results.ts";
 import { decide, obstacleOf, recordOf, verdictLines, verdictOf } from "../../worker/verdict.ts";
 import type { Bite, CheckRow } from "../../worker/verdict.ts";
@@ -271,6 +272,29 @@ describe("the verdict", () => {
       decision: "rejected",
       reason: "the change has what no change may have: edited-ci",
     });
+  });
+
+  it("is a rejection that names the way in which a check was stopped, each of them its own", () => {
+    const limits = { totalMs: 1_800_000, idleMs: 1_200_000, outputBytes: 2 ** 28 };
+    const ends = ["exited", "timed-out", "idle", "flooded", "out-of-memory", "killed"].map((end) =>
+      describeEnd({ end, code: 1 }, limits),
+    );
+
+    const reasons = ends.map((end) => {
+      const rows = compare([ran(undefined)], [ran(undefined, { passed: false, end })], {
+        flaky: [],
+        isRemoved: () => false,
+      });
+      expect(verdictLines({ rows, findings: [] })).toEqual([
+        `- \`npm test\`: regressed (${end}, before the change: passed)`,
+      ]);
+      return obstacleOf(rows, []);
+    });
+
+    expect(reasons).toEqual(
+      ends.map((end) => ({ decision: "rejected", reason: `\`npm test\` fails with the change (${end})` })),
+    );
+    expect(new Set(ends).size).toBe(ends.length);
   });
 
   it("is nobody's fault where no check ran, and never passes then", () => {

@@ -18,6 +18,8 @@ export interface AdmissionPolicy {
 const everyMs = 5000;
 const patienceMs = 2000;
 const fullCache = 0.9;
+/** Of the runs that were let in, the last so many are known. */
+const mostKnown = 1000;
 
 /** Back-pressure by vLLM's `/metrics`: a page or a number that is not there holds nobody back. */
 export function createAdmission(get: GetJson, { maxWaitMs, delay, random }: AdmissionPolicy): Admission {
@@ -32,7 +34,9 @@ export function createAdmission(get: GetJson, { maxWaitMs, delay, random }: Admi
 
   return {
     async admit(session, { signal, onWaiting }) {
-      if (session === undefined || admitted.has(session)) return;
+      if (session === undefined) return;
+      // Put last, so that those that are forgotten are not at work.
+      if (admitted.delete(session)) return void admitted.add(session);
       const notice = createNotice(onWaiting);
       for (let waitedMs = 0; waitedMs < maxWaitMs && (await isFull(signal)); ) {
         notice("its server is full");
@@ -43,6 +47,8 @@ export function createAdmission(get: GetJson, { maxWaitMs, delay, random }: Admi
       }
       notice(undefined);
       admitted.add(session);
+      const [oldest] = admitted;
+      if (admitted.size > mostKnown && oldest !== undefined) admitted.delete(oldest);
     },
   };
 }

@@ -69,14 +69,22 @@ export interface Answer {
   usage: Usage | undefined;
 }
 
-/**
- * Collects the chunks of one answer to a request with `tools`; `idPrefix` makes the ids of calls that came without a
- * good one.
- */
+/** The ids of a conversation's calls, and the beginning of new ones: a call that comes without an id of its own gets one. */
+export interface Ids {
+  prefix: string;
+  taken: ReadonlySet<string>;
+}
+
+/** Collects the chunks of one answer to a request with `tools`. */
 export function createAnswer(
-  idPrefix: string,
+  ids: Ids,
   tools: readonly CallableTool[],
-): { add(data: unknown): void; finished(): Answer } {
+): {
+  add(data: unknown): void;
+  /** What was said as it came, calls too. */
+  soFar(): string;
+  finished(): Answer;
+} {
   const parts: Part[] = [];
   const byIndex = new Map<number, Part>();
   /** Before the first call, after the first, after the second, and so on. */
@@ -112,10 +120,11 @@ export function createAnswer(
       finish = choice?.finish_reason ?? finish;
       if (counted !== null && counted !== undefined) usage = toUsage(counted);
     },
+    soFar: () => [...texts, ...parts.map((part) => `${part.name} ${part.arguments}`)].filter(Boolean).join("\n").trim(),
     finished() {
       const [text = ""] = texts;
       const found =
-        parts.length > 0 ? structured(parts, texts, idPrefix) : recover([text, reasoning], { idPrefix, tools });
+        parts.length > 0 ? structured(parts, texts, ids) : recover([text, reasoning], { idPrefix: ids.prefix, tools });
       return { ...found, finish, usage };
     },
   };
@@ -151,16 +160,16 @@ function toUsage(counted: NonNullable<z.output<typeof chunk>["usage"]>): Usage {
 type Found = Pick<Answer, "text" | "after" | "calls" | "recovered" | "endSeen">;
 
 /** The calls as the server found them. */
-function structured(parts: readonly Part[], texts: readonly string[], idPrefix: string): Found {
+function structured(parts: readonly Part[], texts: readonly string[], { prefix, taken }: Ids): Found {
   const [before = ""] = texts;
   // Of a text that came first, what it ends with tells: it may be the rest of any call.
   const misplaced = closers.some((closer) => before.trimEnd().endsWith(closer));
   const ids = new Set(parts.map((part) => part.id));
-  const used = new Set<string>();
+  const used = new Set(taken);
   const calls = parts.map((part, position): ToolCall => {
     let id = part.id;
     for (let number = position; id === "" || used.has(id); number++) {
-      const made = `${idPrefix}_${number}`;
+      const made = `${prefix}_${number}`;
       if (!ids.has(made)) id = made;
     }
     used.add(id);
@@ -199,9 +208,12 @@ function recover(
     if (!source.includes("<tool_call>") && !source.includes("<function")) continue;
     const { content, calls } = recoverToolCalls(source, tools);
     if (calls.length === 0) continue;
-    const end = source.trimEnd();
+    const isWhole = calls.every((call) => call.complete);
+    const rest = textBehind(source);
+    const after = source === text && isWhole && rest !== source.trim() ? rest : "";
     return {
       text: source === text ? (content ?? "") : text.trim(),
+      ...(after !== "" && { after }),
       calls: calls.map(({ name, arguments: args, complete }, position): ToolCall => {
         const id = `${idPrefix}_${position}`;
         const json = toJson(args);
@@ -209,8 +221,14 @@ function recover(
         return complete ? { id, name, arguments: json } : { id, name, arguments: json, broken: "cut" };
       }),
       recovered: calls.length,
-      endSeen: calls.every((call) => call.complete) && closers.some((closer) => end.endsWith(closer)),
+      endSeen: isWhole && rest === "",
     };
   }
   return { text: text.trim(), calls: [], recovered: 0, endSeen: false };
+}
+
+/** What stands behind the last closing tag; all of it where there is none. */
+function textBehind(source: string): string {
+  const ends = closers.filter((closer) => source.includes(closer)).map((one) => source.lastIndexOf(one) + one.length);
+  return source.slice(Math.max(0, ...ends)).trim();
 }

@@ -96,6 +96,8 @@ async function enter(outages: Outages, turn: Turn, maxWaitMs: number): Promise<v
 
 function reasonOf({ kind }: ModelError): string {
   if (kind === "away") return "its server is away or busy";
+  if (kind === "refused") return "its server refuses the key";
+  if (kind === "unknown-model") return "its server does not serve it";
   return kind === "stalled" ? "its server did not answer in time" : "its server failed";
 }
 

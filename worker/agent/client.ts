@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { Log } from "../../src/log.ts";
 import { createAdmission } from "./admission.ts";
-import type { Answer } from "./answer.ts";
+import type { Answer, Ids } from "./answer.ts";
 import { createAvailability } from "./availability.ts";
 import type { Served, Sources, Wanted } from "./discover.ts";
 import type { ModelLimits } from "./limits.ts";
@@ -10,7 +10,7 @@ import type { Measures, Plan } from "./measures.ts";
 import { ModelError } from "./model.ts";
 import type { Message, ModelClient, ModelRequest, Reply } from "./model.ts";
 import { toReply } from "./reply.ts";
-import type { Delay } from "./retry.ts";
+import type { Delay, RetryPolicy } from "./retry.ts";
 import { createWireTools } from "./schema.ts";
 import type { WireTool } from "./schema.ts";
 import { createServing } from "./serving.ts";
@@ -32,8 +32,7 @@ export interface Streaming {
   body: Uint8Array;
   /** Those in the body. */
   tools: readonly WireTool[];
-  /** For the ids of calls that come without a good one. */
-  idPrefix: string;
+  ids: Ids;
   headers: Record<string, string>;
   signal: AbortSignal;
   watch: Watch;
@@ -54,26 +53,10 @@ const shortenedText =
   "the model server has less room for the conversation than it said: set MODEL_CONTEXT to its context size";
 
 /** Drives a server through its failures; all runs of a process share one. */
-export function createClient(
-  server: Connection,
-  wanted: Wanted,
-  { log, limits, delay, random }: ClientParts,
-): ModelClient {
+export function createClient(server: Connection, wanted: Wanted, parts: ClientParts): ModelClient {
+  const { log, limits, delay, random } = parts;
   let hasAnswered = false;
-  const onWait = (error: ModelError, ms: number) =>
-    log?.warn({ error: error.message, ms: Math.round(ms) }, "the model server is asked again");
-  const availability = createAvailability({
-    attempts: limits.attempts,
-    get maxWaitMs() {
-      return hasAnswered ? limits.maxAwayMs : limits.maxWaitMs;
-    },
-    get refusals() {
-      return hasAnswered ? limits.refusals : 0;
-    },
-    delay,
-    random,
-    onWait,
-  });
+  const availability = createAvailability(policyOf(parts, () => hasAnswered));
   const admission = createAdmission(server.beside, { maxWaitMs: limits.maxHeldMs, delay, random });
   const serving = createServing(server, wanted);
   const wireTools = createWireTools();
@@ -94,9 +77,9 @@ export function createClient(
     const watch = createWatch(plan.patience);
     const body = encode({ model: model.name, messages, tools, maxTokens: plan.maxTokens }, serving.extensions);
     const headers = toHeaders(requestId, session);
-    const idPrefix = freePrefix(messages);
+    const ids = idsFor(messages);
     const onCut = request.onCut ?? (() => {});
-    const answer = await server.stream({ body, tools, idPrefix, headers, signal, watch, reached, onCut });
+    const answer = await server.stream({ body, tools, ids, headers, signal, watch, reached, onCut });
     hasAnswered = true;
     const times = watch.times();
     if (answer.usage !== undefined) measures.learn(messages, plan, answer.usage, times);
@@ -128,6 +111,21 @@ export function createClient(
   };
 }
 
+function policyOf({ log, limits, delay, random }: ClientParts, hasAnswered: () => boolean): RetryPolicy {
+  return {
+    attempts: limits.attempts,
+    get maxWaitMs() {
+      return hasAnswered() ? limits.maxAwayMs : limits.maxWaitMs;
+    },
+    get refusals() {
+      return hasAnswered() ? limits.refusals : 0;
+    },
+    delay,
+    random,
+    onWait: (error, ms) => log?.warn({ error: error.message, ms: Math.round(ms) }, "the model server is asked again"),
+  };
+}
+
 /**
  * Where a conversation that no server has counted takes a good part of the window, it is counted: an estimate would cost
  * room there.
@@ -145,11 +143,13 @@ async function planFor(
   return measures.plan({ messages, tools }, model, shorter);
 }
 
-/** For the ids of calls that have none: the same for the same conversation, and new in it, also after it was shortened. */
-function freePrefix(messages: readonly Message[]): string {
-  const calls = messages.flatMap((message) => (message.role === "assistant" ? message.calls : []));
+/** The same for the same conversation, and new in it, also after it was shortened. */
+function idsFor(messages: readonly Message[]): Ids {
+  const taken = new Set(
+    messages.flatMap((message) => (message.role === "assistant" ? message.calls.map(({ id }) => id) : [])),
+  );
   for (let number = messages.length; ; number++) {
     const prefix = `call_${number}`;
-    if (!calls.some(({ id }) => id.startsWith(`${prefix}_`))) return prefix;
+    if (![...taken].some((id) => id.startsWith(`${prefix}_`))) return { prefix, taken };
   }
 }

@@ -16,6 +16,8 @@ export interface Wanted {
   name?: string | undefined;
   /** The smaller of this and what the server says counts; without both it is 32,768. */
   contextTokens?: number | undefined;
+  /** Of the requests, where the server schedules by it: the lowest go first. Default: none is sent. */
+  priority?: number | undefined;
   log?: Log | undefined;
 }
 

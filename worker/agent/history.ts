@@ -138,7 +138,7 @@ function listed(title: string, lines: readonly string[]): string {
 }
 
 function short(text: string): string {
-  const line = text.replaceAll(/\s+/g, " ").trim();
+  const line = text.slice(0, 2000).replaceAll(/\s+/g, " ").trim();
   return line.length > 200 ? `${line.slice(0, 199)}…` : line;
 }
 

@@ -50,8 +50,8 @@ function connect({ baseUrl, apiKey }: ModelClientOptions, limits: ModelLimits): 
   });
   const api = createGet(fetch, baseUrl, apiKey);
 
-  async function stream({ body, tools, idPrefix, headers, signal, watch, reached, onCut }: Streaming): Promise<Answer> {
-    const answer = createAnswer(idPrefix, tools);
+  async function stream({ body, tools, ids, headers, signal, watch, reached, onCut }: Streaming): Promise<Answer> {
+    const answer = createAnswer(ids, tools);
     const guard = createRepetitionGuard();
     try {
       // `chat.completions.create` would write the whole conversation down anew with every request.
@@ -72,7 +72,7 @@ function connect({ baseUrl, apiKey }: ModelClientOptions, limits: ModelLimits): 
       signal.throwIfAborted();
       watch.signal.throwIfAborted();
     } catch (error) {
-      const { text } = answer.finished();
+      const text = answer.soFar();
       if (signal.aborted && text !== "") onCut(text);
       throw toModelError(withoutSdk(error), { baseUrl, signal, late: watch.signal.aborted });
     } finally {

@@ -8,6 +8,8 @@ export interface RetryPolicy {
   maxWaitMs: number;
   /** How often an answer that failed on the server is asked for. */
   attempts: number;
+  /** How often it is asked for again when the key was refused, or the model is not known. */
+  refusals: number;
   delay: Delay;
   random: () => number;
   /** Told before every wait. */
@@ -16,6 +18,8 @@ export interface RetryPolicy {
 
 const firstMs = 1000;
 const longestMs = 60_000;
+/** For what only a person can put right. */
+const personMs = 5 * 60_000;
 /** A silent server takes minutes each time. */
 const mostStalls = 3;
 
@@ -26,12 +30,13 @@ export const realDelay: Delay = async (ms, signal) => {
 
 /** How long to wait after the attempt with this number, from 1: growing, spread, and never shorter than the server asks for. */
 export function waitAfter(error: ModelError, attempt: number, random: () => number): number {
-  const grown = Math.min(longestMs, firstMs * 2 ** (attempt - 1)) * random();
+  const needsPerson = error.kind === "refused" || error.kind === "unknown-model";
+  const grown = needsPerson ? personMs : Math.min(longestMs, firstMs * 2 ** (attempt - 1)) * random();
   return Math.max(grown, error.retryAfterMs ?? 0);
 }
 
 /** Whether the same request is worth another attempt; a server that is away is asked as long as there is time. */
-export function mayPass({ kind }: ModelError, attempt: number, { attempts }: RetryPolicy): boolean {
+export function mayPass({ kind }: ModelError, attempt: number, { attempts, refusals }: RetryPolicy): boolean {
   switch (kind) {
     case "away":
       return true;
@@ -41,6 +46,7 @@ export function mayPass({ kind }: ModelError, attempt: number, { attempts }: Ret
       return attempt < Math.min(attempts, mostStalls);
     case "refused":
     case "unknown-model":
+      return attempt <= refusals;
     case "bad-request":
     case "overflow":
     case "repetition":

@@ -26,7 +26,7 @@ export interface Asked {
 }
 
 export function createServing(sources: Sources, wanted: Wanted): Serving {
-  const extensions = createExtensions();
+  const extensions = createExtensions(wanted.priority);
   let served: Served | undefined;
 
   function learn(contextTokens: number | undefined) {

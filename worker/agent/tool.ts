@@ -72,7 +72,7 @@ export async function callTool(tools: readonly Tool[], call: ToolCall, signal: A
 /** One line about a call for the run log and the live view. */
 export function summaryOf(call: ToolCall): string {
   const args: unknown = JSON.parse(call.arguments);
-  const values = Object.values(args ?? {}).map(String);
+  const values = Object.values(args ?? {}).map((value) => String(value).slice(0, 2000));
   const line = values.join(" ").replaceAll(/\s+/g, " ").trim();
   return line.length > 160 ? `${line.slice(0, 159)}…` : line;
 }

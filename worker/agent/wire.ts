@@ -3,24 +3,30 @@ import type { WireTool } from "./schema.ts";
 
 /** Not every server takes these: they are left out once it has refused them by name. */
 export interface Extensions {
-  fields(): Partial<typeof optional>;
+  fields(): Partial<Optional>;
   /** Whether the text of a refusal names one that was sent; it is sent no more. */
   refusedBy(text: string): boolean;
 }
 
-const optional = {
+interface Optional {
+  top_k: number;
+  stream_options: { include_usage: boolean };
+  priority: number;
+}
+
+const usual = {
   // Not in OpenAI's own interface: vLLM, SGLang and llama.cpp read it from the body.
   top_k: 40,
   stream_options: { include_usage: true },
 };
 
-export function createExtensions(): Extensions {
-  const sent: Partial<typeof optional> = { ...optional };
+export function createExtensions(priority?: number): Extensions {
+  const sent: Partial<Optional> = { ...usual, ...(priority !== undefined && { priority }) };
   return {
     fields: () => sent,
     refusedBy(text) {
       const named = Object.keys(sent).find((name) => text.includes(name));
-      if (named === "top_k" || named === "stream_options") return delete sent[named];
+      if (named === "top_k" || named === "stream_options" || named === "priority") return delete sent[named];
       return false;
     },
   };

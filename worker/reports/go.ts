@@ -1,5 +1,5 @@
 import { createCollection, joined } from "./results.ts";
-import type { Report, TestResult } from "./results.ts";
+import type { Place, Report, TestResult } from "./results.ts";
 
 interface Event {
   Action?: unknown;
@@ -53,11 +53,18 @@ export function readGo(text: string, root: string): Report {
   const bare = packages.filter(({ path, status }) => status === "failed" && !failedIn.has(path[0]));
   for (const { path, status, output } of [...own, ...bare]) {
     const name = path.slice(0, deepest).reduce(joined, "");
-    if (!collection.add({ name, status: status === "running" ? "failed" : status, message: output })) break;
+    const found = { name, status: status === "running" ? ("failed" as const) : status, message: output };
+    if (!collection.add({ ...found, at: placeIn(output, path[0]) })) break;
   }
   const said = lines.filter(({ of }) => of === undefined || of.path.length === 1 || of.status !== "passed");
   const report = collection.report(whole ? undefined : "its last line is not whole");
   return { ...report, said: said.map((line) => line.text).join("") };
+}
+
+/** Go names the file without its folder, which is the package's. */
+function placeIn(output: string, within = ""): Place | undefined {
+  const match = /^ +([^\s:/]{1,200}_test\.go):(\d{1,7}): /m.exec(output);
+  return match === null ? undefined : { file: `${within}/${match[1]}`, line: Number(match[2]) };
 }
 
 function eventIn(line: string): Event | undefined {

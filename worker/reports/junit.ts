@@ -63,7 +63,10 @@ function junitParser(collection: Collection): { write(text: string): unknown; cl
     if (isFailure(tag.name)) said = "";
   });
   parser.on("closetag", ({ name }) => {
-    if (test !== undefined && isFailure(name)) test.message ??= said;
+    if (test !== undefined && isFailure(name)) {
+      test.message ??= said;
+      test.trace ??= said;
+    }
     if (test !== undefined && name === "testcase" && !collection.add(test)) throw new Stop("");
     ({ suite, test } = open.pop() ?? { suite, test: undefined });
   });

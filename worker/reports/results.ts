@@ -9,6 +9,14 @@ export interface TestResult {
   status: "passed" | "failed" | "skipped";
   /** Of one that failed; at most 2,000 characters. */
   message?: string;
+  /** Where it failed, as its own text tells: in its file; where that is not known, in the first of the repository's. */
+  at?: Place;
+}
+
+export interface Place {
+  /** From the root of the repository; of Go from its package's import path. */
+  file: string;
+  line: number;
 }
 
 export interface Report {
@@ -25,6 +33,9 @@ export interface Found {
   file?: string | undefined;
   status: TestResult["status"];
   message?: string | undefined;
+  /** Further text of the failure, in which its place may stand. */
+  trace?: string | undefined;
+  at?: Place | undefined;
 }
 
 /** Reads a report in one pass. It never throws, whatever the text. */
@@ -36,6 +47,7 @@ const mostResults = 200_000;
 const longestName = 500;
 const longestFile = 300;
 const longestMessage = 2_000;
+const longestTrace = 8_000;
 const mostMessages = 500;
 const severity = { skipped: 0, passed: 1, failed: 2 };
 
@@ -56,7 +68,7 @@ export function createCollection(root: string): Collection {
   let isFull = false;
 
   return {
-    add({ name: full, file: named, status, message }) {
+    add({ name: full, file: named, status, message, trace, at }) {
       const name = full || "(no name)";
       const file = named && fileOf(named, root);
       const key = `${file ?? ""}\0${name}`;
@@ -64,9 +76,10 @@ export function createCollection(root: string): Collection {
       if (++results > mostResults || (known === undefined && tests.size >= mostTests)) isFull = true;
       if (isFull) return false;
       if (known !== undefined && severity[known.status] >= severity[status]) return true;
-      const said = status === "failed" && messages < mostMessages ? messageOf(message) : "";
-      if (said !== "") messages++;
-      tests.set(key, { name, ...(file && { file }), status, ...(said && { message: said }) });
+      const isTold = status === "failed" && messages < mostMessages && messageOf(message) !== "";
+      if (isTold) messages++;
+      const told = isTold ? toldOf({ message, trace, at }, file, root) : {};
+      tests.set(key, { name, ...(file && { file }), status, ...told });
       return true;
     },
     report(cut) {
@@ -82,8 +95,31 @@ export function joined(suite: string, name: string): string {
   return shortened(suite === "" || own === "" ? suite + own : `${suite} > ${own}`, longestName);
 }
 
+function toldOf(
+  { message, trace = "", at }: Pick<Found, "message" | "trace" | "at">,
+  file: string | undefined,
+  root: string,
+): Pick<TestResult, "message" | "at"> {
+  const place = at ?? placeIn(`${message}\n${trace}`, file, root);
+  return { message: messageOf(message), ...(place && { at: place }) };
+}
+
 function messageOf(message = ""): string {
   return message.slice(0, longestMessage).toWellFormed().trim();
+}
+
+// Each word is looked at once, however long it is.
+const places = /(?<![^\s()'"`:<>])([^\s()'"`:<>]{1,300}):(\d{1,7})(?!\d)/g;
+
+/** The first place that a text names in the test's file, or in any of the repository's own where that is not known. */
+function placeIn(text: string, file: string | undefined, root: string): Place | undefined {
+  for (const [, path = "", line] of text.slice(0, longestTrace).matchAll(places)) {
+    // What is left of a file's URL begins with three of them.
+    const own = fileOf(path.replace(/^\/+/, "/"), root);
+    const isOwn = file === undefined ? path.includes(`${root}/`) && !own.includes("node_modules/") : own === file;
+    if (isOwn && Number(line) > 0) return { file: own, line: Number(line) };
+  }
+  return undefined;
 }
 
 function fileOf(file: string, root: string): string {

@@ -55,6 +55,26 @@ test.each([
   expect(reply.text).toBe("ready");
 });
 
+test("a run at work stays known however many come after it, and one that is long over is forgotten", async () => {
+  let isFull = false;
+  const held: string[] = [];
+  const page = async () => (isFull ? "vllm:num_requests_waiting 1\n" : "");
+  const admission = createAdmission(page, { maxWaitMs: 1, random: () => 0.5, delay: async () => {} });
+  const admit = (session: string) =>
+    admission.admit(session, { signal, onWaiting: (reason) => reason !== undefined && held.push(session) });
+
+  await admit("over");
+  await admit("at work");
+  for (let run = 0; run < 999; run++) await admit(`run ${run}`);
+  await admit("at work");
+  await admit("another");
+  isFull = true;
+  await admit("at work");
+  await admit("over");
+
+  expect(held).toEqual(["over"]);
+});
+
 test("a run is not held back for ever, and a stop ends it", async () => {
   let waitedMs = 0;
   const full = async () => 'vllm:num_requests_waiting{engine="0"} 0\nvllm:num_requests_waiting{engine="1"} 3.0\n';

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import { createAnswer, markCut } from "../../../worker/agent/answer.ts";
-import type { Reply } from "../../../worker/agent/model.ts";
+import type { Message, Reply } from "../../../worker/agent/model.ts";
 import { createModelClient } from "../../../worker/agent/openai.ts";
 import { callTool, createTool } from "../../../worker/agent/tool.ts";
 import { startModelServer } from "../../support/model-server.ts";
@@ -142,6 +142,22 @@ describe("through a real stream", () => {
   });
 });
 
+test("an id that an earlier turn has is not taken again", async () => {
+  const again = [call(0, "x", "bash", ls), stop, usage(5)].map(chunk);
+  await using server = await startModelServer({
+    dialect: "vllm",
+    turns: [again, again].map((events) => ({ raw: [...events, "data: [DONE]\n\n"] })),
+  });
+  const client = createModelClient({ baseUrl: server.url, apiKey: "EMPTY" });
+  const messages: Message[] = [{ role: "user", text: "Look." }];
+
+  const first = await client.reply({ messages, tools, signal });
+  messages.push({ role: "assistant", text: "", calls: first.calls }, { role: "tool", callId: "x", text: "ran" });
+  const second = await client.reply({ messages, tools, signal });
+
+  expect([first, second].map(({ calls }) => calls[0]?.id)).toEqual(["x", "call_3_0"]);
+});
+
 describe("a call that the server left in the text", () => {
   test("becomes a structured one with arguments of the tool's types, and the text keeps only the words", () => {
     const typed = xml.replace("</function>", "<parameter=count>\n3\n</parameter>\n</function>");
@@ -150,6 +166,12 @@ describe("a call that the server left in the text", () => {
 
     expect(calls).toEqual([called("call_0", "bash", '{"command":"ls","count":3}')]);
     expect({ words, recovered }).toEqual({ words: "I look.", recovered: 1 });
+  });
+
+  test("keeps what was said behind it for the records", () => {
+    const { text: words, after } = collect([text(`I look.\n\n${xml}\nI wait for it.`), stop]);
+
+    expect({ words, after }).toEqual({ words: "I look.", after: "I wait for it." });
   });
 
   test("is not looked for beside structured calls", () => {
@@ -248,6 +270,14 @@ test("arguments are kept as the model wrote them, keys in its order", () => {
   expect(collect([call(0, "a", "bash", args)]).calls).toEqual([called("a", "bash", args)]);
 });
 
+test("what has come so far has the calls in it, as far as they came", () => {
+  const answer = createAnswer({ prefix: "call", taken: new Set() }, []);
+
+  for (const each of [text("I write."), call(0, "a", "bash", '{"command":"cat <<')]) answer.add(toChunk(each));
+
+  expect(answer.soFar()).toBe('I write.\nbash {"command":"cat <<');
+});
+
 test("fields of a kind that nobody knows are left", () => {
   const odd = {
     reasoning: { text: "hm" },
@@ -276,7 +306,7 @@ function ask(baseUrl: string): Promise<Reply> {
 function collect(events: readonly object[]) {
   const parameters = { properties: { command: { type: "string" }, count: { type: "integer" } } };
   const answer = createAnswer(
-    "call",
+    { prefix: "call", taken: new Set() },
     tools.map(({ name }) => ({ function: { name, parameters } })),
   );
   for (const each of events) answer.add(toChunk(each));

@@ -139,7 +139,8 @@ test.each([
   { kind: "server-error", attempts: 10 },
   { kind: "stalled", attempts: 3 },
   { kind: "bad-request", attempts: 1 },
-  { kind: "refused", attempts: 1 },
+  { kind: "refused", attempts: 4 },
+  { kind: "unknown-model", attempts: 4 },
   { kind: "overflow", attempts: 1 },
 ] as const)("a request that ends in $kind is sent $attempts times", async ({ kind, attempts }) => {
   const { ask } = createAvailability({ ...steered().policy, delay: async () => {} });
@@ -172,6 +173,22 @@ test("waits are spread, grow to a minute, and are never shorter than the server 
   expect(waits).toEqual([500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000, 100_000]);
 });
 
+test("what only a person can put right is asked again minutes later", async () => {
+  const waits: number[] = [];
+  const told: (string | undefined)[] = [];
+  const policy = { ...steered().policy, random: () => 0.01, delay: async (ms: number) => void waits.push(ms) };
+  const errors = (["refused", "unknown-model"] as const).map((kind) => new ModelError(kind, "no"));
+
+  await createAvailability(policy).ask({ signal, onWaiting: (reason) => told.push(reason) }, async () => {
+    const error = errors.shift();
+    if (error !== undefined) throw error;
+    return "answer";
+  });
+
+  expect(waits).toEqual([300_000, 300_000]);
+  expect(told).toEqual(["its server refuses the key", undefined, "its server does not serve it", undefined]);
+});
+
 function createServer({ away: gone }: { away: boolean }) {
   const server = {
     away: gone,
@@ -192,6 +209,7 @@ function steered({ maxWaitMs = 15 * 60_000 } = {}) {
   const policy: RetryPolicy = {
     maxWaitMs,
     attempts: 10,
+    refusals: 3,
     random: () => 1,
     onWait: () => {},
     delay: async (ms, abort) => {

@@ -1,9 +1,12 @@
 import { expect, test } from "vitest";
+import { defaultSettings } from "../../../src/settings.ts";
 import { runAgent } from "../../../worker/agent/loop.ts";
-import type { AgentTask } from "../../../worker/agent/loop.ts";
+import type { AgentEnd } from "../../../worker/agent/loop.ts";
+import type { ModelLimits } from "../../../worker/agent/limits.ts";
 import type { Message, ModelErrorKind } from "../../../worker/agent/model.ts";
 import { createModelClient } from "../../../worker/agent/openai.ts";
 import { createTally } from "../../../worker/agent/tally.ts";
+import { endingOutcome } from "../../../worker/endings.ts";
 import { dialects } from "../../support/model-dialects.ts";
 import type { DialectName } from "../../support/model-dialects.ts";
 import type { Fault } from "../../support/model-faults.ts";
@@ -12,6 +15,8 @@ import { startModelServer } from "../../support/model-server.ts";
 import { createMemoryTools } from "./memory-model.ts";
 
 const limits = { steps: 40, tokens: 10_000_000, minutes: 5 };
+/** Waits cost no time here, but each costs a request. */
+const patient = { maxAwayMs: 15 * 60_000 };
 /** For a server that hangs: of nothing but what is added, so that a stall is short. */
 const impatient = { firstMs: 100, idleMs: 100, readsPerSecond: 1e9, writesPerSecond: 1e9 };
 const submission = { title: "Mend it", cause: "It was broken.", change: "Mended it." };
@@ -41,10 +46,11 @@ interface Trouble {
   faults: Fault[];
   dialect?: DialectName;
   said?: typeof recorded;
+  patience?: Partial<ModelLimits>;
 }
 
 /** The recorded run at a server where something goes wrong at one turn. */
-async function runWith({ turn, faults, dialect = "vllm", said = recorded }: Trouble, more: Partial<AgentTask> = {}) {
+async function runWith({ turn, faults, dialect = "vllm", said = recorded, patience = patient }: Trouble) {
   await using server = await startModelServer({ dialect, turns: said, faults: { [turn]: faults } });
   const ran: string[] = [];
   const messages: Message[] = [
@@ -56,7 +62,7 @@ async function runWith({ turn, faults, dialect = "vllm", said = recorded }: Trou
     model: createModelClient({
       baseUrl: server.url,
       apiKey: "EMPTY",
-      limits: faults.some(({ kind }) => kind === "hang") ? impatient : {},
+      limits: faults.some(({ kind }) => kind === "hang") ? impatient : patience,
       delay: async () => {},
     }),
     tools: createMemoryTools((command) => {
@@ -68,7 +74,6 @@ async function runWith({ turn, faults, dialect = "vllm", said = recorded }: Trou
     tally,
     signal: new AbortController().signal,
     record: async () => {},
-    ...more,
   });
   return { end, ran, messages, tally };
 }
@@ -109,6 +114,16 @@ test.each(passing.flatMap((row) => turns.map((turn) => ({ ...row, turn }))))(
   },
 );
 
+test("a server that is away for hours after the first turns costs the run nothing but time", async () => {
+  const faults = Array.from({ length: 150 }, (): Fault => ({ kind: "refuse" }));
+
+  const { end, ran, messages, tally } = await runWith({ turn: 3, faults, patience: {} });
+
+  expect(end).toEqual({ end: "submitted", submission });
+  expect({ ran, steps: tally.steps }).toEqual({ ran: commands, steps: recorded.length });
+  expectWhole(messages);
+});
+
 const damaging: { what: string; fault: Fault; says: RegExp }[] = [
   {
     what: "arguments that are no JSON",
@@ -134,11 +149,14 @@ test.each(damaging.flatMap((row) => turns.map((turn) => ({ ...row, turn }))))(
   },
 );
 
+const manyLines = Array.from({ length: 250_000 }, (_, n) => `echo line ${n} of many`)
+  .join("\n")
+  .slice(0, 5_000_000);
+
 test.each(turns)(
   "an argument of 5 MB at turn %i is taken out again when it fills the window, and the run goes on",
   async (turn) => {
-    const lines = Array.from({ length: 250_000 }, (_, n) => `echo line ${n} of many`);
-    const huge = { text: "I write it all.", calls: [run(lines.join("\n").slice(0, 5_000_000))] };
+    const huge = { text: "I write it all.", calls: [run(manyLines)] };
     const said = [...recorded.slice(0, turn), huge, { text: "Steps were taken.", calls: [] }, ...recorded.slice(turn)];
 
     const { end, ran, messages } = await runWith({ turn: 0, faults: [], said });
@@ -150,20 +168,49 @@ test.each(turns)(
   },
 );
 
-const ending: { what: string; fault: Fault; kind: ModelErrorKind }[] = [
-  { what: "a model that is gone", fault: { kind: "status", status: 404 }, kind: "unknown-model" },
-  { what: "a key that is refused", fault: { kind: "status", status: 401 }, kind: "refused" },
-  { what: "a request that is refused", fault: { kind: "status", status: 400, message: "no" }, kind: "bad-request" },
-  { what: "a server that fails for good", fault: { kind: "status", status: 500 }, kind: "server-error" },
-  { what: "a server that stays away", fault: { kind: "status", status: 503 }, kind: "away" },
+const noAnswer = /^The model endpoint did not answer.*MODEL_BASE_URL http/s;
+const ending: { what: string; fault: Fault; kind: ModelErrorKind; says: RegExp }[] = [
+  {
+    what: "a model that is gone",
+    fault: { kind: "status", status: 404 },
+    kind: "unknown-model",
+    says: /^The model endpoint does not serve the model.*an admin must.*MODEL_BASE_URL/s,
+  },
+  {
+    what: "a key that is refused",
+    fault: { kind: "status", status: 401 },
+    kind: "refused",
+    says: /^The model endpoint refused the key.*an admin must.*MODEL_API_KEY/s,
+  },
+  {
+    what: "a request that is refused",
+    fault: { kind: "status", status: 400, message: "no" },
+    kind: "bad-request",
+    says: /^The model endpoint did not accept the request.*an admin must.*: no$/s,
+  },
+  {
+    what: "a server that fails for good",
+    fault: { kind: "status", status: 500 },
+    kind: "server-error",
+    says: noAnswer,
+  },
+  { what: "a server that stays away", fault: { kind: "status", status: 503 }, kind: "away", says: noAnswer },
+  { what: "a server that refuses connections", fault: { kind: "refuse" }, kind: "away", says: noAnswer },
+  {
+    what: "a model that repeats itself",
+    fault: { kind: "endless" },
+    kind: "repetition",
+    says: /^The model repeated the same text/,
+  },
 ];
 
 test.each(ending.flatMap((row) => turns.map((turn) => ({ ...row, turn }))))(
-  "$what at turn $turn ends the run by that name, with all that came before",
-  async ({ fault, kind, turn }) => {
+  "$what at turn $turn ends the run by that name and in those words, with all that came before",
+  async ({ fault, kind, turn, says }) => {
     const { end, ran, messages } = await runWith({ turn, faults: Array.from({ length: 2000 }, () => fault) });
 
     expect(end).toMatchObject({ end: "model-failed", error: { kind } });
+    expect(outcomeOf(end)).toMatchObject({ cause: `model ${kind}`, detail: expect.stringMatching(says) });
     const before = recorded.slice(0, turn).flatMap(({ calls }) => calls).length;
     expect(ran).toEqual(commands.slice(0, before));
     expectWhole(messages);
@@ -177,6 +224,15 @@ test.each((Object.keys(dialects) as DialectName[]).flatMap((dialect) => turns.ma
     const { end, messages } = await runWith({ turn, faults, dialect });
 
     expect(end).toMatchObject({ end: "context-overflow", error: { kind: "overflow" } });
+    expect(outcomeOf(end)).toMatchObject({
+      cause: "context overflow",
+      detail: expect.stringMatching(/longer context/),
+    });
     expectWhole(messages);
   },
 );
+
+function outcomeOf(end: AgentEnd) {
+  if (end.end === "submitted") throw new Error("The run ended well");
+  return endingOutcome(end, defaultSettings.limits);
+}

@@ -132,13 +132,14 @@ test("the bytes of tools and of earlier messages are the same in every request",
 test.each([
   { field: "stream_options", status: 400 },
   { field: "top_k", status: 422 },
-] as const)("$field is left out once a server has refused it by name", async ({ field, status }) => {
-  const message = `Unrecognized request argument supplied: ${field}`;
+  { field: "priority", status: 400, message: "Got priority -1 but Priority scheduling is not enabled." },
+] as const)("$field is left out once a server has refused it by name", async ({ field, status, ...said }) => {
+  const { message } = { message: `Unrecognized request argument supplied: ${field}`, ...said };
   await using server = await startModelServer({
     dialect: "generic",
     faults: { 0: [{ kind: "status", status, message }] },
   });
-  const client = clientOf(server.url);
+  const client = clientOf(server.url, { priority: -1 });
 
   await client.reply({ messages: task(), tools: [], signal });
   await client.reply({ messages: task(), tools: [], signal });

@@ -82,11 +82,22 @@ test.each(passing.flatMap((row) => [0, 1, 2].map((turn) => ({ ...row, turn }))))
   },
 );
 
-const ending: { what: string; faults: Fault[]; kind: string; says: RegExp }[] = [
-  { what: "refuses the key", faults: [{ kind: "status", status: 401 }], kind: "refused", says: /MODEL_API_KEY/ },
+const statuses = (status: number, times: number) =>
+  Array.from({ length: times }, (): Fault => ({ kind: "status", status }));
+
+/** `later`: faults at a server that has answered before. */
+const ending: { what: string; faults: Fault[]; later?: Fault[]; kind: string; says: RegExp }[] = [
+  {
+    what: "refuses the key",
+    faults: statuses(401, 1),
+    later: statuses(401, 4),
+    kind: "refused",
+    says: /MODEL_API_KEY/,
+  },
   {
     what: "has lost the model",
-    faults: [404, 404].map((status) => ({ kind: "status", status })),
+    faults: statuses(404, 2),
+    later: statuses(404, 5),
     kind: "unknown-model",
     says: /404: planted/,
   },
@@ -105,7 +116,7 @@ const ending: { what: string; faults: Fault[]; kind: string; says: RegExp }[] = 
   },
   {
     what: "fails again and again",
-    faults: Array.from({ length: 10 }, () => ({ kind: "status", status: 500 })),
+    faults: statuses(500, 10),
     kind: "server-error",
     says: /planted/,
   },
@@ -119,7 +130,8 @@ const ending: { what: string; faults: Fault[]; kind: string; says: RegExp }[] = 
 
 test.each(ending.flatMap((row) => [0, 2].map((turn) => ({ ...row, turn }))))(
   "at turn $turn a server that $what ends the conversation as $kind",
-  async ({ faults, kind, says, turn }) => {
+  async ({ faults: first, later = first, kind, says, turn }) => {
+    const faults = turn === 0 ? first : later;
     await using server = await startModelServer({ dialect: "vllm", turns, faults: { [turn]: faults } });
 
     const conversation = converse(server.url);
@@ -154,6 +166,25 @@ test("a server that goes away comes back to all runs, which were told", async ()
   expect(told).toEqual(Array.from({ length: 5 }, () => ["its server is away or busy", undefined]));
   // It may be another model by now.
   expect(server.lookups.filter((path) => path === "GET /v1/models").length).toBeGreaterThan(1);
+});
+
+test.each([
+  { what: "never answered", before: 0, minutes: 15 },
+  { what: "answered before", before: 1, minutes: 90 },
+])("a server that $what is waited for $minutes minutes", async ({ before, minutes }) => {
+  const faults = { [before]: statuses(503, 500) };
+  await using server = await startModelServer({ dialect: "vllm", turns, faults });
+  let waitedMs = 0;
+  const client = clientOf(server.url, {
+    limits: { maxWaitMs: 15 * 60_000, maxAwayMs: 90 * 60_000 },
+    delay: async (ms) => void (waitedMs += ms),
+  });
+  const ask = () => client.reply({ messages: [{ role: "user", text: "Task" }], tools: [], signal });
+  for (let turn = 0; turn < before; turn++) await ask();
+
+  await expect(ask()).rejects.toMatchObject({ kind: "away" });
+
+  expect(Math.abs(waitedMs / 60_000 - minutes)).toBeLessThan(2);
 });
 
 test.each(["vllm", "llamacpp"] as const)("a %s that is still loading is waited for at the start", async (dialect) => {

@@ -231,7 +231,7 @@ test.each([
   expect(server.bodies).toHaveLength(1);
 });
 
-test("a model that was exchanged since is found out and used, once", async () => {
+test("a model that was exchanged since is found out and used, and one that is gone asked for a few times", async () => {
   let served = "old";
   let refused = 1;
   await using server = await startServer((request, response) => {
@@ -244,11 +244,11 @@ test("a model that was exchanged since is found out and used, once", async () =>
   served = "new";
 
   await client.reply({ messages: task, tools: [], signal });
-  refused = 2;
+  refused = 5;
   const gone = client.reply({ messages: task, tools: [], signal });
 
   await expect(gone).rejects.toMatchObject({ kind: "unknown-model", message: expect.stringContaining("404") });
-  expect(server.bodies.map((body) => body.model)).toEqual(["old", "new", "new", "new"]);
+  expect(server.bodies.map((body) => body.model)).toEqual(["old", ...Array.from({ length: 6 }, () => "new")]);
 });
 
 test.each([

@@ -59,7 +59,13 @@ describe("readMocha", () => {
     expect(read.tests).toEqual([
       { name: "s t > ok", file: "a.js", status: "passed" },
       { name: "s t > off", file: "a.js", status: "skipped" },
-      { name: "s t > bad", file: "a.js", status: "failed", message: "Error: x\n    at a.js:1" },
+      {
+        name: "s t > bad",
+        file: "a.js",
+        status: "failed",
+        message: "Error: x\n    at a.js:1",
+        at: { file: "a.js", line: 1 },
+      },
       { name: 's t > "before all" hook', file: "a.js", status: "failed", message: "h" },
     ]);
     expect(read.said).toBe(`1 passing, 1 pending, 2 failing
