@@ -90,6 +90,8 @@ export interface CheckSummary {
   required: boolean;
   end: string;
   passed: boolean;
+  /** There was no time for it, since it is about other paths than the change's. */
+  notRun?: true;
   ms: number;
   tail: string;
   /** Its results per test, if it had a report that could be read. They say nothing about whether it passed. */

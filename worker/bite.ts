@@ -64,7 +64,7 @@ async function runOnBase(engine: Engine, task: BiteTask): Promise<Bite> {
   if (built === undefined) return { kind: "not-measured", why: "its tests can't be put on the base alone" };
   const paths = new Set(testFiles.map(({ path }) => path));
   const isOwn = ({ file }: TestResult) => file !== undefined && paths.has(file);
-  const required = ran.head.filter(({ check }) => check.required);
+  const required = ran.head.filter(({ check }) => check.required && check.notRun !== true);
   const owning = required.filter(({ tests }) => tests?.some(isOwn) === true);
   const asked = owning.length > 0 ? owning : required;
   const checks = leg.checks.filter(({ name }) => asked.some(({ check }) => check.name === name));

@@ -24,6 +24,8 @@ const blocking: readonly Word[] = ["regressed", "new-fail"];
 export function compare(base: readonly Ran[], head: readonly Ran[], options: CompareOptions): CheckRow[] {
   return head.map((after) => {
     const before = base.find(({ check }) => check.name === after.check.name);
+    if (after.check.notRun === true)
+      return { check: after.check, base: before?.check, tests: undefined, word: "not-run", excused: true };
     const words = before && compareTests(before, after, options);
     const tests = words && countsOf(words);
     const found = wordOf(before?.check, after.check, { words: words ?? [], options });
@@ -51,8 +53,9 @@ function compareTests(before: Ran, after: Ran, options: CompareOptions): Judged[
   ];
 }
 
+/** One that passed and is skipped now is as good as gone: on the same machine only the change can bring that about. */
 function wordOfPair({ status: was }: TestResult, { status: is }: TestResult): Word | undefined {
-  if (is === "skipped") return was === "skipped" ? undefined : "not-run";
+  if (is === "skipped") return ({ passed: "regressed", failed: "not-run", skipped: undefined } as const)[was];
   if (is === "passed") return was === "passed" ? "still-pass" : "new-pass";
   return ({ passed: "regressed", failed: "known-red", skipped: "new-fail" } as const)[was];
 }

@@ -1,3 +1,4 @@
+import { parse } from "yaml";
 import type { Settings } from "../src/settings.ts";
 import type { CommitFiles } from "./checkout.ts";
 import { readDevcontainer } from "./devcontainer.ts";
@@ -8,6 +9,8 @@ export interface Check {
   name: string;
   run: string;
   required: boolean;
+  /** What it is about, as globs or folders; default: everything. */
+  paths?: string[];
   /** The file in the checkout to which it writes its results per test. */
   report?: string;
 }
@@ -46,6 +49,9 @@ export async function detectEnvironment(files: CommitFiles, settings: Settings):
   };
 }
 
+const mostWorkspaces = 50;
+/** It becomes a part of a command. */
+const plainFolder = /^[\w@][\w@.-]*(?:\/[\w@][\w@.-]*)*$/;
 const noDevcontainer: Devcontainer = { path: "", image: undefined, env: {}, setup: [], unused: [], notes: [] };
 
 function isUsed({ image, setup, env }: Devcontainer, settings: Settings): boolean {
@@ -54,10 +60,12 @@ function isUsed({ image, setup, env }: Devcontainer, settings: Settings): boolea
   return forImage || forSetup || Object.keys(env).length > 0;
 }
 
+type Asked = NonNullable<Settings["checks"]>[number];
+
 interface Tool {
   name: string;
   setup: string[];
-  checks: string[];
+  checks: Asked[];
 }
 
 async function detectTools(files: CommitFiles): Promise<Tool[]> {
@@ -77,28 +85,79 @@ async function detectNode(files: CommitFiles): Promise<Tool | undefined> {
   const text = await files.read("package.json");
   if (text === undefined) return undefined;
   const manifest = parseObject(text);
-  const test = objectOf(manifest["scripts"])["test"];
-  const hasTest = typeof test === "string" && !test.includes("no test specified");
+  const hasTest = hasTests(manifest);
   const dependencies = [manifest["dependencies"], manifest["devDependencies"]].some(
     (group) => Object.keys(objectOf(group)).length > 0,
   );
   const { top } = files;
-  if (top.includes("pnpm-lock.yaml"))
-    return node("pnpm", "npx --yes pnpm install --frozen-lockfile", "npx pnpm test", { hasTest, dependencies });
-  if (top.includes("yarn.lock"))
-    return node("yarn", "npx --yes yarn install --frozen-lockfile", "npx yarn test", { hasTest, dependencies });
+  const has = { test: hasTest, dependencies };
+  if (top.includes("pnpm-lock.yaml") || top.includes("pnpm-workspace.yaml"))
+    return node(files, manifest, { ...has, ...pnpm });
+  if (top.includes("yarn.lock")) return node(files, manifest, { ...has, ...yarn });
   const locked = top.includes("package-lock.json") || top.includes("npm-shrinkwrap.json");
   const install = locked ? "npm ci --no-audit --no-fund" : "npm install --no-package-lock --no-audit --no-fund";
-  return node("npm", install, "npm test", { hasTest, dependencies });
+  return node(files, manifest, { ...has, ...npm, install });
 }
 
-function node(
-  name: string,
-  install: string,
-  test: string,
-  { hasTest, dependencies }: { hasTest: boolean; dependencies: boolean },
-): Tool {
-  return { name, setup: dependencies ? [install] : [], checks: hasTest ? [test] : [] };
+const npm = { name: "npm", run: "npm test", runIn: (folder: string) => `npm test --workspace ${folder}` };
+const pnpm = {
+  name: "pnpm",
+  install: "npx --yes pnpm install --frozen-lockfile",
+  run: "npx pnpm test",
+  runIn: (folder: string) => `npx pnpm --dir ${folder} test`,
+};
+const yarn = {
+  name: "yarn",
+  install: "npx --yes yarn install --frozen-lockfile",
+  run: "npx yarn test",
+  runIn: (folder: string) => `npx yarn --cwd ${folder} test`,
+};
+
+interface NodeProject {
+  name: string;
+  install: string;
+  run: string;
+  runIn: (folder: string) => string;
+  test: boolean;
+  dependencies: boolean;
+}
+
+/** Where the root has no tests of its own, those of its workspaces, each about its folder. */
+async function node(files: CommitFiles, manifest: Record<string, unknown>, project: NodeProject): Promise<Tool> {
+  const { name, install, run, runIn, test, dependencies } = project;
+  const folders = test ? [] : await testedWorkspaces(files, manifest);
+  const setup = dependencies || folders.length > 0 ? [install] : [];
+  const inFolders = folders.map((folder) => ({
+    name: runIn(folder),
+    run: runIn(folder),
+    required: true,
+    paths: [folder],
+  }));
+  return { name, setup, checks: test ? [run] : inFolders };
+}
+
+/** Of workspaces that are named by their folder, or by all folders in one. */
+async function testedWorkspaces(files: CommitFiles, manifest: Record<string, unknown>): Promise<string[]> {
+  const own = manifest["workspaces"];
+  const listed = Array.isArray(own) ? own : objectOf(own)["packages"];
+  const told: unknown = listed ?? objectOf(parseYaml((await files.read("pnpm-workspace.yaml")) ?? ""))["packages"];
+  const patterns = (Array.isArray(told) ? told : []).filter((one) => typeof one === "string");
+  const folders = await Promise.all(patterns.map((pattern) => foldersOf(files, pattern.replace(/^\.\/|\/$/g, ""))));
+  const tested = await Promise.all(
+    [...new Set(folders.flat())].map(async (folder) => {
+      const text = await files.read(`${folder}/package.json`);
+      return text !== undefined && hasTests(parseObject(text)) ? [folder] : [];
+    }),
+  );
+  return tested.flat().slice(0, mostWorkspaces);
+}
+
+async function foldersOf(files: CommitFiles, pattern: string): Promise<string[]> {
+  if (plainFolder.test(pattern)) return [pattern];
+  const parent = /^(.+)\/\*\*?$/.exec(pattern)?.[1];
+  if (parent === undefined || !plainFolder.test(parent)) return [];
+  const names = (await files.list(parent)).filter((name) => name.endsWith("/"));
+  return names.map((name) => `${parent}/${name.slice(0, -1)}`).filter((folder) => plainFolder.test(folder));
 }
 
 async function detectPython(files: CommitFiles): Promise<Tool | undefined> {
@@ -149,15 +208,29 @@ async function detectMake(files: CommitFiles): Promise<Tool | undefined> {
   return target === undefined ? undefined : { name: "make", setup: [], checks: [`make ${target}`] };
 }
 
-function toCheck(check: NonNullable<Settings["checks"]>[number]): Check {
+function toCheck(check: Asked): Check {
   return typeof check === "string"
     ? { name: check, run: check, required: true }
     : {
         name: check.name,
         run: check.run,
         required: check.required,
+        ...(check.paths.length === 0 ? {} : { paths: check.paths }),
         ...(check.report === undefined ? {} : { report: check.report }),
       };
+}
+
+function hasTests(manifest: Record<string, unknown>): boolean {
+  const test = objectOf(manifest["scripts"])["test"];
+  return typeof test === "string" && !test.includes("no test specified");
+}
+
+function parseYaml(text: string): unknown {
+  try {
+    return parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 function parseObject(text: string): Record<string, unknown> {

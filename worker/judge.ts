@@ -17,6 +17,7 @@ import type { Prepared } from "./environment.ts";
 import { keepEvidence } from "./evidence.ts";
 import { runLeg } from "./gate.ts";
 import type { Leg } from "./gate.ts";
+import { orderChecks } from "./order.ts";
 import { ChangeRefused, readPatch, rebuildCommit } from "./rebuild.ts";
 import { removedBy } from "./removals.ts";
 import { readTests } from "./reports/kept.ts";
@@ -82,6 +83,8 @@ type Facts = "runId" | "kind" | "log" | "signal" | "settings" | "base" | "reposi
 export type CheckTask = Pick<AttemptTask, Facts> & {
   prepared: Pick<Prepared, "image" | "environment">;
   measuring: Pick<Measuring, "baseline">;
+  /** Of each check, and of those about other paths; default: those of a leg. */
+  bounds?: Pick<Leg, "limits" | "restMs">;
 };
 
 export interface Head extends Omit<JudgeParts, "place" | "installed"> {
@@ -100,7 +103,23 @@ export async function checkHead(task: CheckTask, tools: Pick<Tools, "engine" | "
   const { image, environment } = prepared;
   const { prepare, checks, env } = environment;
   const { commit, layered: tree, sources, round, submission } = head;
-  const leg = { runId, dir: log.dir, leg: "head" as const, commit, tree, sources, image, env, prepare, checks, signal };
+  const leg = {
+    runId,
+    dir: log.dir,
+    leg: "head" as const,
+    commit,
+    tree,
+    sources,
+    image,
+    env,
+    prepare,
+    ...orderChecks(
+      checks,
+      head.changes.map(({ path }) => path),
+    ),
+    signal,
+    ...task.bounds,
+  };
   const baseline = await task.measuring.baseline;
   if (baseline.broken !== undefined)
     return { kind: "done", result: { ok: false, outcome: brokenBase(baseline.broken) } };
@@ -157,7 +176,7 @@ const causes: Partial<Record<Decision, string>> = { "already-red": "already red"
 function rejectedBy(passed: Passed): Judged {
   const { decision, reason, findings } = passed.verdict;
   const isBlocked = findings.some(({ weight }) => weight === "block");
-  const failing = passed.checks.head.filter((check) => !check.passed && check.required);
+  const failing = passed.checks.head.filter((check) => !check.passed && check.required && check.notRun !== true);
   const rows = verdictLines(passed.verdict);
   return {
     kind: "rejected",

@@ -5,9 +5,10 @@ import { networkInterfaces } from "node:os";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Engine } from "../../sandbox/engine.ts";
 import { OutageError } from "../../src/errors.ts";
+import { runLeg } from "../../worker/gate.ts";
 import { obstacleOf } from "../../worker/verdict.ts";
 import { testEngine } from "../sandbox/support.ts";
-import { commitOf, createStage, expectNothingLeft, legOf, rowsOf } from "./support/local.ts";
+import { commitOf, createStage, expectNothingLeft, legAt, legOf, rowsOf } from "./support/local.ts";
 
 let engine: Engine;
 beforeEach(() => {
@@ -129,6 +130,20 @@ describe("a leg of the gate", () => {
     expect(here).toEqual(urls.map(() => "here\n"));
     expect(asked).toBe(before);
     expect(head.map(({ end }) => end)).toEqual([...checks.map(() => "exit code 7"), "passed"]);
+  });
+
+  it("runs what is about other paths only while there is time for that, and says what it left out", async () => {
+    await using stage = await createStage(engine, files, setup);
+    const leg = { ...legAt(stage, stage.base, ["echo own", "echo rest"]), rest: new Set(["echo rest"]) };
+
+    const late = await runLeg(engine, { ...leg, restMs: 0 });
+    const early = await runLeg(engine, leg);
+
+    expect(late.map(({ name, end, passed, notRun = false }) => ({ name, end, passed, notRun }))).toEqual([
+      { name: "echo own", end: "passed", passed: true, notRun: false },
+      { name: "echo rest", end: expect.stringMatching(/^not run: /), passed: false, notRun: true },
+    ]);
+    expect(early.map(({ end }) => end)).toEqual(["passed", "passed"]);
   });
 
   it("runs prepare before every check of both legs, and is red when prepare fails", async () => {

@@ -74,7 +74,7 @@ const three = (file: string, prefix = "sum > ") => ({
 
 describe("a check's results per test", () => {
   it("are those of the runner: one that passes, one that fails, one that is skipped, each by its name", async () => {
-    await using stage = await createStage(engine, files, setup, from());
+    await using stage = await createStage(engine, files, setup, { mounts: from() });
     const expected: Record<string, Record<string, string>> = {
       "npm test": three("unit/a.js"),
       "npx vitest run vitest": three("vitest/a.test.js"),

@@ -5,9 +5,62 @@ import { detectEnvironment } from "../../worker/detect.ts";
 
 function filesOf(files: Record<string, string>): CommitFiles {
   const top = [...new Set(Object.keys(files).map((path) => (path.includes("/") ? `${path.split("/")[0]}/` : path)))];
-  return { top, read: async (path) => files[path], has: async (path) => path in files, list: async () => [] };
+  const list = async (folder: string) => {
+    const below = Object.keys(files).filter((path) => path.startsWith(`${folder}/`));
+    return [...new Set(below.map((path) => path.slice(folder.length + 1).replace(/\/.*$/, "/")))];
+  };
+  return { top, read: async (path) => files[path], has: async (path) => path in files, list };
 }
 const manifest = (change: object) => JSON.stringify({ scripts: { test: "node --test" }, ...change });
+
+describe("the checks of a repository with workspaces", () => {
+  const packages = {
+    "packages/a/package.json": manifest({}),
+    "packages/b/package.json": manifest({}),
+    "packages/untested/package.json": "{}",
+    "packages/README.md": "",
+    "tools/lint/package.json": manifest({}),
+    "tools/other/package.json": manifest({}),
+  };
+  const about = (run: string, folder: string) => ({ name: run, run, required: true, paths: [folder] });
+
+  it.each([
+    ["npm", { workspaces: ["packages/*", "./tools/lint/"] }, {}, (folder: string) => `npm test --workspace ${folder}`],
+    [
+      "yarn",
+      { workspaces: { packages: ["packages/*", "tools/lint"] } },
+      { "yarn.lock": "" },
+      (folder: string) => `npx yarn --cwd ${folder} test`,
+    ],
+    [
+      "pnpm",
+      {},
+      { "pnpm-workspace.yaml": "packages: [packages/*, tools/lint]" },
+      (folder: string) => `npx pnpm --dir ${folder} test`,
+    ],
+  ])("are those of each tested workspace, about its folder: %s", async (_name, root, more, run) => {
+    const files = filesOf({ "package.json": JSON.stringify(root), ...packages, ...more });
+
+    const { checks } = await detectEnvironment(files, defaultSettings);
+
+    expect(checks).toEqual(["packages/a", "packages/b", "tools/lint"].map((folder) => about(run(folder), folder)));
+  });
+
+  it("are the root's own where it has some", async () => {
+    const files = filesOf({ "package.json": manifest({ workspaces: ["packages/*"] }), ...packages });
+
+    expect((await detectEnvironment(files, defaultSettings)).checks).toMatchObject([{ run: "npm test" }]);
+  });
+
+  it.each(["packages/*/deep", "pack*", "../*", "$(touch x)/*", "/packages/*"])(
+    "are none of workspaces that are named by %j",
+    async (pattern) => {
+      const files = filesOf({ "package.json": JSON.stringify({ workspaces: [pattern, 7] }), ...packages });
+
+      expect((await detectEnvironment(files, defaultSettings)).checks).toEqual([]);
+    },
+  );
+});
 
 describe("detectEnvironment", () => {
   it.each([

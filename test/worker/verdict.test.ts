@@ -106,7 +106,21 @@ describe("compare", () => {
       {},
       ["regressed", ["1 known-red", "1 regressed"], "rejected"],
     ],
-    ["one is skipped now", ran([pass("adds")]), ran([skip("adds")]), {}, ["still-pass", ["1 not-run"], undefined]],
+    ["one is skipped now", ran([pass("adds")]), ran([skip("adds")]), {}, ["regressed", ["1 regressed"], "rejected"]],
+    [
+      "a failing one is skipped now",
+      ran([fail("adds")]),
+      ran([skip("adds")]),
+      {},
+      ["new-pass", ["1 not-run"], undefined],
+    ],
+    [
+      "there was no time for it",
+      ran([pass("adds")]),
+      ran(undefined, { passed: false, notRun: true, end: "not run" }),
+      {},
+      ["not-run", [], undefined],
+    ],
     ["one is skipped as before", ran([skip("adds")]), ran([skip("adds")]), {}, ["still-pass", [], undefined]],
     [
       "one that was skipped runs and fails",

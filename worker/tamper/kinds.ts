@@ -1,6 +1,6 @@
-import { posix } from "node:path";
 import { pathKey } from "../../sandbox/paths.ts";
 import { isManifest } from "../manifests.ts";
+import { isUnder } from "../order.ts";
 
 /** What a file is for, told from its path alone. */
 export type Kind =
@@ -47,13 +47,7 @@ export function isTestName(path: string): boolean {
 function isProtected(key: string, protect: readonly string[]): boolean {
   if (changesets.test(key)) return false;
   if (topDotFolder.test(key) || protectedNames.test(key)) return true;
-  return protect.some((pattern) => {
-    const folded = pattern
-      .toLowerCase()
-      .replace(/^\.?\//, "")
-      .replace(/\/$/, "");
-    return posix.matchesGlob(key, folded) || posix.matchesGlob(key, `${folded}/**`);
-  });
+  return protect.some((pattern) => isUnder(key, pattern.toLowerCase()));
 }
 
 // A release note that the project's own rules ask of each change; nothing runs it.

@@ -77,11 +77,17 @@ function uncounted({ path, before, after, kind }: Pair): Finding[] {
   const isTest = isTestName(path);
   if (before === undefined) return isTest ? [finding("unmeasured", path, "its tests were not counted")] : [];
   if (after === undefined && isTest) return [finding("deleted-test-file", path, "is deleted")];
+  if (isTest && isBlank(after) && !isBlank(before))
+    return [finding("gutted-test-file", path, "has nothing in it any more")];
   if (isTest || languageOf(path) !== undefined) {
     const what = "what it held of tests before and now was not counted";
     return [finding("unmeasured", path, what)];
   }
   return kind === "test" ? [finding("changed-test-data", path, after === undefined ? "is deleted" : "is changed")] : [];
+}
+
+function isBlank(content: Content | undefined): boolean {
+  return content !== undefined && content.bytes.toString("latin1").trim() === "";
 }
 
 function judge(counted: Counted, arrived: Map<string, number>, pairs: readonly Pair[]): Finding[] {

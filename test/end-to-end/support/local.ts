@@ -44,7 +44,7 @@ export async function createStage(
   engine: Engine,
   files: Record<string, string>,
   setup = "true",
-  mounts: Mount[] = [],
+  { mounts = [], image: setupImage = image }: { mounts?: Mount[]; image?: string } = {},
 ): Promise<Stage> {
   const source = testRepository(files);
   const runDir = join(source.folder, "run");
@@ -54,7 +54,7 @@ export async function createStage(
   const prepared = await createWorkspace(engine, { run: "r", sources: source, commit: base });
   {
     const all = [...prepared.mounts, ...mounts];
-    await using sandbox = await engine.startSandbox(specOf({ mounts: all, cwd: repoDir }));
+    await using sandbox = await engine.startSandbox(specOf({ image: setupImage, mounts: all, cwd: repoDir }));
     await shell(sandbox, setup);
   }
   await sealSetup(engine, prepared);
