@@ -307,7 +307,7 @@ describe.concurrent("doctor", () => {
   }
   const services = ["versions", "github", "redis", "docker", "image", "model"];
   const versions = ["engine", "runc", "containerd", "kernel", "git", "redis-server"];
-  const abilities = ["storage", "quota", "seccomp", "cgroup", "users", "live-restore", "trees", "runtime"];
+  const abilities = ["storage", "quota", "seccomp", "cgroup", "users", "live-restore", "trees", "folders", "runtime"];
   const binds = ["web-bind", "redis-bind", "engine-bind"];
   const parts = [...services, ...versions, "image-age", ...abilities, ...binds];
 
@@ -338,6 +338,7 @@ describe.concurrent("doctor", () => {
     expect(line("redis-server")).toMatch(/Redis \d\S+/);
     expect(line("image-age")).toMatch(/agent-fix-sandbox:latest was built \d+ days? ago/);
     expect(line("trees")).toMatch(/^ok {3}trees +(overlay|copy): /);
+    expect(line("folders")).toMatch(/^ok {3}folders +shared: /);
     expect(line("redis-bind")).toMatch(/^ok {3}redis-bind +a unix socket$/);
   });
 

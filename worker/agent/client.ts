@@ -59,7 +59,7 @@ export function createClient(server: Connection, wanted: Wanted, parts: ClientPa
   const availability = createAvailability(policyOf(parts, () => hasAnswered));
   const admission = createAdmission(server.beside, { maxWaitMs: limits.maxHeldMs, delay, random });
   const serving = createServing(server, wanted);
-  const wireTools = createWireTools();
+  const wireTools = createWireTools(wanted.strict);
   const encode = createEncode();
   const measures = createMeasures(limits);
   const count = createCount(server.beside);

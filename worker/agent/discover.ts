@@ -18,6 +18,8 @@ export interface Wanted {
   contextTokens?: number | undefined;
   /** Of the requests, where the server schedules by it: the lowest go first. Default: none is sent. */
   priority?: number | undefined;
+  /** Whether the server is to sample calls by their schema. Default: no. */
+  strict?: boolean | undefined;
   log?: Log | undefined;
 }
 

@@ -37,6 +37,21 @@ test("a reply has text, calls, usage, and nothing lost to waiting", async () => 
   });
 });
 
+test("tools are sent as strict where that is asked for, with nothing else changed", async () => {
+  await using server = await startServer(answer([delta({ content: "ok" }), finish("stop")]));
+
+  await clientOf(server.url).reply({ messages: task, tools: [bash], signal });
+  await clientOf(server.url, { strict: true }).reply({ messages: task, tools: [bash], signal });
+
+  const [plain, strict] = server.bodies.map(({ tools }) => tools?.[0]?.function);
+  expect(plain?.strict).toBeUndefined();
+  expect(strict).toEqual({
+    ...plain,
+    strict: true,
+    parameters: { ...plain?.parameters, additionalProperties: false },
+  });
+});
+
 test("an id that we make up is new in its conversation, also where a summary has made that shorter", async () => {
   await using server = await startServer(
     answer([
@@ -438,6 +453,7 @@ interface Body {
   model: string;
   max_tokens: number;
   messages: object[];
+  tools?: { function: { strict?: boolean; parameters: object } }[];
 }
 
 /** A server of one model whose answers are given byte by byte. */
