@@ -71,8 +71,17 @@ export const runJob = z.object({
   subject,
   actor,
   trigger: z.string(),
-  /** The run that it goes on from, and what a person said to that. */
-  follows: z.object({ run: z.string(), how: z.enum(["retry", "continue", "plan", "approve", "answer"]) }).optional(),
+  /**
+   * What a person asks for, and of which run, if any: `covers` is the trigger that its status comment stood for, and that
+   * this run's stands for from now on.
+   */
+  follows: z
+    .object({
+      run: z.string().optional(),
+      covers: z.string().optional(),
+      how: z.enum(["retry", "continue", "plan", "approve", "answer"]),
+    })
+    .optional(),
   /** When the event that asks for it arrived, in milliseconds since the epoch; unknown where a sweep found it. */
   askedAt: z.number().optional(),
 });
@@ -86,6 +95,11 @@ export function runIdOf(repo: RepoRef, subject: Subject, trigger: string): strin
     .update([repo.id, subjectKey(subject), trigger].join("\n"))
     .digest();
   return hash.subarray(0, 10).toString("hex");
+}
+
+/** The trigger that a run's status comment stands for: a label that was answered stays so, whoever speaks after it. */
+export function coveredBy({ trigger, follows }: RunJob): string {
+  return follows?.covers ?? trigger;
 }
 
 /** One name per branch: two runs with the same key never work at once. */

@@ -1,5 +1,6 @@
 import type { FinishedEvent, Stamped } from "../src/runlog.ts";
 import { lastEvent } from "../src/runlog.ts";
+import { coveredBy } from "../src/job.ts";
 import { writeStatus } from "../src/status-comment.ts";
 import { renderStatus } from "../src/status.ts";
 import type { StatusMarker } from "../src/status.ts";
@@ -78,11 +79,16 @@ export function createReporter({ write: edit, marker, everyMs, guard, facts }: R
 /** The reporter of a run's status comment on an issue or pull request. */
 export function reporterFor(run: Run, deps: WorkerDeps, number: number): Reporter {
   const snapshot = lastEvent(run.log.events, "snapshot")?.hash;
-  const { runId, trigger, repo } = run.job;
+  const { runId, repo } = run.job;
   const place = { redis: deps.redis, forge: deps.host.forge(repo, "report"), number };
   return createReporter({
     write: (body) => writeStatus(place, body),
-    marker: { run: runId, state: "working", trigger, ...(snapshot === undefined ? {} : { snapshot }) },
+    marker: {
+      run: runId,
+      state: "working",
+      trigger: coveredBy(run.job),
+      ...(snapshot === undefined ? {} : { snapshot }),
+    },
     everyMs: deps.reportEveryMs,
     guard: () => run.guard(),
     facts: () => statusFacts(run.log.events),

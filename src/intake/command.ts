@@ -159,8 +159,8 @@ async function startFollowing({ forge, deps, job, how, place, asked }: Following
     place.branch === undefined || review === undefined
       ? { kind: "issue", number }
       : { kind: "review", pull: number, review, branch: place.branch };
-  const follows = status === undefined ? {} : { follows: { run: status.run, how } };
-  const run = { ...newRun(repo, subject, actor, `comment-${comment}`), ...follows };
+  const before = status && { run: status.run, covers: status.trigger };
+  const run = { ...newRun(repo, subject, actor, `comment-${comment}`), follows: { ...before, how } };
   if (status?.run === run.runId) return;
   const said = visibleText((await forge.findComment(number, statusMark))?.body ?? "").text;
   const answered = job.kind === "comment" ? job.text : "";

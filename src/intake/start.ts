@@ -3,7 +3,7 @@ import { begin } from "../begin.ts";
 import { OutageError } from "../errors.ts";
 import type { CodeHost, Forge } from "../forge.ts";
 import type { Inbox } from "../inbox.ts";
-import { runIdOf, snapshotHash, subjectKey } from "../job.ts";
+import { coveredBy, runIdOf, snapshotHash, subjectKey } from "../job.ts";
 import type { Actor, RepoRef, RunJob, Subject, TaskText } from "../job.ts";
 import type { Log } from "../log.ts";
 import { redisPrefix, within } from "../queue.ts";
@@ -53,7 +53,7 @@ export async function startRun(start: Start): Promise<void> {
   const isDone = status !== undefined && isTerminal(status.state);
   if (isDone && (status.trigger === run.trigger || status.run === run.runId)) return;
   const snapshot = text === undefined ? {} : { snapshot: snapshotHash(text) };
-  const marker = { run: run.runId, trigger: run.trigger, ...snapshot };
+  const marker = { run: run.runId, trigger: coveredBy(run), ...snapshot };
   const place = { redis: queues.redis, forge, number };
   if (!settings.ok) {
     await writeStatus(place, renderSettingsProblems({ ...marker, state: "needs-input" }, settings.problems));

@@ -125,7 +125,7 @@ const matrix: Record<string, Row> = {
   },
   "a fix that can't be compiled": {
     change: (runner) => ({ ...good(runner), [runner.library]: runner.source("+", "*", true) }),
-    expected: { decision: "rejected" },
+    expected: { decision: "rejected", end: /^exit code / },
   },
   "a change to documents alone": {
     change: () => ({ "README.md": "# Calc\n\nIt adds.\n" }),

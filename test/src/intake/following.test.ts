@@ -1,0 +1,86 @@
+import { Queue } from "bullmq";
+import { pino } from "pino";
+import { afterAll, beforeEach, expect, it } from "vitest";
+import { createInbox } from "../../../src/inbox.ts";
+import { handleIntake } from "../../../src/intake.ts";
+import type { IntakeDeps } from "../../../src/intake/start.ts";
+import { runIdOf } from "../../../src/job.ts";
+import type { RunJob } from "../../../src/job.ts";
+import { connectRedis, createQueues, redisPrefix } from "../../../src/queue.ts";
+import { parseStatus, renderStatus, statusMark } from "../../../src/status.ts";
+import type { StatusMarker } from "../../../src/status.ts";
+import { startRedis } from "../../support/redis.ts";
+import { createLocalHost } from "../../worker/support.ts";
+
+const server = await startRedis();
+const redis = connectRedis(server.url, "worker");
+const queues = createQueues(redis);
+const inbox = createInbox(redis);
+const waiting = new Queue("runs", { connection: redis, prefix: redisPrefix, skipVersionCheck: true });
+beforeEach(() => redis.flushall());
+afterAll(async () => {
+  await waiting.close();
+  await queues.close();
+  await server[Symbol.asyncDispose]();
+});
+
+const repo = { id: 7, owner: "o", name: "r", installationId: 1 };
+const actor = { id: 2, login: "ann" };
+const ended: StatusMarker = { run: "r1", trigger: "label-5", state: "gave-up" };
+
+/** Issue 9 with this status comment, on which a person with write access says something. */
+function issueWith(status: StatusMarker | undefined) {
+  const host = createLocalHost({ ".github/agent-fix.yml": "" });
+  if (status !== undefined)
+    host.comments.set(`9 ${statusMark}`, {
+      id: 1,
+      body: renderStatus(status, "Stopped: out of steps", ["As far as that."]),
+    });
+  const codeHost = { forge: () => host.forge } as unknown as IntakeDeps["host"];
+  const deps: IntakeDeps = { host: codeHost, queues, inbox, log: pino({ level: "silent" }) };
+  const said = { delivery: "d", repo, number: 9, isPull: false, actor, comment: 21 };
+  const runId = runIdOf(repo, { kind: "issue", number: 9 }, "comment-21");
+  return {
+    say: (text: string) => handleIntake({ kind: "command", ...said, text }, deps),
+    answer: (text: string) => handleIntake({ kind: "comment", ...said, text }, deps),
+    run: async () => ((await waiting.getJob(runId))?.data as RunJob | undefined)?.follows,
+    told: () => inbox.read(runId),
+    shown: () => parseStatus(host.comments.get(`9 ${statusMark}`)?.body ?? ""),
+    [Symbol.dispose]: () => host[Symbol.dispose](),
+  };
+}
+
+it("a run that goes on from another covers the label that the other covered, so that no sweep takes the label for a new one", async () => {
+  using issue = issueWith(ended);
+
+  await issue.say("/agent-fix continue");
+  await issue.say("/agent-fix continue");
+
+  expect(await issue.run()).toEqual({ run: "r1", how: "continue", covers: "label-5" });
+  expect(issue.shown()).toMatchObject({ state: "queued", trigger: "label-5" });
+  expect(await issue.told()).toEqual([
+    { kind: "earlier", said: "**Stopped: out of steps**\n\nAs far as that.", by: "ann", answer: "" },
+    { kind: "task", title: "It breaks", body: "It does." },
+  ]);
+});
+
+it("a plan that is asked for where nothing ran before is a plan", async () => {
+  using issue = issueWith(undefined);
+
+  await issue.say("/agent-fix plan");
+
+  expect(await issue.run()).toEqual({ how: "plan" });
+  expect(issue.shown()).toMatchObject({ state: "queued", trigger: "comment-21" });
+});
+
+it("a word after a question is its answer, and after anything else none", async () => {
+  using asked = issueWith({ ...ended, state: "needs-input", cause: "question" });
+  using other = issueWith(ended);
+
+  await other.answer("Forty-two.");
+  expect(await other.run()).toBeUndefined();
+  await asked.answer("Forty-two.");
+
+  expect(await asked.run()).toEqual({ run: "r1", how: "answer", covers: "label-5" });
+  expect(await asked.told()).toContainEqual(expect.objectContaining({ kind: "earlier", answer: "Forty-two." }));
+});
