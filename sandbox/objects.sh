@@ -1,4 +1,5 @@
-# Runs in a helper container: objects.sh VERB [COMMIT]. The volume at /workspace holds objects that were sent to it.
+# Runs in a helper container: objects.sh tell, or objects.sh add FORMAT [COMMIT]. The volume at /workspace holds objects
+# that were sent to it.
 #   tell: the commits whose history is there, newest first        add: what git packed comes on stdin
 set -eu
 cd /workspace
@@ -9,10 +10,9 @@ tell)
   ;;
 add)
   mkdir -p pack info
-  case ${2:-} in ????????????????????????????????????????????????????????????????) format=sha256 ;; *) format=sha1 ;; esac
-  git init -q --bare --template= --object-format=$format /tmp/git
+  git init -q --bare --template= --object-format="$2" /tmp/git
   GIT_DIR=/tmp/git GIT_OBJECT_DIRECTORY=/workspace git index-pack --stdin >/dev/null
   # Written last: what is named here is there, also when this was cut off.
-  [ -z "${2:-}" ] || echo "$2" >>sent
+  [ -z "${3:-}" ] || echo "$3" >>sent
   ;;
 esac

@@ -62,26 +62,32 @@ export async function probeFolders(engine: Engine, dir: string): Promise<Folders
 /** What containers of a run need to read commits of `sources`, before the commits themselves are sent. */
 export async function openObjects(
   engine: Engine,
-  { run, sources }: { run: string; sources: Sources },
+  { run, sources, commit: sample }: { run: string; sources: Sources; commit: string },
   signal?: AbortSignal,
 ): Promise<Objects> {
   const { mirror, extraObjects = [] } = sources;
   if ((await engine.folders()) === "shared") return mounted(sources);
   await using stack = new AsyncDisposableStack();
-  const store = await engine.createVolume({ kept: `objects-${hashOf(mirror)}`, isOne: true });
+  const format = sample.length === 64 ? "sha256" : "sha1";
+  const openStore = () => engine.createVolume({ kept: `objects-${hashOf(mirror)}`, isOne: true });
+  const store = await openStore();
   const extras: string[] = [];
   for (const folder of extraObjects) {
     const { name } = await engine.createVolume({ run, role: "objects" });
     stack.defer(() => engine.removeVolume(name));
     extras.push(name);
-    await sendPacks(engine, { run, volume: name, folder }, signal);
+    await sendPacks(engine, { run, volume: name, format, folder }, signal);
   }
   const owned = stack.move();
   const volumes = [store.name, ...extras];
   return {
     volumes,
     mounts: volumes.map((volume, index) => ({ volume, at: mirrorAt(index), readOnly: true })),
-    send: (commit, until) => sendHistory(engine, { run, volume: store.name, sources, commit }, until),
+    async send(commit, until) {
+      // Until something stood on it, an eviction could have taken it.
+      await openStore();
+      await sendHistory(engine, { run, volume: store.name, format, sources, commit }, until);
+    },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }
@@ -107,6 +113,8 @@ function mounted({ mirror, extraObjects = [] }: Sources): Objects {
 interface Store {
   run: string;
   volume: string;
+  /** Of its objects' names. */
+  format: "sha1" | "sha256";
 }
 
 /** Sends a commit with its history, without what is there already. Several at once send some of it twice. */
@@ -128,7 +136,7 @@ async function sendHistory(
     timeoutMs: limitMs,
     ...(signal !== undefined && { signal }),
   });
-  await work(engine, store, { args: ["add", wanted], stdin: packed }, signal);
+  await work(engine, store, { args: ["add", store.format, wanted], stdin: packed }, signal);
 }
 
 /** The commits of these that the mirror has itself; what a run made on top of them is sent apart. */
@@ -151,7 +159,7 @@ async function sendPacks(
   const names = await readdir(join(folder, "pack")).catch(() => []);
   for (const name of names.filter((one) => one.endsWith(".pack"))) {
     const stdin = createReadStream(join(folder, "pack", basename(name)));
-    await work(engine, store, { args: ["add"], stdin }, signal);
+    await work(engine, store, { args: ["add", store.format], stdin }, signal);
   }
 }
 

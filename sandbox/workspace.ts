@@ -192,7 +192,7 @@ async function plain(
   signal?: AbortSignal,
 ): Promise<Workspace> {
   await using stack = new AsyncDisposableStack();
-  const objects = stack.use(await openObjects(engine, { run, sources }, signal));
+  const objects = stack.use(await openObjects(engine, { run, sources, commit }, signal));
   const volume = await engine.createVolume({ ...labels, standsOn: objects.volumes });
   if (kept === undefined) stack.defer(() => engine.removeVolume(volume.name));
   const owned = stack.move();
@@ -230,7 +230,7 @@ async function stacked(
     made(engine.createVolume(labels("work"))),
   ]);
   const lower = from.layers;
-  const objects = stack.use(await openObjects(engine, { run, sources }, signal));
+  const objects = stack.use(await openObjects(engine, { run, sources, commit }, signal));
   const shown = { ...labels("workspace"), standsOn: objects.volumes };
   const volume = await made(engine.createVolume(shown, { upper, work, lower }));
   const owned = stack.move();

@@ -17,7 +17,16 @@ export const limits = { memoryBytes: 1024 * 2 ** 20, cpus: 2, pids: 256 };
 
 /** An engine of an installation that no other test shares; without `ways`, as this machine's can do it. */
 export function testEngine(ways: Pick<EngineOptions, "trees" | "folders"> = {}): Engine {
-  return createEngine({ instance: `test-${randomBytes(6).toString("hex")}`, image, ...ways });
+  const engine = createEngine({ instance: `test-${randomBytes(6).toString("hex")}`, image, ...ways });
+  engines.push(engine);
+  return engine;
+}
+
+const engines: Engine[] = [];
+
+/** Removes what outlives the runs of this file's engines: what was sent to them. */
+export async function removeKept(): Promise<void> {
+  for (const engine of engines) for (const { volume } of await engine.listKept()) await engine.removeVolume(volume);
 }
 
 export function specOf(more: Partial<SandboxSpec> = {}): SandboxSpec {

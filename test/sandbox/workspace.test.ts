@@ -1,4 +1,7 @@
-import { describe, expect, test } from "vitest";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, test } from "vitest";
 import { type Engine, type Sandbox } from "../../sandbox/engine.ts";
 import { readChanges } from "../../sandbox/changes.ts";
 import {
@@ -9,7 +12,9 @@ import {
   sealSetup,
   type Workspace,
 } from "../../sandbox/workspace.ts";
-import { git, shell, specOf, testEngine, testRepository } from "./support.ts";
+import { git, removeKept, shell, specOf, testEngine, testRepository } from "./support.ts";
+
+afterAll(removeKept);
 
 const bounds = { maxFiles: 100, maxBytes: 1_000_000 };
 
@@ -109,6 +114,38 @@ test("this engine mounts an overlay of volumes", async () => {
 
   expect(await engine.trees()).toBe("overlay");
   expect(await engine.list()).toEqual([]);
+});
+
+test("a repository whose objects have long names is sent, and so is what a run made on top of it", async () => {
+  const engine = testEngine({ folders: "sent" });
+  using folder = {
+    path: mkdtempSync(join(tmpdir(), "agent-fix-long-")),
+    [Symbol.dispose]: () => rmSync(folder.path, { recursive: true }),
+  };
+  const tree = join(folder.path, "tree");
+  git(folder.path, "init", "-q", "--object-format=sha256", "-b", "main", "tree");
+  const commit = (text: string) => {
+    writeFileSync(join(tree, "a.txt"), text);
+    git(tree, "add", "-A");
+    git(tree, "commit", "-q", "-m", text);
+    return git(tree, "rev-parse", "HEAD").trim();
+  };
+  const one = commit("one");
+  git(folder.path, "clone", "-q", "--bare", "tree", "mirror.git");
+  const two = commit("two");
+  git(folder.path, "clone", "-q", "--bare", "--no-local", "tree", "own.git");
+  const sources = { mirror: join(folder.path, "mirror.git") };
+  await using base = await createWorkspace(engine, { run: "r", sources, commit: one });
+
+  const extraObjects = [join(folder.path, "own.git", "objects")];
+  await using moved = await copyWorkspace(engine, base, {
+    run: "r",
+    sources: { ...sources, extraObjects },
+    commit: two,
+  });
+
+  await using sandbox = await sandboxOn(engine, moved);
+  expect(await shell(sandbox, "cat a.txt; git status --porcelain; git rev-parse HEAD")).toBe(`two${two}\n`);
 });
 
 const ways = [
