@@ -12,7 +12,10 @@ const check = z.union([
     name: z.string().min(1),
     run: z.string().min(1),
     required: z.boolean().default(true),
-    paths: z.array(z.string()).default([]),
+    paths: z
+      .array(z.string().regex(/[^\s./]/, "a glob or a folder below the repository's root, such as packages/a"))
+      .default([])
+      .describe("What it is about, as globs or folders: matched as `protect` is. Default: everything"),
     report: z
       .string()
       .regex(
@@ -96,6 +99,13 @@ export function parseSettings(text: string): SettingsResult {
 }
 
 function explain(issue: z.core.$ZodIssue, lineOf: (path: readonly PropertyKey[]) => number): string[] {
+  // Of a check that is written as an object, the object's own problems tell what is wrong.
+  const inside =
+    issue.code === "invalid_union"
+      ? issue.errors.find((errors) => errors.some(({ path }) => path.length > 0))
+      : undefined;
+  if (inside !== undefined)
+    return inside.flatMap((one) => explain({ ...one, path: [...issue.path, ...one.path] }, lineOf));
   const where = issue.path.map(String).join(".");
   if (issue.code !== "unrecognized_keys")
     return [`line ${lineOf(issue.path)}: \`${where || "the file"}\`: ${issue.message}`];

@@ -6,6 +6,7 @@ import { isFlaky } from "./compare.ts";
 import type { Ran } from "./compare.ts";
 import { runLeg } from "./gate.ts";
 import type { Leg } from "./gate.ts";
+import { orderChecks } from "./order.ts";
 import { ChangeRefused, rebuildCommit } from "./rebuild.ts";
 import { readTests } from "./reports/kept.ts";
 import type { TestResult } from "./reports/results.ts";
@@ -66,9 +67,12 @@ async function runOnBase(engine: Engine, task: BiteTask): Promise<Bite> {
   const isOwn = ({ file }: TestResult) => file !== undefined && paths.has(file);
   const required = ran.head.filter(({ check }) => check.required && check.notRun !== true);
   const owning = required.filter(({ tests }) => tests?.some(isOwn) === true);
-  const asked = owning.length > 0 ? owning : required;
+  const about = orderChecks(leg.checks, [...paths]).own;
+  const byPath = required.filter(({ check }) => about.some(({ name }) => name === check.name));
+  const asked = [owning, byPath, required].find((some) => some.length > 0) ?? [];
   const checks = leg.checks.filter(({ name }) => asked.some(({ check }) => check.name === name));
-  const results = await runLeg(engine, { ...leg, leg: "bite", commit: built.commit, checks });
+  // Each of them is asked, so none may be left out for want of time.
+  const results = await runLeg(engine, { ...leg, leg: "bite", commit: built.commit, checks, rest: new Set() });
   await onRan(results);
 
   const without = new Map(results.map((check) => [check.name, { check, tests: readTests(leg.dir, check) }]));

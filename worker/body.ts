@@ -134,6 +134,7 @@ function measured({ decision, rows, bite, findings, size }: Verdict): string[] {
     ...named("Already failing before this change", "known-red", rows),
     ...named("Flaky, also without this change", "flaky", rows),
     ...named("Not run any more", "not-run", rows),
+    ...leftOut(rows),
     ...(gaps.length === 0 ? [] : [`Not covered: ${atMost(gaps).join("; ")}.`]),
     ...atMost(notes.map((note) => `To look at: ${note}`)),
     ...(size.question === undefined ? [] : [size.question]),
@@ -143,6 +144,12 @@ function measured({ decision, rows, bite, findings, size }: Verdict): string[] {
 
 function said({ path, detail }: Verdict["findings"][number]): string {
   return `${path === "" ? "" : `${inlineCode(path)}: `}${short(detail)}`;
+}
+
+function leftOut(rows: readonly CheckRow[]): string[] {
+  const names = rows.filter(({ check }) => check.notRun === true).map(({ check }) => inlineCode(check.run));
+  if (names.length === 0) return [];
+  return [`Not run, since they are about other paths and the time for those was over: ${atMost(names).join(", ")}`];
 }
 
 function named(what: string, word: Word, rows: readonly CheckRow[]): string[] {

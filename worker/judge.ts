@@ -103,6 +103,10 @@ export async function checkHead(task: CheckTask, tools: Pick<Tools, "engine" | "
   const { image, environment } = prepared;
   const { prepare, checks, env } = environment;
   const { commit, layered: tree, sources, round, submission } = head;
+  const ordered = orderChecks(
+    checks,
+    head.changes.map(({ path }) => path),
+  );
   const leg = {
     runId,
     dir: log.dir,
@@ -113,10 +117,8 @@ export async function checkHead(task: CheckTask, tools: Pick<Tools, "engine" | "
     image,
     env,
     prepare,
-    ...orderChecks(
-      checks,
-      head.changes.map(({ path }) => path),
-    ),
+    checks: ordered.checks,
+    rest: ordered.rest,
     signal,
     ...task.bounds,
   };

@@ -7,17 +7,25 @@ export interface Ordered {
   rest: ReadonlySet<string>;
 }
 
+interface Parts extends Ordered {
+  /** Those about the paths that changed. */
+  own: Check[];
+}
+
 /**
  * First those about the paths that changed, then those about everything, then the rest; each part in the settings' order.
- * Where none is about what changed, nothing is the rest: some check has to speak for the change.
+ * Where none that is required comes before the rest, the first of the rest is none of it: one has to speak for the change.
  */
-export function orderChecks(checks: readonly Check[], changed: readonly string[]): Ordered {
+export function orderChecks(checks: readonly Check[], changed: readonly string[]): Parts {
   const isAbout = ({ paths = [] }: Check) => changed.some((path) => paths.some((pattern) => isUnder(path, pattern)));
   const own = checks.filter(isAbout);
   const general = checks.filter(({ paths = [] }) => paths.length === 0);
   const others = checks.filter((check) => !own.includes(check) && !general.includes(check));
-  const rest = own.length + general.length === 0 ? [] : others.map(({ name }) => name);
-  return { checks: [...own, ...general, ...others], rest: new Set(rest) };
+  const speaks = [...own, ...general].some(({ required }) => required);
+  const spoken = speaks ? undefined : others.find(({ required }) => required);
+  const rest = others.filter((check) => check !== spoken).map(({ name }) => name);
+  const ordered = [...own, ...general, ...(spoken === undefined ? [] : [spoken])];
+  return { own, checks: [...ordered, ...others.filter((check) => check !== spoken)], rest: new Set(rest) };
 }
 
 /** Whether a path is what a pattern names: a glob, a file, or a folder with all that is in it. */

@@ -40,6 +40,17 @@ describe("parseSettings", () => {
     expect(parseSettings("checks: [{name: unit, run: make, report: .build/junit-a..xml}]").ok).toBe(true);
   });
 
+  it.each([
+    ["paths: packages/a", "line 2: `checks.0.paths`: Invalid input: expected array, received string"],
+    ["paths: ['']", "line 2: `checks.0.paths.0`: a glob or a folder below the repository's root, such as packages/a"],
+    ["path: [a]", "line 2: unknown key `checks.0.path`, did you mean `paths`?"],
+  ])("names what is wrong in a check: %s", (part, problem) => {
+    expect(parseSettings(`checks:\n  - {name: unit, run: make, ${part}}\n`)).toEqual({
+      ok: false,
+      problems: [problem],
+    });
+  });
+
   it("names the line of a value of the wrong kind", () => {
     const parsed = parseSettings("plan: false\nlimits:\n  steps: many\n");
 

@@ -256,6 +256,16 @@ describe("renderPullBody", () => {
     expect(body).toContain("- image: `node:24` (`sha256:bbbbbbbbbbbb`), commands from npm");
   });
 
+  it("names the checks that there was no time for, also where the table has no room for them", () => {
+    const ran = Array.from({ length: 25 }, (_, number) => checkOf(`check ${number}`, true));
+    const late = checkOf("test the others", false, { notRun: true, end: "not run" });
+    const verdict = verdictOn([...ran, late], [...ran, late]);
+
+    expect(visible(bodyOf({ passed: passedWith({ verdict }) }))).toContain(
+      "- Not run, since they are about other paths and the time for those was over: `test the others`",
+    );
+  });
+
   it("shows changed dependencies and refused hosts before unfolding anything, and the notes of the run after it", () => {
     const change = { path: "package-lock.json", name: "esbuild", from: [], to: ["0.21.5"], script: true };
     const more: RunEvent[] = [

@@ -22,10 +22,13 @@ describe("orderChecks", () => {
     expect(ordered("README.md")).toEqual(["all lint docs a b", "docs a b"]);
   });
 
-  it("leaves none for the rest where no other could speak for the change", () => {
-    const only = [check("a", "packages/a"), check("b", "packages/b")];
+  it("takes one that is required out of the rest where no other could speak for the change", () => {
+    const optional = { ...check("style", "docs"), required: false };
+    const only = [optional, check("a", "packages/a"), check("b", "packages/b")];
+    const [style, a, b] = only;
 
-    expect(orderChecks(only, ["README.md"])).toEqual({ checks: only, rest: new Set() });
+    expect(orderChecks(only, ["README.md"])).toEqual({ own: [], checks: [a, style, b], rest: new Set(["style", "b"]) });
+    expect(orderChecks(only, ["docs/x.md"])).toEqual({ own: [style], checks: [style, a, b], rest: new Set(["b"]) });
   });
 });
 
