@@ -10,7 +10,7 @@ const server = net.createServer({ allowHalfOpen: true });
 server.listen(3128, "127.0.0.1", () => {
   const session = http2.connect("http://proxy", {
     createConnection: () => channel,
-    settings: { enablePush: false, initialWindowSize: 2 ** 22, maxFrameSize: 2 ** 18 },
+    settings: { enablePush: false, initialWindowSize: 2 ** 18 },
   });
   session.on("connect", () => session.setLocalWindowSize(2 ** 24));
   session.on("error", (error) => console.error(error.message));

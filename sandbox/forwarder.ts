@@ -15,8 +15,8 @@ import { createVolume, removeVolume } from "./volumes.ts";
 const forwarder = readFileSync(new URL("forwarder.js", import.meta.url), "utf8");
 const readyLimitMs = 30_000;
 const helperLimits = { memoryBytes: 128 * 2 ** 20, cpus: 1, pids: 64 };
-/** Of what the proxy has for one connection, or a forwarder for all of its own, and the other side has not taken yet. */
-const windows = { stream: 2 ** 20, session: 16 * 2 ** 20 };
+/** In bytes, of what one side has sent and the other not taken: 512 connections together hold at most 128 MB. */
+const windows = { stream: 2 ** 18, session: 16 * 2 ** 20 };
 const mostConnections = 512;
 
 /** Runs a command in the network namespace of a forwarder, whose one way out is the egress proxy. */

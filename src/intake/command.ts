@@ -9,7 +9,7 @@ import type { StatusMarker } from "../status.ts";
 import { inlineText } from "../text.ts";
 import { triggerLabel } from "../triggers.ts";
 import { visibleText } from "../visible.ts";
-import { askAll, currentRun, keyOfPull, newRun, refuse, startRun } from "./start.ts";
+import { askAll, currentRun, isDone, keyOfPull, newRun, refuse, setDone, startRun } from "./start.ts";
 import type { IntakeDeps } from "./start.ts";
 import { stopRun } from "./stop.ts";
 
@@ -86,12 +86,14 @@ function reviewOf(status: StatusMarker | undefined): number | undefined {
 /** Does what a person with write access commands, or says in one comment why not. Safe to repeat. */
 export async function onCommand(job: Extract<IntakeJob, { kind: "command" }>, deps: IntakeDeps): Promise<void> {
   const { repo, number, actor, comment } = job;
+  const { redis } = deps.queues;
+  if (await isDone(redis, repo, comment)) return undefined;
   const forge = deps.host.forge(repo, "report");
   const asked = askAll(forge, number, actor);
   const place = await placeOf(job, forge);
   const trigger = `comment-${comment}`;
   if (!mayWrite(await asked.permission(actor))) return refuse(forge, { number, trigger, actor });
-  const runId = place.key && (await currentRun(deps.queues.redis, repo, place.key));
+  const runId = place.key && (await currentRun(redis, repo, place.key));
   const isLive = runId !== undefined && (await deps.queues.isLive(runId));
   const status = await asked.status;
   const { isPull } = job;
@@ -105,6 +107,7 @@ export async function onCommand(job: Extract<IntakeJob, { kind: "command" }>, de
   } else if (runId !== undefined) {
     await stopRun(deps, { runId, forge, number, by: actor, reason: "stopped by command" });
   }
+  await setDone(redis, repo, comment);
 }
 
 /** A word on an issue whose last run ended with a question is the answer to it. Of anybody else it is no concern of ours. */
@@ -113,12 +116,15 @@ export async function onAnswer(
   deps: IntakeDeps,
   forge: Forge,
 ): Promise<void> {
+  const { redis } = deps.queues;
+  if (await isDone(redis, job.repo, job.comment)) return;
   const asked = askAll(forge, job.number, job.actor);
   const status = await asked.status;
   if (status?.state !== "needs-input" || status.cause !== "question") return;
   const place = await placeOf(job, forge);
   if (!place.isOpen || !mayWrite(await asked.permission(job.actor))) return;
   await startFollowing({ forge, deps, job, how: "answer", place, asked });
+  await setDone(redis, job.repo, job.comment);
 }
 
 /** Where a person speaks. */
@@ -134,8 +140,8 @@ interface Place {
 
 async function placeOf({ number, isPull }: Said, forge: Forge): Promise<Place> {
   if (isPull) {
-    const { state, head } = await forge.pull(number);
-    return { key: await keyOfPull(forge, number), isOpen: state === "open", branch: head.branch };
+    const pull = await forge.pull(number);
+    return { key: keyOfPull(pull), isOpen: pull.state === "open", branch: pull.head.branch };
   }
   const { state, title, body } = await forge.issue(number);
   return { key: subjectKey({ kind: "issue", number }), isOpen: state === "open", text: { title, body } };
@@ -164,7 +170,8 @@ async function startFollowing({ forge, deps, job, how, place, asked }: Following
   if (status?.run === run.runId) return;
   const said = visibleText((await forge.findComment(number, statusMark))?.body ?? "").text;
   const answered = job.kind === "comment" ? job.text : "";
-  if (said !== "" && !(await deps.queues.isLive(run.runId)))
+  const isTold = (await deps.inbox.read(run.runId)).some(({ kind }) => kind === "earlier");
+  if (said !== "" && !isTold)
     await deps.inbox.send(run.runId, { kind: "earlier", said, by: actor.login, answer: answered });
   const { text } = place;
   await startRun({ forge, deps, number, run, ...(text !== undefined && { text }), ...asked });

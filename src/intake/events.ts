@@ -68,7 +68,7 @@ export async function onComment(job: Extract<IntakeJob, { kind: "comment" }>, de
   const { repo, number, actor, comment: id, text } = job;
   const { queues, inbox } = deps;
   const forge = deps.host.forge(repo, "report");
-  const key = job.isPull ? await keyOfPull(forge, number) : `issue-${number}`;
+  const key = job.isPull ? keyOfPull(await forge.pull(number)) : `issue-${number}`;
   const runId = key && (await currentRun(queues.redis, repo, key));
   if (runId === undefined || !(await queues.isLive(runId))) return job.isPull ? undefined : onAnswer(job, deps, forge);
   if (!mayWrite(await forge.permission(actor.login))) return;

@@ -1,7 +1,7 @@
 import type { Redis } from "ioredis";
 import { begin } from "../begin.ts";
 import { OutageError } from "../errors.ts";
-import type { CodeHost, Forge } from "../forge.ts";
+import type { CodeHost, Forge, Pull } from "../forge.ts";
 import type { Inbox } from "../inbox.ts";
 import { coveredBy, runIdOf, snapshotHash, subjectKey } from "../job.ts";
 import type { Actor, RepoRef, RunJob, Subject, TaskText } from "../job.ts";
@@ -50,8 +50,8 @@ export async function startRun(start: Start): Promise<void> {
   const { forge, deps, number, run, text } = start;
   const { queues, inbox } = deps;
   const [status, settings] = await Promise.all([start.status, start.settings]);
-  const isDone = status !== undefined && isTerminal(status.state);
-  if (isDone && (status.trigger === run.trigger || status.run === run.runId)) return;
+  const hasEnded = status !== undefined && isTerminal(status.state);
+  if (hasEnded && (status.trigger === run.trigger || status.run === run.runId)) return;
   const snapshot = text === undefined ? {} : { snapshot: snapshotHash(text) };
   const marker = { run: run.runId, trigger: coveredBy(run), ...snapshot };
   const place = { redis: queues.redis, forge, number };
@@ -139,10 +139,19 @@ export async function currentRun(redis: Redis, repo: RepoRef, key: string): Prom
   return (await within(3000, redis.get(currentKey(repo, key)))) ?? undefined;
 }
 
+const saidKey = (repo: RepoRef, comment: number) => `${redisPrefix}:said:${repo.id}:${comment}`;
+
+/** Whether what a comment asks for was done: it may be delivered again long after, when other things stand there. */
+export async function isDone(redis: Redis, repo: RepoRef, comment: number): Promise<boolean> {
+  return (await within(3000, redis.exists(saidKey(repo, comment)))) === 1;
+}
+
+export async function setDone(redis: Redis, repo: RepoRef, comment: number): Promise<void> {
+  await within(3000, redis.set(saidKey(repo, comment), "1", "EX", 30 * 24 * 3600));
+}
+
 /** What a run on our pull request is known by; undefined for one that is not ours. */
-export async function keyOfPull(forge: Forge, number: number): Promise<string | undefined> {
-  const { ours, head } = await forge.pull(number);
-  const { branch } = head;
+export function keyOfPull({ number, ours, head: { branch } }: Pull): string | undefined {
   return ours && branch.startsWith(branchPrefix)
     ? subjectKey({ kind: "review", pull: number, review: 0, branch })
     : undefined;

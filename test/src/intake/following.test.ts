@@ -31,11 +31,12 @@ const ended: StatusMarker = { run: "r1", trigger: "label-5", state: "gave-up" };
 /** Issue 9 with this status comment, on which a person with write access says something. */
 function issueWith(status: StatusMarker | undefined) {
   const host = createLocalHost({ ".github/agent-fix.yml": "" });
-  if (status !== undefined)
+  const show = (marker: StatusMarker) =>
     host.comments.set(`9 ${statusMark}`, {
       id: 1,
-      body: renderStatus(status, "Stopped: out of steps", ["As far as that."]),
+      body: renderStatus(marker, "Stopped: out of steps", ["As far as that."]),
     });
+  if (status !== undefined) show(status);
   const codeHost = { forge: () => host.forge } as unknown as IntakeDeps["host"];
   const deps: IntakeDeps = { host: codeHost, queues, inbox, log: pino({ level: "silent" }) };
   const said = { delivery: "d", repo, number: 9, isPull: false, actor, comment: 21 };
@@ -45,6 +46,7 @@ function issueWith(status: StatusMarker | undefined) {
     answer: (text: string) => handleIntake({ kind: "comment", ...said, text }, deps),
     run: async () => ((await waiting.getJob(runId))?.data as RunJob | undefined)?.follows,
     told: () => inbox.read(runId),
+    show,
     shown: () => parseStatus(host.comments.get(`9 ${statusMark}`)?.body ?? ""),
     [Symbol.dispose]: () => host[Symbol.dispose](),
   };
@@ -62,6 +64,30 @@ it("a run that goes on from another covers the label that the other covered, so 
     { kind: "earlier", said: "**Stopped: out of steps**\n\nAs far as that.", by: "ann", answer: "" },
     { kind: "task", title: "It breaks", body: "It does." },
   ]);
+});
+
+it("a command that is delivered again long after it was done begins and stops nothing", async () => {
+  using issue = issueWith(ended);
+  await issue.say("/agent-fix retry");
+  await waiting.obliterate({ force: true });
+  issue.show({ run: "r2", trigger: "label-6", state: "gave-up" });
+
+  await issue.say("/agent-fix retry");
+
+  expect(await issue.run()).toBeUndefined();
+});
+
+it("what the last run said is told once, however often the event is tried", async () => {
+  using issue = issueWith(ended);
+  await issue.say("/agent-fix continue");
+  // As if the first try had died before it was done.
+  await redis.del(`${redisPrefix}:said:7:21`);
+  await waiting.obliterate({ force: true });
+  issue.show(ended);
+
+  await issue.say("/agent-fix continue");
+
+  expect((await issue.told()).filter(({ kind }) => kind === "earlier")).toHaveLength(1);
 });
 
 it("a plan that is asked for where nothing ran before is a plan", async () => {
