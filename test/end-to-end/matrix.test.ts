@@ -3,17 +3,14 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { defaultSettings } from "../../src/settings.ts";
-import { createRedact } from "../../src/redact.ts";
-import type { RunEvent, RunLog, Stamped } from "../../src/runlog.ts";
+import type { Stamped } from "../../src/runlog.ts";
 import { measureBaseline } from "../../worker/baseline.ts";
 import type { Baseline } from "../../worker/baseline.ts";
-import { checkHead } from "../../worker/judge.ts";
 import { debianImage } from "../sandbox/images.ts";
 import { image, testEngine } from "../sandbox/support.ts";
-import { submission } from "../worker/support.ts";
 import { runners } from "./matrix/runners.ts";
 import type { Case, Runner } from "./matrix/runners.ts";
+import { judgeOn } from "./support/judging.ts";
 import { commitOf, createStage, expectNothingLeft, legAt } from "./support/local.ts";
 import type { Stage } from "./support/local.ts";
 
@@ -221,46 +218,15 @@ async function judge(runner: Runner, { stage, baseline, files }: { stage: Stage;
       ? `rm ${path}`
       : `mkdir -p $(dirname ${path}) && echo ${Buffer.from(text).toString("base64")} | base64 -d >${path}`,
   );
-  const change = await commitOf(stage, commands.join("\n"));
-  const events: Stamped[] = [];
-  const append = async (event: RunEvent) => void events.push({ n: events.length, at: "", ...event });
-  const log: RunLog = { dir: stage.dir, events, append, close: () => {} };
-  await append({ type: "snapshot", hash: "", title: "The sum is wrong", body: "" });
-  const checks = [{ name: runner.check, run: runner.check, required: true }];
-  const environment = {
-    image: "",
-    env: {},
-    setup: [],
+  const { events } = await judgeOn(engine, stage, {
+    change: await commitOf(stage, commands.join("\n")),
+    baseline,
+    checks: [runner.check],
+    title: "The sum is wrong",
     prepare: runner.prepare ?? [],
-    from: "settings",
-    notes: [],
-    checks,
-  };
-  await checkHead(
-    {
-      runId: "r",
-      kind: "issue",
-      log,
-      signal: new AbortController().signal,
-      settings: defaultSettings,
-      base: stage.base,
-      repository: stage.path,
-      measuring: { baseline: Promise.resolve(baseline) },
-      prepared: { image: imageOf(runner), environment },
-      bounds: { limits },
-    },
-    { engine, redact: createRedact([]) },
-    {
-      commit: change.commit,
-      treeId: change.tree,
-      changes: change.changes,
-      layered: stage.prepared,
-      sources: { ...stage.prepared.sources, extraObjects: [`${stage.path}/objects`] },
-      round: 0,
-      submission,
-      mayAskForTest: false,
-    },
-  );
+    image: imageOf(runner),
+    bounds: { limits },
+  });
   return toldBy(events);
 }
 

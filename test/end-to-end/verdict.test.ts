@@ -1,13 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Engine } from "../../sandbox/engine.ts";
 import { OutageError } from "../../src/errors.ts";
-import type { RunEvent, RunLog, Stamped } from "../../src/runlog.ts";
-import { createRedact } from "../../src/redact.ts";
-import { defaultSettings } from "../../src/settings.ts";
-import { checkHead } from "../../worker/judge.ts";
+import type { RunEvent } from "../../src/runlog.ts";
 import type { Judged } from "../../worker/judge.ts";
-import { image, testEngine } from "../sandbox/support.ts";
-import { submission } from "../worker/support.ts";
+import { testEngine } from "../sandbox/support.ts";
+import { judgeOn } from "./support/judging.ts";
 import { commitOf, createStage, expectNothingLeft, legOf } from "./support/local.ts";
 
 let engine: Engine;
@@ -46,42 +43,14 @@ async function judge(repository: Record<string, string>, commands: string, optio
   await using stage = await createStage(engine, repository);
   const { checks = ["npm test"], title = "The sum is wrong", mayAskForTest = true } = options;
   const { onEvent = () => {}, on = engine } = options;
-  const change = await commitOf(stage, commands);
-  const events: Stamped[] = [];
-  const append = async (event: RunEvent) => {
-    onEvent(event);
-    events.push({ n: events.length, at: "", ...event });
-  };
-  const log: RunLog = { dir: stage.dir, events, append, close: () => {} };
-  await append({ type: "snapshot", hash: "", title, body: "" });
-  const environment = { image, env: {}, setup: [], prepare: [], from: "settings", notes: [] };
-  const judged = await checkHead(
-    {
-      runId: "r",
-      kind: "issue",
-      log,
-      signal: new AbortController().signal,
-      settings: defaultSettings,
-      base: stage.base,
-      repository: stage.path,
-      measuring: { baseline: Promise.resolve({ results: await legOf(stage, stage.base, checks), flaky: [] }) },
-      prepared: {
-        image,
-        environment: { ...environment, checks: checks.map((run) => ({ name: run, run, required: true })) },
-      },
-    },
-    { engine: on, redact: createRedact([]) },
-    {
-      commit: change.commit,
-      treeId: change.tree,
-      changes: change.changes,
-      layered: stage.prepared,
-      sources: { ...stage.prepared.sources, extraObjects: [`${stage.path}/objects`] },
-      round: 0,
-      submission,
-      mayAskForTest,
-    },
-  );
+  const { judged, events } = await judgeOn(on, stage, {
+    change: await commitOf(stage, commands),
+    baseline: { results: await legOf(stage, stage.base, checks), flaky: [] },
+    checks,
+    title,
+    mayAskForTest,
+    onEvent,
+  });
   const gate = events.findLast((event) => event.type === "gate");
   const legs = events.flatMap((event) => (event.type === "checks" ? event.leg : []));
   return { judged, verdict: gate?.verdict, passed: gate?.passed, legs };

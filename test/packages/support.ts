@@ -3,17 +3,12 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fetchPackage } from "../../src/demo/cases/fetch-package.ts";
-import { createRedact } from "../../src/redact.ts";
-import type { RunEvent, RunLog, Stamped } from "../../src/runlog.ts";
-import { defaultSettings } from "../../src/settings.ts";
 import type { Engine } from "../../sandbox/engine.ts";
 import { measureBaseline } from "../../worker/baseline.ts";
-import { checkHead } from "../../worker/judge.ts";
 import { verdictOf } from "../../worker/verdict.ts";
 import { image } from "../sandbox/support.ts";
-import { submission } from "../worker/support.ts";
 import { commitOf, createStage, legAt } from "../end-to-end/support/local.ts";
-import type { Stage } from "../end-to-end/support/local.ts";
+import { judgeOn } from "../end-to-end/support/judging.ts";
 
 /** Files of a repository by path. */
 export type Tree = Record<string, string>;
@@ -60,18 +55,22 @@ export interface Change {
 
 /** What the gate says of one historical change, with a real baseline. */
 export async function judgeChange(engine: Engine, change: Change): Promise<Judged> {
-  const { base, check, modules, image: used = image } = change;
+  const { base, head, prepare = [], check, title, modules, image: used = image } = change;
   const mounts = modules === undefined ? [] : [{ hostDir: modules, at: "/packages", readOnly: true as const }];
   const setup = modules === undefined ? "true" : "cp -r /packages/node_modules .";
   await using stage = await createStage(engine, { ".gitignore": "node_modules\n", ...base }, setup, {
     mounts,
     image: used,
   });
-  const baseline = await measureBaseline(
-    engine,
-    legAt(stage, stage.base, [check], { image: used, prepare: change.prepare ?? [] }),
-  );
-  const events = await judgedBy(engine, stage, { ...change, image: used, baseline });
+  const baseline = await measureBaseline(engine, legAt(stage, stage.base, [check], { image: used, prepare }));
+  const { events } = await judgeOn(engine, stage, {
+    change: await commitOf(stage, writing(base, head)),
+    baseline,
+    checks: [check],
+    title,
+    prepare,
+    image: used,
+  });
   const gate = events.findLast((event) => event.type === "gate");
   const verdict = gate?.verdict && verdictOf(gate.verdict, gate.checks);
   const tests = baseline.results[0]?.tests;
@@ -83,52 +82,13 @@ export async function judgeChange(engine: Engine, change: Change): Promise<Judge
   };
 }
 
-async function judgedBy(
-  engine: Engine,
-  stage: Stage,
-  {
-    base,
-    head,
-    prepare = [],
-    check,
-    title,
-    image: used,
-    baseline,
-  }: Change & { image: string; baseline: Awaited<ReturnType<typeof measureBaseline>> },
-): Promise<Stamped[]> {
+/** The commands that make one tree of the other. */
+function writing(base: Tree, head: Tree): string {
   const paths = Object.keys({ ...base, ...head }).filter((path) => base[path] !== head[path]);
-  const commands = paths.map((path) => writing(path, head[path]));
-  const { commit, tree, changes } = await commitOf(stage, commands.join("\n"));
-  const events: Stamped[] = [];
-  const append = async (event: RunEvent) => void events.push({ n: events.length, at: "", ...event });
-  const log: RunLog = { dir: stage.dir, events, append, close: () => {} };
-  await append({ type: "snapshot", hash: "", title, body: "" });
-  const checks = [{ name: check, run: check, required: true }];
-  const environment = { image: "", env: {}, setup: [], prepare, from: "settings", notes: [], checks };
-  const task = {
-    runId: "r",
-    kind: "issue" as const,
-    log,
-    signal: new AbortController().signal,
-    settings: defaultSettings,
-  };
-  const sources = { ...stage.prepared.sources, extraObjects: [`${stage.path}/objects`] };
-  const made = { commit, treeId: tree, changes, layered: stage.prepared, sources, round: 0, submission };
-  await checkHead(
-    {
-      ...task,
-      base: stage.base,
-      repository: stage.path,
-      measuring: { baseline: Promise.resolve(baseline) },
-      prepared: { image: used, environment },
-    },
-    { engine, redact: createRedact([]) },
-    { ...made, mayAskForTest: false },
-  );
-  return events;
+  return paths.map((path) => writingOf(path, head[path])).join("\n");
 }
 
-function writing(path: string, text: string | undefined): string {
+function writingOf(path: string, text: string | undefined): string {
   const quoted = `'${path.replaceAll("'", String.raw`'\''`)}'`;
   if (text === undefined) return `rm ${quoted}`;
   return `mkdir -p "$(dirname ${quoted})" && base64 -d >${quoted} <<'END'\n${Buffer.from(text).toString("base64")}\nEND`;
