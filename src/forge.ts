@@ -15,23 +15,49 @@ export interface Forge {
   /** Who set the label last, and when. */
   labelEvent(number: number, label: string): Promise<{ id: number; actor: { id: number; login: string } } | undefined>;
   labelledIssues(label: string): Promise<number[]>;
+  addLabel(number: number, label: string): Promise<void>;
   removeLabel(number: number, label: string): Promise<void>;
+  /** The conversation under an issue or pull request, oldest first. */
+  remarks(number: number): Promise<Remark[]>;
+  /** Sets our reaction; nothing changes where it is set. */
+  react(on: { kind: "issue" | "comment" | "review-comment"; id: number }, content: "eyes"): Promise<void>;
   /** Our own comment that contains the marker, if any. */
   findComment(number: number, marker: string): Promise<Comment | undefined>;
   /** Creates or edits our one comment with this marker. */
   ensureComment(number: number, marker: string, body: string): Promise<Comment>;
 
-  /** Writes blobs, one tree on the base commit's tree, and one commit without author fields. Returns both ids. */
+  /**
+   * Writes blobs, one tree on the base commit's tree, and one commit without author fields. Returns both ids. Without a
+   * file and a deletion the tree is the base's own.
+   */
   createCommit(change: CommitChange): Promise<{ commit: string; tree: string }>;
   commit(id: string): Promise<Commit>;
   /** Creates the branch, or moves it forward from `expected`. `conflict` when it stands elsewhere. */
   ensureBranch(branch: string, commit: string, expected: string | undefined): Promise<"done" | "conflict">;
+  /** Deletes the branch, wherever it stands. */
+  ensureBranchGone(branch: string): Promise<void>;
   pullsFrom(branch: string): Promise<Pull[]>;
+  /** The open ones that are ours. */
+  openPulls(): Promise<Pull[]>;
   ensurePull(pull: NewPull): Promise<Pull>;
   pull(number: number): Promise<Pull>;
+  changePull(number: number, change: PullChange): Promise<void>;
+  /** The host works it out after each push, from when it is first asked: `unknown` until then. */
+  mergeability(pull: number): Promise<{ state: "clean" | "conflict" | "unknown"; merged: boolean }>;
+  /** The conversations on the pull request's lines, oldest first. */
+  threads(pull: number): Promise<Thread[]>;
+  /** What was submitted, oldest first; a single comment on a line is a review too. */
+  reviews(pull: number): Promise<ReviewFacts[]>;
+  /** Creates or edits our one reply with this mark in the thread of that review comment; nothing where the thread is gone. */
+  ensureReply(pull: number, comment: number, mark: string, body: string): Promise<void>;
+  /** By the thread's id. */
+  resolveThread(id: string): Promise<void>;
   /** Creates or edits the run's check run on its commit. */
   ensureCheckRun(check: CheckRun): Promise<void>;
-  review(pull: number, review: number): Promise<Review>;
+  /** Everything that judges the commit, ours too: the newest of each name and app. */
+  checksOn(commit: string): Promise<Check[]>;
+  /** What a check run says of lines, by the check run's id. */
+  annotations(checkRun: number): Promise<Annotation[]>;
 }
 
 export type Permission = "none" | "read" | "write" | "admin";
@@ -59,8 +85,50 @@ export interface Comment {
   id: number;
   body: string;
 }
+/** Whoever wrote something; a deleted account is `ghost`, without permission. */
+export interface Author {
+  id: number;
+  /** A bot's ends in `[bot]`. */
+  login: string;
+  isBot: boolean;
+}
+/** One comment under an issue or pull request, or in a thread. Times are ISO 8601 in UTC, whole seconds. */
+export interface Remark {
+  id: number;
+  author: Author;
+  body: string;
+  createdAt: string;
+  editedAt: string | undefined;
+  url: string;
+}
+/** A conversation on lines of a pull request, oldest comment first. */
+export interface Thread {
+  id: string;
+  path: string;
+  /** The last line it is on, in the newest commit; undefined when that line is gone, or it is on the whole file. */
+  line: number | undefined;
+  /** The first, where it is on several. */
+  startLine: number | undefined;
+  /** The part of the diff that ends at the line, as it was when the thread began. */
+  hunk: string;
+  isResolved: boolean;
+  isOutdated: boolean;
+  remarks: (Remark & { review: number | undefined })[];
+}
+/** A submitted review, without its threads. */
+export interface ReviewFacts {
+  id: number;
+  author: Author;
+  state: "approved" | "changes-requested" | "commented" | "dismissed";
+  body: string;
+  submittedAt: string;
+  commit: string | undefined;
+  url: string;
+}
 export interface CommitChange {
   base: string;
+  /** Further parents after `base`, of a merge. */
+  parents?: string[];
   message: string;
   files: { path: string; mode: "100644" | "100755" | "120000"; bytes: Buffer }[];
   deleted: string[];
@@ -88,6 +156,29 @@ export interface Pull {
   base: string;
   head: { branch: string; commit: string };
 }
+export interface PullChange {
+  state?: "open" | "closed";
+  title?: string;
+  body?: string;
+}
+/** A check run or commit status, by whomever. */
+export interface Check {
+  name: string;
+  /** The app that runs it; undefined for a commit status. */
+  app: string | undefined;
+  /** `neutral`: it judges nothing (skipped, cancelled, waiting for a person). */
+  state: "pending" | "passed" | "failed" | "neutral";
+  url: string | undefined;
+  /** The check run's id; undefined for a commit status. */
+  run: number | undefined;
+}
+export interface Annotation {
+  path: string;
+  line: number;
+  title: string;
+  message: string;
+  level: string;
+}
 /** What stands beside a commit, in the host's list of checks. */
 export interface CheckRun {
   commit: string;
@@ -100,12 +191,6 @@ export interface CheckRun {
   summary: string;
   /** Failures, each in a file, and in a line of it where that is known; at most 50. */
   annotations: { path: string; line?: number; title: string; message: string }[];
-}
-export interface Review {
-  author: { id: number; login: string };
-  state: string;
-  body: string;
-  comments: { path: string; line: number | undefined; hunk: string; body: string }[];
 }
 
 /** A short-lived token, good for one repository and one purpose. */

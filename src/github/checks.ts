@@ -1,5 +1,5 @@
 import type { Octokit } from "@octokit/rest";
-import type { CheckRun } from "../forge.ts";
+import type { Annotation, Check, CheckRun } from "../forge.ts";
 
 interface Name {
   owner: string;
@@ -47,4 +47,60 @@ export async function ensureCheckRun(octokit: Octokit, name: Name, check: CheckR
       check_run_id: found.id,
       output: { title, summary },
     });
+}
+
+const conclusions: Record<string, Check["state"]> = {
+  success: "passed",
+  failure: "failed",
+  timed_out: "failed",
+  startup_failure: "failed",
+};
+const statusStates: Record<string, Check["state"]> = {
+  success: "passed",
+  failure: "failed",
+  error: "failed",
+  pending: "pending",
+};
+
+/** Check runs and commit statuses, the newest of each name and app. */
+export async function checksOn(octokit: Octokit, name: Name, commit: string): Promise<Check[]> {
+  const where = { ...name, ref: commit, per_page: 100 };
+  const [runs, statuses] = await Promise.all([
+    octokit.paginate(octokit.rest.checks.listForRef, { ...where, filter: "latest" }),
+    octokit.paginate(octokit.rest.repos.listCommitStatusesForRef, where),
+  ]);
+  const newest = new Map<string, Check>();
+  // Each suite of an app may have a run of the same name. Of statuses, GitHub lists the newest first.
+  for (const run of runs.toSorted((a, b) => a.id - b.id))
+    newest.set(JSON.stringify([run.app?.slug, run.name]), {
+      name: run.name,
+      app: run.app?.slug,
+      state: run.status === "completed" ? (conclusions[run.conclusion ?? ""] ?? "neutral") : "pending",
+      url: run.html_url ?? undefined,
+      run: run.id,
+    });
+  for (const status of statuses.toReversed())
+    newest.set(JSON.stringify([status.context]), {
+      name: status.context,
+      app: undefined,
+      state: statusStates[status.state] ?? "neutral",
+      url: status.target_url ?? undefined,
+      run: undefined,
+    });
+  return [...newest.values()];
+}
+
+export async function readAnnotations(octokit: Octokit, name: Name, checkRun: number): Promise<Annotation[]> {
+  const found = await octokit.paginate(octokit.rest.checks.listAnnotations, {
+    ...name,
+    check_run_id: checkRun,
+    per_page: 100,
+  });
+  return found.map(({ path, start_line: line, title, message, annotation_level: level }) => ({
+    path,
+    line,
+    title: title ?? "",
+    message: message ?? "",
+    level: level ?? "",
+  }));
 }

@@ -1,13 +1,15 @@
+import { setTimeout } from "node:timers/promises";
 import { createAppAuth } from "@octokit/auth-app";
 import { throttling } from "@octokit/plugin-throttling";
 import { Octokit } from "@octokit/rest";
 import type { AppCredentials } from "../config.ts";
-import { OutageError } from "../errors.ts";
+import { LimitedError, OutageError, RefusedError } from "../errors.ts";
 import type { Access, CodeHost, Forge, Token } from "../forge.ts";
 import type { RepoRef } from "../job.ts";
 import { redeliverFailed } from "./deliveries.ts";
 import { createForge } from "./forge.ts";
 import { accessPermissions } from "./permissions.ts";
+import { explainFailure, explainLimit, explainMint } from "./refusal.ts";
 import { statusOf } from "./status.ts";
 
 export interface GitHubOptions {
@@ -18,6 +20,13 @@ export interface GitHubOptions {
 
 const ThrottledOctokit = Octokit.plugin(throttling);
 const requestLimitMs = 30_000;
+/** How long a request waits out a limit before it is left to the job's own retry. */
+const longestWaitMs = 120_000;
+
+/** Until when GitHub takes no request of an installation, in milliseconds since the epoch. */
+interface Pause {
+  until: number;
+}
 
 /** GitHub as the app sees it. Makes no request until it is asked something. */
 export function createGitHub(options: GitHubOptions, credentials: AppCredentials): CodeHost {
@@ -31,16 +40,23 @@ export function createGitHub(options: GitHubOptions, credentials: AppCredentials
   });
   const self = async () => (await app()).botLogin;
   const renewing = new Map<string, Octokit>();
+  const pauses = new Map<number, Pause>();
+  const pauseOf = ({ installationId }: RepoRef) => {
+    const pause = pauses.get(installationId) ?? { until: 0 };
+    pauses.set(installationId, pause);
+    return pause;
+  };
 
   const host: CodeHost = {
     app,
     forge(repo, access) {
       const key = `${repo.installationId} ${repo.id} ${access}`;
-      const known = renewing.get(key) ?? connectTo(options, asApp, repo, access);
+      const known = renewing.get(key) ?? renewingClient(options, asApp, { repo, access, pause: pauseOf(repo) });
       renewing.set(key, known);
       return createForge(known, repo, self);
     },
-    forgeWith: (repo, token) => createForge(connect(options, { auth: token }), repo, self),
+    forgeWith: (repo, token) =>
+      createForge(confined(connect(options, { auth: token }, pauseOf(repo)), repo), repo, self),
     mint: (repo, access) => mintToken(asApp, repo, access),
     revoke: (token) => revokeToken(options, token),
     repositories: () => listRepositories(asApp, options),
@@ -78,11 +94,17 @@ export async function convertManifest(
   };
 }
 
-function connect({ apiUrl, throttle }: GitHubOptions, auth: object): Octokit {
+/** Throws LimitedError where GitHub takes no more requests for longer than is worth a wait. */
+function connect({ apiUrl, throttle }: GitHubOptions, auth: object, pause: Pause = { until: 0 }): Octokit {
+  const rest = (until: number) => {
+    pause.until = Math.max(pause.until, until);
+  };
   // A 5xx after a commit is not repeated here: each verb looks before it writes, so the job's own retry is safe.
-  const retryWhenLimited = (retryAfter: number, _request: unknown, _octokit: unknown, count: number) =>
-    count < 2 && retryAfter <= 120;
-  return new ThrottledOctokit({
+  const retryWhenLimited = (retryAfter: number, _request: unknown, _octokit: unknown, count: number) => {
+    rest(Date.now() + retryAfter * 1000);
+    return count < 2 && retryAfter * 1000 <= longestWaitMs;
+  };
+  const octokit = new ThrottledOctokit({
     ...auth,
     baseUrl: apiUrl,
     userAgent: "agent-fix",
@@ -90,26 +112,84 @@ function connect({ apiUrl, throttle }: GitHubOptions, auth: object): Octokit {
     request: { fetch: fetchWithin },
     throttle: { enabled: throttle, onRateLimit: retryWhenLimited, onSecondaryRateLimit: retryWhenLimited },
   });
+  // One request that is refused stops the others too: GitHub bans who goes on asking.
+  octokit.hook.before("request", async () => {
+    const left = pause.until - Date.now();
+    if (left > longestWaitMs) throw new LimitedError(new Date(pause.until));
+    if (left > 0) await setTimeout(left);
+  });
+  const explain = (error: unknown): never => {
+    const limit = explainLimit(error);
+    if (limit !== undefined) rest(limit.until.getTime());
+    throw limit ?? error;
+  };
+  octokit.hook.error("request", explain);
+  return octokit;
+}
+
+/** A client for this repository alone: a redirect to another one, as of a transferred issue, leads to nothing of ours. */
+function confined(octokit: Octokit, repo: RepoRef): Octokit {
+  octokit.hook.error("request", (error) => {
+    throw explainFailure(error, repo.owner);
+  });
+  octokit.hook.after("request", ({ url }) => {
+    const id = /\/repositories\/(\d+)\b/.exec(url)?.[1];
+    if (id === undefined || Number(id) === repo.id) return;
+    throw new RefusedError("gone", `It was moved to another repository, where I was not asked: ${url}`, {
+      status: 410,
+    });
+  });
+  return octokit;
+}
+
+interface Client {
+  repo: RepoRef;
+  access: Access;
+  pause: Pause;
 }
 
 /**
  * One repository with one kind of access. The strategy asks for a token of everything that the installation may do,
  * whatever permissions it is given; so the token is asked for here, and the strategy keeps and renews it.
  */
-function connectTo(options: GitHubOptions, asApp: Octokit, repo: RepoRef, access: Access): Octokit {
-  const octokit = connect(options, {});
-  const { installationId } = repo;
+function renewingClient(options: GitHubOptions, asApp: Octokit, { repo, access, pause }: Client): Octokit {
+  const octokit = confined(connect(options, {}, pause), repo);
   const wanted = {
     type: "installation",
-    installationId,
+    installationId: repo.installationId,
     repositoryIds: [repo.id],
     permissions: accessPermissions[access],
   };
-  octokit.hook.before("request", async (request) => {
-    const { token } = (await asApp.auth(wanted)) as { token: string };
-    request.headers.authorization = `token ${token}`;
+  const authorization = async (refresh: boolean) => {
+    const asking = asApp.auth({ ...wanted, refresh }) as Promise<{ token: string }>;
+    const { token } = await asking.catch(mintRefusal(asApp, repo, access));
+    return `token ${token}`;
+  };
+  octokit.hook.wrap("request", async (request, asked) => {
+    asked.headers.authorization = await authorization(false);
+    try {
+      return await request(asked);
+    } catch (error) {
+      // The token was revoked, or this machine slept longer than it lives.
+      if (statusOf(error) !== 401) throw error;
+      asked.headers.authorization = await authorization(true);
+      return await request(asked);
+    }
   });
   return octokit;
+}
+
+function mintRefusal(asApp: Octokit, repo: RepoRef, access: Access): (error: unknown) => Promise<never> {
+  const lacks = async () => {
+    const { data } = await asApp.rest.apps.getInstallation({ installation_id: repo.installationId });
+    const granted: Record<string, string | undefined> = data.permissions;
+    return Object.entries(accessPermissions[access])
+      .filter(([name, level]) => granted[name] === undefined || (level === "write" && granted[name] === "read"))
+      .map(([name, level]) => `${name}: ${level}`);
+  };
+  return async (error) => {
+    throw await explainMint(error, repo.owner, lacks);
+  };
 }
 
 const fetchWithin: typeof fetch = (input, init) => {
@@ -118,11 +198,12 @@ const fetchWithin: typeof fetch = (input, init) => {
 };
 
 async function mintToken(asApp: Octokit, repo: RepoRef, access: Access): Promise<Token> {
-  const { data } = await asApp.rest.apps.createInstallationAccessToken({
+  const minting = asApp.rest.apps.createInstallationAccessToken({
     installation_id: repo.installationId,
     repository_ids: [repo.id],
     permissions: accessPermissions[access],
   });
+  const { data } = await minting.catch(mintRefusal(asApp, repo, access));
   return { value: data.token, expires: data.expires_at };
 }
 

@@ -19,6 +19,23 @@ export async function createCommit(
   change: CommitChange,
 ): Promise<{ commit: string; tree: string }> {
   const { data: base } = await octokit.rest.git.getCommit({ ...name, commit_sha: change.base });
+  const tree = await createTree(octokit, name, { ...change, base: base.tree.sha });
+  const { data: commit } = await octokit.rest.git.createCommit({
+    ...name,
+    message: change.message,
+    tree,
+    parents: [change.base, ...(change.parents ?? [])],
+  });
+  return { commit: commit.sha, tree };
+}
+
+/** On a base tree; without a change it is that tree, of which GitHub would make none. */
+async function createTree(
+  octokit: Octokit,
+  name: Name,
+  { base, files, deleted }: Pick<CommitChange, "base" | "files" | "deleted">,
+): Promise<string> {
+  if (files.length === 0 && deleted.length === 0) return base;
   const written: {
     path: string;
     mode: "100644" | "100755" | "120000";
@@ -26,26 +43,16 @@ export async function createCommit(
     content?: string;
     sha?: string;
   }[] = [];
-  for (const { path, mode, bytes } of change.files) {
+  for (const { path, mode, bytes } of files) {
     const text = bytes.byteLength <= inlineBytes ? asText(bytes) : undefined;
     const where = { path, mode, type: "blob" } as const;
     written.push(
       text === undefined ? { ...where, sha: await createBlob(octokit, name, bytes) } : { ...where, content: text },
     );
   }
-  const deleted = change.deleted.map((path) => ({ path, mode: "100644", type: "blob", sha: null }) as const);
-  const { data: tree } = await octokit.rest.git.createTree({
-    ...name,
-    base_tree: base.tree.sha,
-    tree: [...written, ...deleted],
-  });
-  const { data: commit } = await octokit.rest.git.createCommit({
-    ...name,
-    message: change.message,
-    tree: tree.sha,
-    parents: [change.base],
-  });
-  return { commit: commit.sha, tree: tree.sha };
+  const gone = deleted.map((path) => ({ path, mode: "100644", type: "blob", sha: null }) as const);
+  const { data } = await octokit.rest.git.createTree({ ...name, base_tree: base, tree: [...written, ...gone] });
+  return data.sha;
 }
 
 export async function readCommit(octokit: Octokit, name: Name, id: string): Promise<Commit> {
@@ -79,6 +86,16 @@ export async function ensureBranch(
   } catch (error) {
     if (statusOf(error) !== 422) throw error;
     return (await branchHead(octokit, name, branch)) === commit ? "done" : "conflict";
+  }
+}
+
+export async function ensureBranchGone(octokit: Octokit, name: Name, branch: string): Promise<void> {
+  try {
+    await octokit.rest.git.deleteRef({ ...name, ref: `heads/${branch}` });
+  } catch (error) {
+    // 422 is the answer for a branch that is not there, and for one that may not be deleted.
+    if (statusOf(error) !== 404 && statusOf(error) !== 422) throw error;
+    if ((await branchHead(octokit, name, branch)) !== undefined) throw error;
   }
 }
 

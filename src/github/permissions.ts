@@ -2,11 +2,24 @@ import type { Access } from "../forge.ts";
 
 /** What each phase's token may do. Their union is what app.yml asks for; a test compares both. */
 export const accessPermissions = {
-  report: { metadata: "read", contents: "read", issues: "write", pull_requests: "read" },
+  report: {
+    metadata: "read",
+    contents: "read",
+    issues: "write",
+    pull_requests: "write",
+    checks: "read",
+    statuses: "read",
+  },
   read: { contents: "read", metadata: "read" },
   publish: { metadata: "read", contents: "write", issues: "write", pull_requests: "write" },
   check: { metadata: "read", checks: "write" },
 } as const satisfies Record<Access, Record<string, "read" | "write">>;
 
 /** The webhook events that src/triggers.ts answers. */
-export const webhookEvents = ["issues", "issue_comment", "pull_request_review", "push"] as const;
+export const webhookEvents = [
+  "issues",
+  "issue_comment",
+  "pull_request_review",
+  "pull_request_review_comment",
+  "push",
+] as const;

@@ -1,5 +1,5 @@
 import type { Octokit } from "@octokit/rest";
-import type { NewPull, Pull, Review } from "../forge.ts";
+import type { NewPull, Pull, PullChange } from "../forge.ts";
 import { statusOf } from "./status.ts";
 
 interface Name {
@@ -29,6 +29,11 @@ export async function pullsFrom(octokit: Octokit, name: Name, branch: string, se
   return data.filter((pull) => pull.head.ref === branch).map((pull) => toPull(pull, self));
 }
 
+export async function openPulls(octokit: Octokit, name: Name, self: string): Promise<Pull[]> {
+  const found = await octokit.paginate(octokit.rest.pulls.list, { ...name, state: "open", per_page: 100 });
+  return found.map((pull) => toPull(pull, self)).filter(({ ours }) => ours);
+}
+
 export async function ensurePull(octokit: Octokit, name: Name, pull: NewPull, self: string): Promise<Pull> {
   const open = async () => (await pullsFrom(octokit, name, pull.branch, self)).find((one) => one.state === "open");
   const found = await open();
@@ -52,25 +57,18 @@ export async function readPull(octokit: Octokit, name: Name, number: number, sel
   return toPull(data, self);
 }
 
-export async function readReview(
+export async function changePull(
   octokit: Octokit,
-  name: Name,
-  { pull, review }: { pull: number; review: number },
-): Promise<Review> {
-  const which = { ...name, pull_number: pull, review_id: review };
-  const { data } = await octokit.rest.pulls.getReview(which);
-  const comments = await octokit.paginate(octokit.rest.pulls.listCommentsForReview, { ...which, per_page: 100 });
-  return {
-    author: { id: data.user?.id ?? 0, login: data.user?.login ?? "ghost" },
-    state: data.state,
-    body: data.body,
-    comments: comments.map((one) => ({
-      path: one.path,
-      line: one.line ?? one.original_line,
-      hunk: one.diff_hunk,
-      body: one.body,
-    })),
-  };
+  { number, ...name }: Name & { number: number },
+  change: PullChange,
+): Promise<void> {
+  await octokit.rest.pulls.update({ ...name, pull_number: number, ...change });
+}
+
+export async function readMergeability(octokit: Octokit, { number, ...name }: Name & { number: number }) {
+  const { data } = await octokit.rest.pulls.get({ ...name, pull_number: number });
+  const state = data.mergeable === null ? "unknown" : data.mergeable ? "clean" : "conflict";
+  return { state, merged: data.merged } as const;
 }
 
 function toPull(data: PullData, self: string): Pull {

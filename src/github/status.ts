@@ -1,6 +1,17 @@
-/** The HTTP status of an error that octokit threw. */
+// GraphQL answers 200 and names what is wrong.
+const graphqlStatuses = new Map<unknown, number>([
+  ["NOT_FOUND", 404],
+  ["FORBIDDEN", 403],
+  ["RATE_LIMITED", 429],
+]);
+
+/** The HTTP status of an error that octokit threw; of GraphQL, what REST answers in that case. */
 export function statusOf(error: unknown): number | undefined {
-  return error instanceof Error && "status" in error && typeof error.status === "number" ? error.status : undefined;
+  if (!(error instanceof Error)) return undefined;
+  if ("status" in error && typeof error.status === "number") return error.status;
+  if (!("errors" in error) || !Array.isArray(error.errors)) return undefined;
+  const types = error.errors.map((one: unknown) => graphqlStatuses.get(Object(one).type));
+  return types.find((status) => status !== undefined);
 }
 
 /** Undefined in place of a 404. */

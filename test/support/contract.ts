@@ -8,6 +8,7 @@ import { expect } from "vitest";
 import type { Exchange } from "../../src/demo/github/exchange.ts";
 import { contractFile } from "./build-contract.ts";
 import type { Description, Operation, Schema } from "./build-contract.ts";
+import { queryDifferences } from "./graphql-contract.ts";
 
 /** Holds what goes over the wire of the embedded GitHub against GitHub's own descriptions. */
 export interface Contract {
@@ -49,6 +50,7 @@ interface Rules {
 
 function checkExchange(rules: Rules, exchange: Exchange): string[] {
   const { method, path, status } = exchange;
+  if (path === "/graphql") return checkGraphql(exchange);
   if (status === 501) return [`${method} ${path}: the embedded GitHub answered 501: this call is not built`];
   const found = rules.find(method, path);
   if (found === undefined) return [`${method} ${path}: GitHub has no such call`];
@@ -61,6 +63,13 @@ function checkExchange(rules: Rules, exchange: Exchange): string[] {
   ].map((wrong) => `${operation.id}: ${wrong}`);
 }
 
+/** What the answer holds is certain by the embedded GitHub's own schema, which is a part of GitHub's. */
+function checkGraphql({ body, status }: Exchange): string[] {
+  const wrongs = queryDifferences(body);
+  if (status !== 200 && !everywhere.has(status)) wrongs.push(`GitHub documents no answer ${status}`);
+  return wrongs.map((wrong) => `graphql: ${wrong}`);
+}
+
 function checkRequest(rules: Rules, { body: schema, bodyRequired }: Operation, body: unknown): string[] {
   if (body === undefined) return bodyRequired ? ["the request has no body, and GitHub requires one"] : [];
   if (schema === undefined) return ["the request has a body, and GitHub takes none"];
@@ -68,14 +77,16 @@ function checkRequest(rules: Rules, { body: schema, bodyRequired }: Operation, b
 }
 
 /** Every call may answer these, and GitHub's description names them unevenly; the outages are a test's own. */
-const everywhere = new Set([401, 403, 404, 429, 502, 503, 504]);
+const everywhere = new Set([301, 307, 401, 403, 404, 429, 502, 503, 504]);
 const basicError: Schema = { type: "object", required: ["message"], properties: { message: { type: "string" } } };
 
 function checkAnswer(rules: Rules, operation: Operation, { status, mediaType, answer }: Exchange): string[] {
   const documented = operation.answers[status];
   if (documented === undefined && !everywhere.has(status)) return [`GitHub documents no answer ${status}`];
   if (status > 501 && answer === undefined) return [];
-  const content = documented ?? { "application/json": basicError };
+  // Of a few refusals GitHub's description has the status alone.
+  const isTold = documented !== undefined && (status < 400 || Object.keys(documented).length > 0);
+  const content = isTold ? documented : { "application/json": basicError };
   const schema = content[mediaType] ?? content["application/json"];
   // A diff, a patch or a raw file is described nowhere.
   if (answer === undefined && /^application\/vnd\.github\.(?:diff|patch|raw)$/.test(mediaType)) return [];

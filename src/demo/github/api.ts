@@ -3,30 +3,39 @@ import type { Context as Http } from "hono";
 import { authorize, callerOf } from "./auth.ts";
 import type { Answer, Call, Context, Route } from "./context.ts";
 import type { Exchange } from "./exchange.ts";
-import { Failure, notFound } from "./failure.ts";
+import { Failure, movedTo, notFound } from "./failure.ts";
+import type { FaultyWire } from "./faults.ts";
 import { appRoutes } from "./routes/apps.ts";
 import { checkRoutes } from "./routes/checks.ts";
+import { commentRoutes } from "./routes/comments.ts";
 import { gitDataRoutes } from "./routes/git-data.ts";
 import { issueRoutes } from "./routes/issues.ts";
+import { mergeRoutes } from "./routes/merges.ts";
 import { pullRoutes } from "./routes/pulls.ts";
+import { reactionRoutes } from "./routes/reactions.ts";
 import { repositoryRoutes } from "./routes/repositories.ts";
+import { reviewRoutes } from "./routes/reviews.ts";
+import { statusRoutes } from "./routes/statuses.ts";
+import { bodyOf, onWire, pathOf } from "./wire.ts";
 
 const documentation = "https://docs.github.com/rest";
 
 /** The REST API, to be mounted under `/api/v3`. A call that is not built answers 501 with its name. */
-export function createApi(context: Context, onExchange: (exchange: Exchange) => void): Hono {
+export function createApi(context: Context, faults: FaultyWire, onExchange: (exchange: Exchange) => void): Hono {
   const api = new Hono();
-  api.use(async (http, next) => {
-    await next();
-    onExchange(await exchangeOf(http));
-  });
+  api.use(onWire(faults, onExchange));
   for (const route of [
     ...appRoutes,
     ...repositoryRoutes,
     ...gitDataRoutes,
     ...issueRoutes,
+    ...commentRoutes,
     ...pullRoutes,
+    ...mergeRoutes,
+    ...reviewRoutes,
+    ...reactionRoutes,
     ...checkRoutes,
+    ...statusRoutes,
   ])
     api.on(route.method, route.path, async (http) =>
       toResponse(await answer(route, await callOf(http, context), context)),
@@ -40,9 +49,11 @@ export function createApi(context: Context, onExchange: (exchange: Exchange) => 
   });
   api.onError((error, http) => {
     if (!(error instanceof Failure)) throw error;
-    const { status, message, errors } = error;
-    const body = { message, documentation_url: documentation, status: String(status) };
-    return http.json(errors === undefined ? body : { ...body, errors }, status);
+    const { status, message, errors, headers } = error;
+    const url = headers["location"];
+    const body = { message, ...(url === undefined ? {} : { url }), documentation_url: documentation };
+    const more = errors === undefined ? {} : { errors };
+    return http.json({ ...body, status: String(status), ...more }, status, headers);
   });
   return api;
 }
@@ -51,9 +62,20 @@ async function answer(route: Route, call: Call, context: Context): Promise<Answe
   if (route.on === "server") return route.handle(call, context);
   const { owner, repo } = call.params;
   const repository = context.state.repositories.get(`${owner}/${repo}`);
-  if (repository === undefined) throw notFound();
+  if (repository === undefined) throw elsewhere(route.method, call, context);
   authorize(call.caller, repository, route.need);
+  if (repository.archived && route.method !== "GET") throw new Failure(403, "Repository was archived so is read-only.");
   return route.handle({ ...call, repository }, context);
+}
+
+/** A renamed repository is known by its id. */
+function elsewhere(method: string, { params, query, address }: Call, { state, site }: Context): Failure {
+  const { owner, repo } = params;
+  const moved = state.moved.get(`${owner}/${repo}`);
+  if (moved === undefined) return notFound();
+  const rest = address.slice(`${site.api}/repos/${owner}/${repo}`.length);
+  const asked = new URLSearchParams(query).toString();
+  return movedTo(method, `${site.api}/repositories/${moved.id}${rest}${asked === "" ? "" : `?${asked}`}`);
 }
 
 async function callOf(http: Http, { state, site }: Context): Promise<Call> {
@@ -67,36 +89,8 @@ async function callOf(http: Http, { state, site }: Context): Promise<Call> {
   };
 }
 
-async function bodyOf(http: Http): Promise<unknown> {
-  const text = await http.req.text();
-  if (text === "") return undefined;
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw new Failure(400, "Problems parsing JSON");
-  }
-}
-
 function toResponse({ status, body, headers = {} }: Answer): Response {
   if (body === undefined) return new Response(null, { status, headers });
   if (typeof body === "string") return new Response(body, { status, headers });
   return Response.json(body, { status, headers });
-}
-
-async function exchangeOf(http: Http): Promise<Exchange> {
-  const mediaType = http.res.headers.get("content-type")?.split(";")[0] ?? "";
-  const isJson = mediaType === "application/json";
-  return {
-    method: http.req.method,
-    path: pathOf(http),
-    query: http.req.query(),
-    mediaType,
-    body: await bodyOf(http).catch(() => undefined),
-    status: http.res.status,
-    answer: isJson ? await http.res.clone().json() : undefined,
-  };
-}
-
-function pathOf(http: Http): string {
-  return new URL(http.req.url).pathname.replace(/^\/api\/v3/, "");
 }

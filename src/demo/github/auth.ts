@@ -42,6 +42,7 @@ function tokenCaller(state: State, value: string): Caller {
   const token = state.installationTokens.get(value);
   if (token === undefined || token.expiresAt.getTime() <= Date.now() || state.app === undefined)
     throw new Failure(401, "Bad credentials");
+  if (token.installation.suspendedAt !== null) throw suspended();
   return { kind: "installation", account: state.app.bot, token, value };
 }
 
@@ -119,8 +120,11 @@ function authorizeInstallation(token: InstallationToken, repository: Repository,
   if (!covered && repository.private) throw notFound();
   const names = typeof need.permission === "string" ? [need.permission] : need.permission;
   const granted = names.some((name) => rank(token.permissions[name]) >= rank(need.level));
-  if (!granted || (!covered && need.level === "write"))
-    throw new Failure(403, "Resource not accessible by integration");
+  if (granted && (covered || need.level === "read")) return;
+  const accepted = names.map((name) => `${name}=${need.level}`).join("; ");
+  throw new Failure(403, "Resource not accessible by integration", undefined, {
+    "x-accepted-github-permissions": accepted,
+  });
 }
 
 function rank(level: Role | Level | undefined): number {
@@ -136,12 +140,17 @@ export function tokenFor(state: State, account: Account): string {
   return token;
 }
 
+function suspended(): Failure {
+  return new Failure(403, "This installation has been suspended");
+}
+
 /** Throws 422 for more than the installation was given. */
 export function mintToken(
   state: State,
   installation: Installation,
   wanted: { permissions: Permissions | undefined; repositoryIds: readonly number[] | undefined; ttlMs: number },
 ): { value: string; token: InstallationToken } {
+  if (installation.suspendedAt !== null) throw suspended();
   const permissions: Permissions = { metadata: "read", ...(wanted.permissions ?? installation.permissions) };
   const tooMuch = Object.entries(permissions).some(
     ([name, level]) => rank(level) > rank(installation.permissions[name]),

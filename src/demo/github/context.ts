@@ -35,7 +35,7 @@ export interface Answer {
 
 /** One operation of GitHub's REST API. */
 export type Route = {
-  method: "GET" | "POST" | "PATCH" | "DELETE";
+  method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   /** Under `/api/v3`, in Hono's notation. */
   path: string;
 } & (
@@ -72,5 +72,5 @@ export function paged<T>(
 }
 
 export function newNumber(repository: Repository): number {
-  return repository.issues.size + 1;
+  return 1 + Math.max(0, ...repository.issues.keys(), ...repository.transferred.keys());
 }

@@ -199,9 +199,19 @@ export async function pathsOf(
   return found;
 }
 
-/** Moves or makes a reference; `old` is what it must be now. */
+/** The tree that a merge of two commits gives; undefined where they contradict each other. */
+export function mergeTree(gitDir: string, onto: string, commit: string): Promise<string | undefined> {
+  return orNothing(line(gitDir, ["merge-tree", "--write-tree", "--no-messages", onto, commit]));
+}
+
+/** Moves, makes or deletes (for all zeros) a reference; `old` is what it must be now. */
 export async function updateRef(gitDir: string, ref: string, commit: string, old: string): Promise<void> {
   await git(gitDir, ["update-ref", ref, commit, old]);
+}
+
+/** What `HEAD` stands for: the default branch. */
+export async function setHead(gitDir: string, branch: string): Promise<void> {
+  await git(gitDir, ["symbolic-ref", "HEAD", `refs/heads/${branch}`]);
 }
 
 export async function isAncestor(gitDir: string, older: string, newer: string): Promise<boolean> {
@@ -221,7 +231,19 @@ export async function diffOf(
   paths: readonly string[] = [],
 ): Promise<string> {
   return (
-    await git(gitDir, ["--literal-pathspecs", "diff", "--no-ext-diff", `${base}...${head}`, "--", ...paths])
+    await git(gitDir, ["--literal-pathspecs", "diff", "--no-ext-diff", await since(gitDir, base, head), "--", ...paths])
+  ).toString();
+}
+
+/** Since the point where they parted, as far as they have one. */
+async function since(gitDir: string, base: string, head: string): Promise<string> {
+  return (await haveCommon(gitDir, base, head)) ? `${base}...${head}` : `${base}..${head}`;
+}
+
+/** The hunks without context by which a file of one commit became that of another. */
+export async function changeOf(gitDir: string, from: string, to: string, path: string): Promise<string> {
+  return (
+    await git(gitDir, ["--literal-pathspecs", "diff", "--no-ext-diff", "--unified=0", from, to, "--", path])
   ).toString();
 }
 
@@ -233,7 +255,8 @@ export interface DiffStat {
 }
 
 export async function statOf(gitDir: string, base: string, head: string): Promise<DiffStat> {
-  const rows = (await git(gitDir, ["diff", "--numstat", `${base}...${head}`])).toString().split("\n").filter(Boolean);
+  const out = await git(gitDir, ["diff", "--numstat", await since(gitDir, base, head)]);
+  const rows = out.toString().split("\n").filter(Boolean);
   const sum = (column: number) => rows.reduce((total, row) => total + (Number(row.split("\t")[column]) || 0), 0);
   const commits = Number(await line(gitDir, ["rev-list", "--count", `${base}..${head}`]));
   return { additions: sum(0), deletions: sum(1), files: rows.length, commits };

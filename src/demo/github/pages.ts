@@ -6,8 +6,10 @@ import { diffOf } from "./git.ts";
 import { renderMarkdown } from "./markdown.ts";
 import { createFromManifest, parseManifest } from "./manifest.ts";
 import { fullName } from "./state.ts";
-import type { Issue, Repository } from "./state.ts";
+import type { Issue, PullRequest, Repository, Review } from "./state.ts";
 import { style } from "./style.ts";
+import { threadsOf } from "./threads.ts";
+import type { Entry } from "./threads.ts";
 
 type Html = ReturnType<typeof html>;
 
@@ -103,11 +105,11 @@ async function issuePage(repository: Repository, issue: Issue): Promise<Html> {
   const { pull } = issue;
   const from =
     pull === undefined ? undefined : html` wants to merge <code>${pull.head}</code> into <code>${pull.base}</code>`;
+  const threads = pull === undefined ? [] : [...threadsOf(pull).values()];
   const reviews = (pull?.reviews ?? []).map((one) => ({
     at: one.submittedAt,
     id: one.id,
-    show: html`${entry(`${one.author.login} reviewed: ${one.state.toLowerCase().replace("_", " ")}`, one.body)}
-    ${one.comments.map((comment) => entry(`${comment.path}:${comment.line}`, comment.body))}`,
+    show: html`${reviewEntry(one)} ${threads.filter(([first]) => first?.of === one).map((talk) => threadEntry(talk, pull))}`,
   }));
   const comments = issue.comments.map((one) => ({
     at: one.createdAt,
@@ -122,6 +124,25 @@ async function issuePage(repository: Repository, issue: Issue): Promise<Html> {
     </p>
     ${entry(issue.author.login, issue.body ?? "")} ${talk.map(({ show }) => show)}
     ${pull === undefined ? "" : html`<h2>Files changed</h2>${diff(await diffOf(repository.gitDir, `refs/heads/${pull.base}`, pull.headCommit))}`}`;
+}
+
+/** Nothing for what only carries comments on lines. */
+function reviewEntry({ author, state, body }: Review) {
+  if (body === "" && state === "COMMENTED") return "";
+  return entry(`${author.login} reviewed: ${state.toLowerCase().replace("_", " ")}`, body);
+}
+
+/** A thread with the end of the diff that it is about. */
+function threadEntry(entries: readonly Entry[], pull: PullRequest | undefined) {
+  const [first] = entries.map(({ one }) => one);
+  if (first === undefined) return "";
+  const lines = first.startLine === null ? String(first.line) : `${first.startLine}-${first.line}`;
+  const mark = pull?.resolved.has(first.id) === true ? html`<span class="state closed">resolved</span>` : "";
+  return html`<article class="thread">
+    <header>${first.path}:${lines} ${mark}</header>
+    ${diff(first.hunk.split("\n").slice(-4).join("\n"))}
+    ${entries.map(({ one }) => entry(one.author.login, one.body))}
+  </article>`;
 }
 
 function entry(head: string, body: string) {

@@ -4,11 +4,18 @@ import { serve } from "@hono/node-server";
 import { Hono } from "hono";
 import { tokenFor } from "./auth.ts";
 import { createApi } from "./api.ts";
+import { createFaults } from "./faults.ts";
+import type { Faults, FaultyWire } from "./faults.ts";
 import type { Context } from "./context.ts";
 import type { Exchange } from "./exchange.ts";
 import { Failure, notFound } from "./failure.ts";
+import { createGraphql } from "./graphql/endpoint.ts";
 import { branchCommit, createBare, zero } from "./git.ts";
 import { registerApp } from "./manifest.ts";
+import { createOtherApps } from "./other-apps.ts";
+import type { OtherApps } from "./other-apps.ts";
+import { createOwners } from "./owners.ts";
+import type { Owners } from "./owners.ts";
 import { createPages } from "./pages.ts";
 import { afterPush } from "./pushes.ts";
 import { commitFiles, commitFolder } from "./seed.ts";
@@ -61,6 +68,9 @@ export interface EmbeddedGitHub extends AsyncDisposable {
   /** A commit on a branch, as a person's push makes it. Returns its SHA. */
   push(repository: string, files: Files, commit: SeedCommit): Promise<string>;
   setWebhookUrl(url: string): void;
+  faults: Faults;
+  owners: Owners;
+  otherApps: OtherApps;
 }
 
 const hour = 3_600_000;
@@ -72,8 +82,19 @@ const defaultApp = {
     contents: "write",
     issues: "write",
     pull_requests: "write",
+    statuses: "read",
   } satisfies Record<string, Level>,
-  events: ["issues", "issue_comment", "pull_request_review", "push"],
+  events: [
+    "check_run",
+    "check_suite",
+    "issue_comment",
+    "issues",
+    "pull_request",
+    "pull_request_review",
+    "pull_request_review_comment",
+    "push",
+    "status",
+  ],
 };
 
 export async function startGitHub(options: GitHubOptions): Promise<EmbeddedGitHub> {
@@ -85,13 +106,17 @@ export async function startGitHub(options: GitHubOptions): Promise<EmbeddedGitHu
   const webhooks = createWebhooks(state, site, { onDelivery, limitMs: deliveryLimitMs });
   const context: Context = { state, site, webhooks, tokenTtlMs };
   if (options.app !== undefined) registerApp(state, { ...defaultApp, name: options.app.slug, ...options.app });
-  const server = await listen(createServer(context, onExchange), options.port ?? 0);
+  const faults = createFaults(state);
+  const server = await listen(createServer(context, faults, onExchange), options.port ?? 0);
   Object.assign(site, { url: server.url, api: `${server.url}/api/v3` });
 
   return {
     url: site.url,
     apiUrl: site.api,
     state,
+    faults,
+    owners: createOwners(state),
+    otherApps: createOtherApps(context),
     get app() {
       if (state.app === undefined) throw new Error("no GitHub App has been created yet");
       return state.app;
@@ -120,9 +145,12 @@ export async function startGitHub(options: GitHubOptions): Promise<EmbeddedGitHu
   };
 }
 
-function createServer(context: Context, onExchange: (exchange: Exchange) => void): Hono {
+function createServer(context: Context, faults: FaultyWire, onExchange: (exchange: Exchange) => void): Hono {
   const app = new Hono();
-  app.route("/api/v3", createApi(context, onExchange));
+  for (const path of ["/api/v3/repositories/:id", "/api/v3/repositories/:id/:rest{.+}"])
+    app.all(path, (http) => app.fetch(byName(http.req.raw, http.req.param("id"), context)));
+  app.route("/api/v3", createApi(context, faults, onExchange));
+  app.route("/api/graphql", createGraphql(context, faults, onExchange));
   for (const service of ["info/refs", "git-upload-pack", "git-receive-pack"])
     app.all(`/:owner/:file{.+\\.git}/${service}`, (http) => {
       const { owner, file } = http.req.param();
@@ -134,6 +162,15 @@ function createServer(context: Context, onExchange: (exchange: Exchange) => void
     throw error;
   });
   return app;
+}
+
+/** The same call on the repository's present name. */
+function byName(request: Request, id: string | undefined, { state }: Context): Request {
+  const repository = [...state.repositories.values()].find((one) => one.id === Number(id));
+  if (repository === undefined) throw notFound();
+  const { method, headers, body, url } = request;
+  const address = url.replace(`/repositories/${id}`, `/repos/${fullName(repository)}`);
+  return new Request(address, { method, headers, ...(body === null ? {} : { body, duplex: "half" }) });
 }
 
 async function listen(app: Hono, port: number): Promise<{ url: string; close(): Promise<void> }> {
@@ -163,16 +200,20 @@ async function addRepository(state: State, dataDir: string, wanted: NewRepositor
     owner,
     name,
     private: isPrivate,
+    archived: false,
     defaultBranch,
     gitDir,
     roles: new Map([[owner.login, "admin"]]),
     labels: new Map(),
     signed: new Set(),
     checkRuns: [],
+    statuses: [],
     issues: new Map(),
+    transferred: new Map(),
     createdAt: state.now(),
   };
   state.repositories.set(fullName(repository), repository);
+  state.moved.delete(fullName(repository));
   return repository;
 }
 
@@ -190,6 +231,7 @@ function install(state: State, repositories: string[]): void {
       account,
       repositories: new Set(repositories),
       permissions,
+      suspendedAt: null,
       createdAt: state.now(),
     });
   }

@@ -8,6 +8,7 @@ import type { Context } from "./context.ts";
 import { Failure, notFound } from "./failure.ts";
 import { gitEnvironment, listRefs, zero } from "./git.ts";
 import { afterPush } from "./pushes.ts";
+import { fullName } from "./state.ts";
 import type { Repository } from "./state.ts";
 
 const serveLimitMs = 10 * 60_000;
@@ -24,9 +25,13 @@ export async function serveGit(
   const pushes = service === "git-receive-pack" || url.searchParams.get("service") === "git-receive-pack";
   const caller = callerOf(state, request.headers.get("authorization") ?? undefined);
   const repository = state.repositories.get(`${owner}/${name}`);
+  const moved = state.moved.get(`${owner}/${name}`);
+  if (moved !== undefined && !(moved.private && caller.kind === "nobody"))
+    return Response.redirect(`${context.site.url}/${fullName(moved)}.git/${service}${url.search}`, 301);
   // Without credentials git must be asked for them, also where there is nothing: a 404 would end it.
   if (caller.kind === "nobody" && (pushes || repository === undefined || repository.private)) return askForToken();
   if (repository === undefined) throw notFound();
+  if (pushes && repository.archived) throw new Failure(403, "This repository was archived so it is read-only.");
   authorize(caller, repository, { permission: "contents", level: pushes ? "write" : "read" });
 
   const backend = { repository, service, caller };

@@ -4,6 +4,8 @@ export interface State {
   accounts: Map<string, Account>;
   /** By `owner/name`. */
   repositories: Map<string, Repository>;
+  /** Renamed repositories, by the names that they had. */
+  moved: Map<string, Repository>;
   installations: Map<number, Installation>;
   userTokens: Map<string, Account>;
   installationTokens: Map<string, InstallationToken>;
@@ -15,17 +17,19 @@ export interface State {
   now(): string;
 }
 
-export interface App {
+export interface AppFacts {
   id: number;
   slug: string;
   name: string;
-  privateKey: string;
-  publicKey: string;
-  webhookSecret: string;
   bot: Account;
   permissions: Permissions;
   events: readonly string[];
   createdAt: string;
+}
+export interface App extends AppFacts {
+  privateKey: string;
+  publicKey: string;
+  webhookSecret: string;
 }
 export type Level = "read" | "write";
 export type Permissions = Record<string, Level>;
@@ -33,7 +37,7 @@ export type Permissions = Record<string, Level>;
 export interface Account {
   id: number;
   login: string;
-  type: "User" | "Bot";
+  type: "User" | "Bot" | "Organization";
 }
 export type Role = "admin" | "write" | "triage" | "read";
 
@@ -42,20 +46,26 @@ export interface Repository {
   owner: Account;
   name: string;
   private: boolean;
+  archived: boolean;
   defaultBranch: string;
   gitDir: string;
   roles: Map<string, Role>;
   labels: Map<string, Label>;
   /** Commits that this server signed. */
   signed: Set<string>;
+  /** Oldest first, as are the statuses. */
   checkRuns: CheckRun[];
+  statuses: CommitStatus[];
   /** Issues and pull requests share the numbers. */
   issues: Map<number, Issue>;
+  /** Where the issues are that were moved to other repositories, by their old numbers. */
+  transferred: Map<number, { repository: Repository; number: number }>;
   createdAt: string;
 }
 export interface CheckRun {
   id: number;
-  app: App;
+  app: AppFacts;
+  suite: CheckSuite;
   commit: string;
   name: string;
   externalId: string | null;
@@ -66,6 +76,21 @@ export interface CheckRun {
   completedAt: string | null;
   output: { title: string; summary: string; text: string | null };
   annotations: Annotation[];
+}
+/** All runs of an app on a commit. */
+export interface CheckSuite {
+  id: number;
+  createdAt: string;
+}
+export interface CommitStatus {
+  id: number;
+  commit: string;
+  state: "error" | "failure" | "pending" | "success";
+  context: string;
+  description: string | null;
+  targetUrl: string | null;
+  creator: Account;
+  createdAt: string;
 }
 export interface Annotation {
   path: string;
@@ -86,9 +111,11 @@ export interface Issue {
   title: string;
   body: string | null;
   state: "open" | "closed";
+  locked: boolean;
   author: Account;
   labels: Label[];
   comments: Comment[];
+  reactions: Reaction[];
   events: IssueEvent[];
   createdAt: string;
   updatedAt: string;
@@ -101,6 +128,15 @@ export interface Comment {
   body: string;
   createdAt: string;
   updatedAt: string;
+  /** When a body was last replaced. */
+  editedAt: string | null;
+  reactions: Reaction[];
+}
+export interface Reaction {
+  id: number;
+  author: Account;
+  content: "+1" | "-1" | "laugh" | "confused" | "heart" | "hooray" | "rocket" | "eyes";
+  createdAt: string;
 }
 export interface IssueEvent {
   id: number;
@@ -116,6 +152,11 @@ export interface PullRequest {
   headCommit: string;
   draft: boolean;
   reviews: Review[];
+  /** Threads, by their first comment's id. */
+  resolved: Set<number>;
+  merged: { by: Account; at: string; commit: string } | null;
+  /** What was last worked out, for these commits of base and head. */
+  mergeable: { of: string; isClean: Promise<boolean> } | undefined;
 }
 export interface Review {
   id: number;
@@ -126,17 +167,20 @@ export interface Review {
   submittedAt: string;
   comments: ReviewComment[];
 }
-export interface ReviewComment {
-  id: number;
-  author: Account;
+export interface ReviewComment extends Comment {
   path: string;
+  /** In `commit`. */
   line: number;
-  side: "LEFT" | "RIGHT";
+  side: Side;
+  /** Where it is on several lines, the first. */
+  startLine: number | null;
+  startSide: Side | null;
   hunk: string;
   commit: string;
-  body: string;
-  createdAt: string;
+  /** The thread's first comment; null for that one itself. */
+  inReplyTo: number | null;
 }
+export type Side = "LEFT" | "RIGHT";
 
 export interface Installation {
   id: number;
@@ -144,6 +188,7 @@ export interface Installation {
   /** `owner/name` of each. */
   repositories: Set<string>;
   permissions: Permissions;
+  suspendedAt: string | null;
   createdAt: string;
 }
 export interface InstallationToken {
@@ -176,6 +221,7 @@ export function createState(): State {
     app: undefined,
     accounts: new Map(),
     repositories: new Map(),
+    moved: new Map(),
     installations: new Map(),
     userTokens: new Map(),
     installationTokens: new Map(),

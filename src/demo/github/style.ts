@@ -9,6 +9,8 @@ export const style = `
   article { border: 1px solid #d1d9e0; border-radius: 6px; margin: 1rem 0; overflow: hidden; }
   article > header { background: #f6f8fa; padding: 0.4rem 1rem; border-bottom: 1px solid #d1d9e0; font-weight: 600; }
   article > div { padding: 0.2rem 1rem; overflow-x: auto; }
+  .thread > .diff { margin: 0; border-radius: 0; }
+  .thread > article { margin: 0.6rem; }
   code, pre { font: 13px/1.45 ui-monospace, monospace; }
   code { background: #eff1f3; padding: 0.1rem 0.3rem; border-radius: 4px; }
   pre { background: #f6f8fa; border-radius: 6px; padding: 0.8rem; overflow-x: auto; }

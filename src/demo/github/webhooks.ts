@@ -68,7 +68,8 @@ function newDelivery(state: State, site: Site, about: WebhookEvent): Delivery | 
   const { event, action = null, repository, sender, subject } = about;
   const { app } = state;
   const installation = installationOf(state, repository);
-  if (app === undefined || installation === undefined || !app.events.includes(event)) return undefined;
+  if (app === undefined || installation === undefined || installation.suspendedAt !== null) return undefined;
+  if (!app.events.includes(event)) return undefined;
   const payload = JSON.stringify({
     ...(action === null ? {} : { action }),
     ...subject,

@@ -55,7 +55,9 @@ describe("a webhook", () => {
     await rest.issues.update({ ...one, state: "closed" });
     await rest.issues.update({ ...one, state: "closed", title: "Still" });
     await rest.issues.update({ ...one, state: "open" });
-    await rest.issues.createComment({ ...one, body: "It broke again" });
+    const { data: comment } = await rest.issues.createComment({ ...one, body: "It broke again" });
+    await rest.issues.updateComment({ ...shop, comment_id: comment.id, body: "It breaks" });
+    await rest.issues.deleteComment({ ...shop, comment_id: comment.id });
     await rest.pulls.create({ ...shop, title: "p", head: "topic", base: "main" });
     await rest.pulls.createReview({ ...shop, pull_number: 2, event: "COMMENT", body: "Hm" });
 
@@ -66,8 +68,12 @@ describe("a webhook", () => {
       "labeled",
       "unlabeled",
       "closed",
+      "edited",
       "reopened",
       "created",
+      "edited",
+      "deleted",
+      "opened",
       "submitted",
     ];
     await expect.poll(() => receiver.received.length).toBe(expected.length);

@@ -1,9 +1,9 @@
-import type { Account, App, Delivery, Installation } from "../state.ts";
+import type { Account, App, AppFacts, Delivery, Installation } from "../state.ts";
 import { accountJson } from "./account.ts";
 import { nodeId } from "./site.ts";
 import type { Site } from "./site.ts";
 
-export function appJson(site: Site, one: App, owner: Account, installations: number) {
+export function appJson(site: Site, one: AppFacts, owner: Account) {
   return {
     id: one.id,
     slug: one.slug,
@@ -17,7 +17,6 @@ export function appJson(site: Site, one: App, owner: Account, installations: num
     updated_at: one.createdAt,
     permissions: one.permissions,
     events: one.events,
-    installations_count: installations,
   };
 }
 
@@ -38,8 +37,8 @@ export function installationJson(site: Site, one: Installation, of: App) {
     created_at: one.createdAt,
     updated_at: one.createdAt,
     single_file_name: null,
-    suspended_by: null,
-    suspended_at: null,
+    suspended_by: one.suspendedAt === null ? null : accountJson(site, one.account),
+    suspended_at: one.suspendedAt,
   };
 }
 

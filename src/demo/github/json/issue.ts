@@ -1,19 +1,15 @@
 import type { Comment, Issue, IssueEvent, Repository } from "../state.ts";
 import { accountJson } from "./account.ts";
+import { reactionsJson } from "./reaction.ts";
 import { labelJson } from "./repository.ts";
 import { association, nodeId, repoApi, repoPage } from "./site.ts";
 import type { Site } from "./site.ts";
-
-function reactionsJson(at: string) {
-  const none = { "+1": 0, "-1": 0, laugh: 0, hooray: 0, confused: 0, heart: 0, rocket: 0, eyes: 0 };
-  return { url: `${at}/reactions`, total_count: 0, ...none };
-}
 
 export function issueJson(site: Site, repo: Repository, one: Issue) {
   const at = `${repoApi(site, repo)}/issues/${one.number}`;
   const page = `${repoPage(site, repo)}/${one.pull === undefined ? "issues" : "pull"}/${one.number}`;
   const pullAt = `${repoApi(site, repo)}/pulls/${one.number}`;
-  const pull = { url: pullAt, html_url: page, diff_url: `${page}.diff`, patch_url: `${page}.patch`, merged_at: null };
+  const pull = { url: pullAt, html_url: page, diff_url: `${page}.diff`, patch_url: `${page}.patch` };
   return {
     url: at,
     repository_url: repoApi(site, repo),
@@ -28,7 +24,7 @@ export function issueJson(site: Site, repo: Repository, one: Issue) {
     user: accountJson(site, one.author),
     labels: one.labels.map((item) => labelJson(site, repo, item)),
     state: one.state,
-    locked: false,
+    locked: one.locked,
     assignee: null,
     assignees: [],
     milestone: null,
@@ -39,11 +35,13 @@ export function issueJson(site: Site, repo: Repository, one: Issue) {
     author_association: association(repo, one.author),
     active_lock_reason: null,
     body: one.body,
-    reactions: reactionsJson(at),
+    reactions: reactionsJson(at, one.reactions),
     timeline_url: `${at}/timeline`,
     performed_via_github_app: null,
     state_reason: one.state === "closed" ? "completed" : null,
-    ...(one.pull === undefined ? {} : { pull_request: pull, draft: one.pull.draft }),
+    ...(one.pull === undefined
+      ? {}
+      : { pull_request: { ...pull, merged_at: one.pull.merged?.at ?? null }, draft: one.pull.draft }),
   };
 }
 
@@ -51,7 +49,7 @@ export function commentJson(
   site: Site,
   repo: Repository,
   on: Issue,
-  { id, author, body, createdAt, updatedAt }: Comment,
+  { id, author, body, createdAt, updatedAt, reactions }: Comment,
 ) {
   const at = `${repoApi(site, repo)}/issues/comments/${id}`;
   const page = `${repoPage(site, repo)}/${on.pull === undefined ? "issues" : "pull"}/${on.number}`;
@@ -66,7 +64,7 @@ export function commentJson(
     updated_at: updatedAt,
     author_association: association(repo, author),
     body,
-    reactions: reactionsJson(at),
+    reactions: reactionsJson(at, reactions),
     performed_via_github_app: null,
   };
 }

@@ -1,4 +1,5 @@
 import { resolve, statOf } from "../git.ts";
+import { knownMergeability } from "../mergeability.ts";
 import type { Issue, Repository } from "../state.ts";
 import { accountJson } from "./account.ts";
 import { issueJson } from "./issue.ts";
@@ -50,8 +51,8 @@ export async function pullJson(site: Site, repo: Repository, one: Issue) {
     created_at: one.createdAt,
     updated_at: one.updatedAt,
     closed_at: one.closedAt,
-    merged_at: null,
-    merge_commit_sha: null,
+    merged_at: about.merged?.at ?? null,
+    merge_commit_sha: about.merged?.commit ?? null,
     assignee: null,
     assignees: [],
     requested_reviewers: [],
@@ -76,7 +77,15 @@ export async function pullJson(site: Site, repo: Repository, one: Issue) {
 export async function fullPullJson(site: Site, repo: Repository, one: Issue) {
   const simple = await pullJson(site, repo, one);
   const { additions, deletions, files, commits } = await statOf(repo.gitDir, simple.base.sha, simple.head.sha);
-  const merge = { merged: false, mergeable: true, rebaseable: true, mergeable_state: "clean", merged_by: null };
+  const isClean = await knownMergeability(repo, one);
+  const merged = one.pull?.merged ?? null;
+  const merge = {
+    merged: merged !== null,
+    merged_by: merged && accountJson(site, merged.by),
+    mergeable: isClean ?? null,
+    rebaseable: isClean ?? null,
+    mergeable_state: isClean === undefined ? "unknown" : isClean ? "clean" : "dirty",
+  };
   const reviewed = (one.pull?.reviews ?? []).flatMap((given) => given.comments).length;
   const counts = { comments: one.comments.length, review_comments: reviewed, commits, additions, deletions };
   return { ...simple, ...merge, ...counts, maintainer_can_modify: false, changed_files: files };

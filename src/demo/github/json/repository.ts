@@ -37,7 +37,7 @@ export function repositoryJson(site: Site, repo: Repository) {
     has_discussions: false,
     forks_count: 0,
     mirror_url: null,
-    archived: false,
+    archived: repo.archived,
     disabled: false,
     open_issues_count: open,
     license: null,

@@ -23,7 +23,10 @@ export const appRoutes: Route[] = [
     path: "/app",
     on: "server",
     handle: ({ caller }, { state, site }) =>
-      ok(appJson(site, appOf(caller), accountOf(state, "ann"), state.installations.size)),
+      ok({
+        ...appJson(site, appOf(caller), accountOf(state, "ann")),
+        installations_count: state.installations.size,
+      }),
   },
   {
     method: "GET",
@@ -34,6 +37,17 @@ export const appRoutes: Route[] = [
       return paged(call, [...state.installations.values()], (page) =>
         page.map((one) => installationJson(site, one, app)),
       );
+    },
+  },
+  {
+    method: "GET",
+    path: "/app/installations/:id",
+    on: "server",
+    handle({ caller, params }, { state, site }) {
+      const app = appOf(caller);
+      const installation = state.installations.get(Number(params["id"]));
+      if (installation === undefined) throw notFound();
+      return ok(installationJson(site, installation, app));
     },
   },
   {
@@ -145,7 +159,7 @@ function convertManifest(code: string, { state, site }: Context) {
   if (app === undefined) throw notFound();
   state.manifestCodes.delete(code);
   return created({
-    ...appJson(site, app, accountOf(state, "ann"), 0),
+    ...appJson(site, app, accountOf(state, "ann")),
     client_id: `Iv1.${app.id}`,
     client_secret: app.webhookSecret.toUpperCase(),
     webhook_secret: app.webhookSecret,

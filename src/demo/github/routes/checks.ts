@@ -1,12 +1,12 @@
 import { z } from "zod";
 import { parseBody, text } from "../body.ts";
+import { addRun, newestRuns, tellCompleted } from "../check-suites.ts";
 import { created, ok, paged } from "../context.ts";
 import type { Context, RepositoryCall, Route } from "../context.ts";
 import { Failure, notFound } from "../failure.ts";
 import { resolve } from "../git.ts";
 import { annotationJson, checkRunJson } from "../json/check-run.ts";
-import { accountOf } from "../state.ts";
-import type { App, CheckRun, State } from "../state.ts";
+import type { App, CheckRun, Repository, State } from "../state.ts";
 
 const permission = "checks";
 const read = { permission, level: "read" } as const;
@@ -62,63 +62,58 @@ export const checkRoutes: Route[] = [
   },
 ];
 
-async function createRun({ repository, body, caller }: RepositoryCall, { state, site }: Context) {
+async function createRun({ repository, body, caller }: RepositoryCall, context: Context) {
+  const { state } = context;
   const app = appOf(caller, state);
   const { head_sha: sha, ...wanted } = parseBody(added, "CheckRun", body);
   const commit = await resolve(repository.gitDir, sha);
   if (commit === undefined) throw new Failure(422, `No commit found for SHA: ${sha}`);
-  const run: CheckRun = {
-    id: state.nextId(),
-    app,
-    commit,
-    name: wanted.name,
-    externalId: null,
-    detailsUrl: null,
-    status: "queued",
-    conclusion: null,
-    startedAt: state.now(),
-    completedAt: null,
-    output: { title: "", summary: "", text: null },
-    annotations: [],
-  };
-  change(run, wanted, state);
-  repository.checkRuns.push(run);
-  return created(checkRunJson(site, repository, run, accountOf(state, "ann")));
+  const run = addRun(state, repository, { app, commit, name: wanted.name });
+  await change(run, wanted, repository, context);
+  return created(checkRunJson(context.site, repository, run));
 }
 
-function changeRun(call: RepositoryCall, { state, site }: Context) {
-  const app = appOf(call.caller, state);
+async function changeRun(call: RepositoryCall, context: Context) {
+  const app = appOf(call.caller, context.state);
   const run = runOf(call);
   if (run.app !== app) throw new Failure(403, "Invalid app_id `check_run` can only be modified by its app.");
-  change(run, parseBody(changed, "CheckRun", call.body), state);
-  return ok(checkRunJson(site, call.repository, run, accountOf(state, "ann")));
+  await change(run, parseBody(changed, "CheckRun", call.body), call.repository, context);
+  return ok(checkRunJson(context.site, call.repository, run));
 }
 
-async function listRuns(call: RepositoryCall, { state, site }: Context) {
+async function listRuns(call: RepositoryCall, { site }: Context) {
   const { repository, params, query } = call;
   const commit = await resolve(repository.gitDir, params["ref"] ?? "");
   if (commit === undefined) throw new Failure(422, `No commit found for SHA: ${params["ref"]}`);
-  const { check_name: name } = query;
-  const found = repository.checkRuns
-    .filter((run) => run.commit === commit && (name === undefined || run.name === name))
-    .toReversed();
+  const { check_name: name, filter = "latest" } = query;
+  const all = repository.checkRuns.filter((run) => run.commit === commit && (name === undefined || run.name === name));
+  const found = (filter === "latest" ? newestRuns(all) : all).toReversed();
   return paged(call, found, (page) => ({
     total_count: found.length,
-    check_runs: page.map((run) => checkRunJson(site, repository, run, accountOf(state, "ann"))),
+    check_runs: page.map((run) => checkRunJson(site, repository, run)),
   }));
 }
 
-function change(run: CheckRun, wanted: z.infer<typeof changed>, state: State): void {
+async function change(
+  run: CheckRun,
+  wanted: z.infer<typeof changed>,
+  repository: Repository,
+  context: Context,
+): Promise<void> {
+  const wasCompleted = run.status === "completed";
   run.name = wanted.name ?? run.name;
   run.externalId = wanted.external_id ?? run.externalId;
   run.detailsUrl = wanted.details_url ?? run.detailsUrl;
   run.conclusion = wanted.conclusion ?? run.conclusion;
   run.status = wanted.conclusion === undefined ? (wanted.status ?? run.status) : "completed";
-  if (run.status === "completed") run.completedAt ??= state.now();
-  if (wanted.output === undefined) return;
-  const { annotations, ...output } = wanted.output;
-  run.output = output;
-  run.annotations.push(...annotations);
+  if (wanted.output !== undefined) {
+    const { annotations, ...output } = wanted.output;
+    run.output = output;
+    run.annotations.push(...annotations);
+  }
+  if (wasCompleted || run.status !== "completed") return;
+  run.completedAt = context.state.now();
+  await tellCompleted(context, repository, run);
 }
 
 function runOf({ repository, params }: RepositoryCall): CheckRun {

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { parseBody } from "../body.ts";
 import { accountOfCaller } from "../auth.ts";
-import { created, ok } from "../context.ts";
+import { created, noContent, ok } from "../context.ts";
 import type { Context, RepositoryCall, Route } from "../context.ts";
 import { Failure, invalid, notFound } from "../failure.ts";
 import {
@@ -65,6 +65,7 @@ export const gitDataRoutes: Route[] = [
   { method: "GET", path: "/repos/:owner/:repo/git/ref/:ref{.+}", on: "repository", need: read, handle: getRef },
   { method: "POST", path: "/repos/:owner/:repo/git/refs", on: "repository", need: write, handle: createRef },
   { method: "PATCH", path: "/repos/:owner/:repo/git/refs/:ref{.+}", on: "repository", need: write, handle: moveRef },
+  { method: "DELETE", path: "/repos/:owner/:repo/git/refs/:ref{.+}", on: "repository", need: write, handle: deleteRef },
 ];
 
 async function getCommit({ repository, params }: RepositoryCall, { site }: Context) {
@@ -152,6 +153,15 @@ async function moveRef({ repository, params, body, caller }: RepositoryCall, con
   const moves = [{ ref: `refs/${name}`, before, after: commit }];
   await afterPush(context, repository, { sender: accountOfCaller(caller), moves });
   return ok(referenceJson(context.site, repository, name, commit));
+}
+
+async function deleteRef({ repository, params, caller }: RepositoryCall, context: Context) {
+  const ref = `refs/${params["ref"]}`;
+  const before = await resolve(repository.gitDir, ref);
+  if (before === undefined) throw new Failure(422, "Reference does not exist");
+  await updateRef(repository.gitDir, ref, zero, before);
+  await afterPush(context, repository, { sender: accountOfCaller(caller), moves: [{ ref, before, after: zero }] });
+  return noContent;
 }
 
 function badObject(error: unknown): never {

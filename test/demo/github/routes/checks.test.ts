@@ -91,7 +91,7 @@ describe("ensureCheckRun", () => {
     await ensureCheckRun(octokit, shop, { ...check, conclusion: "success", title: "Ready" });
     await ensureCheckRun(octokit, shop, { ...check, runId: "run-2" });
 
-    const { data } = await rest.checks.listForRef({ ...shop, ref: head_sha });
+    const { data } = await rest.checks.listForRef({ ...shop, ref: head_sha, filter: "all" });
     const told = data.check_runs.map((one) => [one.external_id, one.conclusion, one.output.title]);
     expect(told).toEqual([
       ["run-2", "failure", "Rejected"],

@@ -1,12 +1,10 @@
 import { describe, expect, it } from "vitest";
 import type { Files } from "../../../../src/demo/github/seed.ts";
-import { addShop, refusal, shop, startReceiver, startTestGitHub } from "../support.ts";
+import { addShop, refusal, shop, startTestGitHub } from "../support.ts";
 import type { TestGitHub } from "../support.ts";
 
 const pull_number = 1;
 const one = { ...shop, pull_number };
-const lines = (from: number, to: number) =>
-  Array.from({ length: to - from + 1 }, (_, index) => `line ${from + index}\n`).join("");
 
 describe("a pull request", () => {
   it("shows base, head, counts and, by media type, its diff", async () => {
@@ -112,90 +110,6 @@ describe("a pull request", () => {
     expect((await rest.pulls.get(one)).data.head.sha).toBe(before);
   });
 });
-
-describe("a review", () => {
-  it("carries comments, each with the part of the diff that ends at its line", async () => {
-    await using receiver = await startReceiver();
-    await using github = await startTestGitHub();
-    github.setWebhookUrl(receiver.url);
-    await openPull(github);
-    const { rest } = github.as("ann");
-
-    const { data: review } = await github.as("bob").rest.pulls.createReview({
-      ...one,
-      event: "REQUEST_CHANGES",
-      body: "Nearly",
-      comments: [
-        { path: "a.txt", line: 2, body: "Why?" },
-        { path: "a.txt", line: 2, side: "LEFT", body: "It was good" },
-        { path: "a.txt", line: 20, body: "And this?" },
-      ],
-    });
-
-    expect(review).toMatchObject({ state: "CHANGES_REQUESTED", body: "Nearly", user: { login: "bob" } });
-    const named = { ...one, review_id: review.id };
-    expect((await rest.pulls.getReview(named)).data).toEqual(review);
-    const { data } = await rest.pulls.listCommentsForReview(named);
-    expect(data).toMatchObject([
-      {
-        path: "a.txt",
-        body: "Why?",
-        diff_hunk: "@@ -1,5 +1,5 @@\n line 1\n-line 2\n+new 2",
-        commit_id: review.commit_id,
-      },
-      { path: "a.txt", body: "It was good", diff_hunk: "@@ -1,5 +1,5 @@\n line 1\n-line 2" },
-      { path: "a.txt", body: "And this?", diff_hunk: expect.stringMatching(/^@@ -17,4 .*\n-line 20\n.*\n\+new 20$/s) },
-    ]);
-    await expect
-      .poll(() => receiver.received.map(({ headers }) => headers["x-github-event"]))
-      .toEqual(["push", "pull_request_review"]);
-    expect(JSON.parse(receiver.received[1]?.body ?? "")).toMatchObject({
-      action: "submitted",
-      review: { id: review.id, state: "changes_requested" },
-      pull_request: { number: 1, head: { ref: "topic" } },
-      sender: { login: "bob" },
-    });
-  });
-
-  it.each([
-    ["between two hunks", { path: "a.txt", line: 10 }],
-    ["after the last line", { path: "a.txt", line: 21 }],
-    ["before the first line of an old side", { path: "new.txt", line: 1, side: "LEFT" as const }],
-    ["of a file that is not changed", { path: "same.txt", line: 1 }],
-    ["of a pattern", { path: "*.txt", line: 1 }],
-  ])("with a comment on a line outside of the diff is refused: %s", async (_what, comment) => {
-    await using github = await startTestGitHub();
-    await openPull(github);
-
-    const refused = await refusal(
-      github.as("bob").rest.pulls.createReview({ ...one, event: "COMMENT", comments: [{ ...comment, body: "?" }] }),
-    );
-
-    expect(refused).toMatchObject({ status: 422, errors: ["Line could not be resolved"] });
-    expect(github.state.repositories.get("ann/shop")?.issues.get(1)?.pull?.reviews).toEqual([]);
-  });
-
-  it("needs words, and nobody judges his own work", async () => {
-    await using github = await startTestGitHub();
-    await openPull(github);
-    const { rest } = github.as("ann");
-
-    expect(await refusal(github.as("bob").rest.pulls.createReview({ ...one, event: "COMMENT" }))).toMatchObject({
-      status: 422,
-    });
-    for (const event of ["APPROVE", "REQUEST_CHANGES"] as const)
-      expect(await refusal(rest.pulls.createReview({ ...one, event, body: "b" }))).toMatchObject({ status: 422 });
-    expect((await rest.pulls.createReview({ ...one, event: "COMMENT", body: "Note" })).data.state).toBe("COMMENTED");
-    expect((await github.as("bob").rest.pulls.createReview({ ...one, event: "APPROVE" })).data.state).toBe("APPROVED");
-    expect(await refusal(rest.pulls.getReview({ ...one, review_id: 1 }))).toMatchObject({ status: 404 });
-  });
-});
-
-async function openPull(github: TestGitHub): Promise<void> {
-  await addShop(github, { files: { "a.txt": lines(1, 19) + "line 20", "same.txt": "same\n" } });
-  await push(github, { "a.txt": `line 1\nnew 2\n${lines(3, 19)}new 20`, "new.txt": "new\n" });
-  await github.as("ann").rest.pulls.create({ ...shop, title: "t", head: "topic", base: "main" });
-}
 
 function push(github: TestGitHub, files: Files, branch = "topic"): Promise<string> {
   return github.push("ann/shop", files, { branch, message: "Change", author: "ann" });
