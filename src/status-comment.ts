@@ -15,20 +15,54 @@ export interface StatusPlace {
 
 /**
  * Creates or edits the status comment, one writer at a time among all processes: two that find none would each create
- * one. Writes nothing where `isCovered` says so of what stands there.
+ * one. Writes nothing where `isCovered` says so of what stands there; a `body` that has to be asked for is asked for
+ * after that.
  */
 export async function writeStatus(
-  { redis, forge, number }: StatusPlace,
-  body: string,
+  place: StatusPlace,
+  body: string | (() => Promise<string>),
   isCovered?: (found: StatusMarker | undefined) => boolean,
 ): Promise<void> {
-  await withLock(redis, `status-${forge.repo.id}-${number}`, turnLimitMs, async () => {
+  await inTurn(place, async ({ forge, number }) => {
     if (isCovered !== undefined && isCovered(await readStatus(forge, number))) return;
-    await forge.ensureComment(number, statusMark, body);
+    await forge.ensureComment(number, statusMark, typeof body === "string" ? body : await body());
   });
 }
 
 /** What the status comment says of the last run; undefined where there is none, or none of ours. */
 export async function readStatus(forge: Forge, number: number): Promise<StatusMarker | undefined> {
   return parseStatus((await forge.findComment(number, statusMark))?.body ?? "");
+}
+
+/** Writes one run's texts. */
+export interface StatusWriter {
+  /** News of the work. A comment that a person deletes is made anew once; deleted again, nothing is told until the end. */
+  tell(body: string): Promise<void>;
+  /** The run's one answer: also written where nothing was to be told any more, since nothing else remembers the run. */
+  end(body: string): Promise<void>;
+}
+
+export function createStatusWriter(place: StatusPlace): StatusWriter {
+  let known: number | undefined;
+  let deletions = 0;
+  return {
+    async tell(body) {
+      if (deletions > 1) return;
+      await inTurn(place, async ({ forge, number }) => {
+        if (deletions > 0 && (await forge.findComment(number, statusMark)) === undefined) {
+          deletions++;
+          return;
+        }
+        const { id } = await forge.ensureComment(number, statusMark, body);
+        if (known !== undefined && id !== known) deletions++;
+        known = id;
+      });
+    },
+    end: (body) => writeStatus(place, body),
+  };
+}
+
+async function inTurn(place: StatusPlace, work: (place: StatusPlace) => Promise<void>): Promise<void> {
+  const { redis, forge, number } = place;
+  await withLock(redis, `status-${forge.repo.id}-${number}`, turnLimitMs, () => work(place));
 }

@@ -2,6 +2,23 @@ import { z } from "zod";
 import { boundedBody } from "./text.ts";
 
 const states = ["queued", "working", "opened", "no-change", "needs-input", "gave-up", "cancelled"] as const;
+const mark = z.object({ at: z.string(), ids: z.array(z.number()) });
+/** How far a list was read: the time of the newest entry that was taken in, and the ids of those of that second. */
+export type Mark = z.infer<typeof mark>;
+
+const read = z.object({ threads: mark.optional(), reviews: mark.optional(), remarks: mark.optional() });
+const rounds = z.object({
+  /** How many rounds of review were answered since the pull request opened, or since a person asked to try again. */
+  count: z.number(),
+  /** How many of them, the last ones, ended without a change. */
+  failures: z.number(),
+  /** How far the conversation was read before the last round, and after it. */
+  from: read,
+  read,
+});
+/** What a pull request remembers of its rounds of review. */
+export type Rounds = z.infer<typeof rounds>;
+
 const marker = z.object({
   run: z.string(),
   state: z.enum(states),
@@ -10,16 +27,27 @@ const marker = z.object({
   head: z.string().optional(),
   /** Why it ended, where a person's next word depends on it. */
   cause: z.string().optional(),
+  rounds: rounds.optional(),
+  /** Since when a run at work has been waiting for its model, as an ISO time. */
+  waitingSince: z.string().optional(),
 });
+/** On GitHub a run that waits for its model has a state of its own. */
+const written = z.union([
+  marker,
+  marker
+    .omit({ waitingSince: true })
+    .extend({ state: z.literal("waiting-model"), since: z.string() })
+    .transform(({ since, ...rest }) => ({ ...rest, state: "working" as const, waitingSince: since })),
+]);
 /** What GitHub remembers of a run, hidden in its status comment. */
 export type StatusMarker = z.infer<typeof marker>;
 
 /** How every status comment begins; with our author id it identifies the comment. */
 export const statusMark = "<!-- agent-fix:status ";
 
-/** How our reply to a review begins. */
-export function replyMark(review: number): string {
-  return `<!-- agent-fix:reply ${review} -->`;
+/** How a run's answer to a round of review begins, and with a point's name its reply in a thread. */
+export function replyMark(run: string, point?: string): string {
+  return `<!-- agent-fix:reply ${run}${point === undefined ? "" : ` ${point}`} -->`;
 }
 
 /** How our answer to a comment begins. */
@@ -29,7 +57,9 @@ export function answerMark(comment: number): string {
 
 /** One status comment: the marker, a bold header and what follows it. */
 export function renderStatus(status: StatusMarker, header: string, lines: readonly string[] = []): string {
-  const hidden = `${statusMark}${JSON.stringify(status).replaceAll("--", String.raw`-\u002d`)} -->`;
+  const { waitingSince: since, ...rest } = status;
+  const wire = since === undefined ? rest : { ...rest, state: "waiting-model", since };
+  const hidden = `${statusMark}${JSON.stringify(wire).replaceAll("--", String.raw`-\u002d`)} -->`;
   return boundedBody([hidden, `**${header}**`, ...lines].join("\n\n"));
 }
 
@@ -38,7 +68,7 @@ export function parseStatus(body: string): StatusMarker | undefined {
   const end = body.indexOf(" -->", start);
   if (start === -1 || end === -1) return undefined;
   try {
-    return marker.parse(JSON.parse(body.slice(start + statusMark.length, end)));
+    return written.parse(JSON.parse(body.slice(start + statusMark.length, end)));
   } catch {
     return undefined;
   }

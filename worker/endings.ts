@@ -2,18 +2,18 @@ import type { Submission } from "../src/runlog.ts";
 import type { Settings } from "../src/settings.ts";
 import { fencedText, inlineText } from "../src/text.ts";
 import type { AgentEnd } from "./agent/loop.ts";
-import type { ModelError } from "./agent/model.ts";
 import { bullets } from "./body.ts";
-import { gaveUp } from "./outcome.ts";
+import { cancelled, gaveUp, needsInput } from "./outcome.ts";
+import { planLine } from "./progress.ts";
 import type { Outcome } from "./run.ts";
 
 /** An attempt that ended without a change to publish: what happened, and what a person can do. */
 export function endingOutcome(end: Exclude<AgentEnd, { end: "submitted" }>, limits: Settings["limits"]): Outcome {
   switch (end.end) {
     case "asked":
-      return { outcome: "needs-input", cause: "question", detail: questionsText(end.questions), pull: undefined };
+      return needsInput("question", questionsText(end.questions));
     case "cancelled":
-      return { outcome: "cancelled", cause: undefined, detail: "", pull: undefined };
+      return cancelled(undefined);
     case "out-of-steps":
       return gaveUp("out of steps", outOf("steps", limits));
     case "out-of-tokens":
@@ -21,48 +21,29 @@ export function endingOutcome(end: Exclude<AgentEnd, { end: "submitted" }>, limi
     case "out-of-time":
       return gaveUp("out of time", outOf("minutes", limits));
     case "no-answer":
-      return gaveUp("no answer", `The model stopped making tool calls.${said(end.text)} ${askOtherwise}`);
+      return gaveUp(
+        "no answer",
+        `It stopped making tool calls, also when it was reminded.${said(end.text)} ${askOtherwise}`,
+      );
     case "format-errors":
       return gaveUp(
         "format errors",
-        `The model's tool calls could not be parsed, time after time.${said(end.text)} The model server may have the wrong parser (\`qwen3_coder\` is the right one) or damage them: the operator finds out with \`agent-fix doctor --model\`.`,
+        `${said(end.text)} The model server may have the wrong parser (\`qwen3_coder\` is the right one) or damage them: the operator finds out with \`agent-fix doctor --model\`.`.trim(),
       );
     case "stuck":
-      return gaveUp(
-        "stuck",
-        `I went round in circles and stopped. ${inlineText(end.fact)} It was: ${inlineText(end.call)}\n\n${askOtherwise}`,
-      );
+      return gaveUp("stuck", `${inlineText(end.fact)} It was: ${inlineText(end.call)}\n\n${askOtherwise}`);
     case "context-exhausted":
       return gaveUp(
         "context exhausted",
-        `The model's window of ${end.contextTokens} tokens is too small for this task: summing up did not make enough room to work in. Serve the model with a longer context, or ask for a smaller part of the task.`,
+        `It has ${end.contextTokens} tokens. Serve the model with a longer context, or ask for a smaller part of the task.`,
       );
     case "context-overflow":
       return gaveUp(
         "context overflow",
-        `${inlineText(end.error.message)}\n\nThe conversation could not be made short enough for the model's window. Serve the model with a longer context, or ask for a smaller part of the task.`,
+        `${inlineText(end.error.message)}\n\nServe the model with a longer context, or ask for a smaller part of the task.`,
       );
     case "model-failed":
-      return gaveUp(`model ${end.error.kind}`, `${modelFailure(end.error)}. ${end.error.message}`);
-  }
-}
-
-/** In the words of the person who asked; the error's own are the operator's. */
-function modelFailure({ kind }: ModelError): string {
-  switch (kind) {
-    case "away":
-    case "stalled":
-    case "server-error":
-      return "The model endpoint did not answer, also when it was asked again, so I stopped waiting for it";
-    case "refused":
-      return "The model endpoint refused the key, which an admin must put right";
-    case "unknown-model":
-      return "The model endpoint does not serve the model, which an admin must put right";
-    case "bad-request":
-    case "overflow":
-      return "The model endpoint did not accept the request, which an admin must look into";
-    case "repetition":
-      return "The model repeated the same text over and over, also when it was asked again";
+      return gaveUp(`model ${end.error.kind}`, fencedText(end.error.message));
   }
 }
 
@@ -79,13 +60,7 @@ function questionsText(questions: Extract<AgentEnd, { end: "asked" }>["questions
 /** A plan that waits for a person; what it says is the model's. */
 export function planOutcome({ title, cause, change }: Submission): Outcome {
   const parts = [`**${inlineText(title)}**`, inlineText(cause), bullets(change)];
-  return { outcome: "needs-input", cause: "plan", detail: parts.join("\n\n"), pull: undefined };
-}
-
-/** What the status comment says while the model is waited for. */
-export function waitingText(reason: string, { step, since }: { step: number; since: Date }): string {
-  const time = since.toISOString().slice(11, 16);
-  return `waiting for the model since ${time} UTC: ${reason}. This costs no limit, and I continue at step ${step} when it is back`;
+  return needsInput("plan", parts.join("\n\n"));
 }
 
 /** What there is when an attempt gives up, added to its ending so that nothing of the work is lost. */
@@ -96,12 +71,10 @@ export function withWork(
   const parts = [
     outcome.detail,
     ...(rejection === undefined ? [] : [rejection]),
-    ...(plan.length === 0
-      ? []
-      : [`How far the plan came:\n\n${plan.map((item) => `- ${inlineText(item)}`).join("\n")}`]),
+    ...(plan.length === 0 ? [] : [`How far the plan came:\n\n${plan.map(planLine).join("\n")}`]),
     patch.trim() === ""
       ? "Nothing was changed yet."
-      : folded("The change as it stands, which has not passed the checks", fencedText(patch, "diff")),
+      : folded("The change as it stands, which has not passed the checks", fencedText(patch.trimEnd(), "diff")),
   ];
   return { ...outcome, detail: parts.join("\n\n") };
 }
@@ -129,7 +102,7 @@ function folded(summary: string, text: string): string {
 }
 
 function outOf(what: keyof Settings["limits"], limits: Settings["limits"]): string {
-  return `I reached the limit of ${limits[what]} ${what} before a change was ready. Raise \`limits.${what}\` in \`.github/agent-fix.yml\`, or ask for a smaller part of the task.`;
+  return `The limit is ${limits[what]} ${what}. Raise \`limits.${what}\` in \`.github/agent-fix.yml\`, or ask for a smaller part of the task.`;
 }
 
 function said(text: string): string {

@@ -11,10 +11,14 @@ const mostTable = 15_000;
 export function statusFacts(events: readonly Stamped[]): string[] {
   const environment = lastEvent(events, "environment");
   const notes = notesIn(events);
-  if (environment === undefined && notes.length === 0) return [];
-  const { image = "", setup = [], checks = [], from = "" } = environment ?? {};
-  const used = `image ${code(image)}, set-up ${codes(setup)}, checks ${codes(checks)} (commands from ${inlineText(cut(from, 500))})`;
-  return [listed([...(environment === undefined ? [] : [used]), ...notes])];
+  const told = notes.length === 0 ? [] : [listed(notes)];
+  if (environment === undefined) return told;
+  const { image, setup, checks, from } = environment;
+  // A paragraph: a list would go on from one that stands above it.
+  return [
+    `Works with image ${code(image)}, set-up ${codes(setup)}, checks ${codes(checks)} (commands from ${inlineText(cut(from, 500))}).`,
+    ...told,
+  ];
 }
 
 /** The dependencies that the change to publish brings, for a pull request's body; nothing where it changes none. */

@@ -10,7 +10,14 @@ const hostile = fc.oneof(
     .map((all) => all.join("")),
 );
 const statuses = fc.record(
-  { run: hostile, state: fc.constantFrom(...states), trigger: hostile, snapshot: hostile, head: hostile },
+  {
+    run: hostile,
+    state: fc.constantFrom(...states),
+    trigger: hostile,
+    snapshot: hostile,
+    head: hostile,
+    cause: hostile,
+  },
   { requiredKeys: ["run", "state", "trigger"] },
 );
 
@@ -32,6 +39,24 @@ describe("the status comment's marker", () => {
         expect(hidden.slice("<!--".length, -"-->".length)).not.toContain("--");
       }),
     );
+  });
+
+  it("has a state of its own on GitHub for a run that waits for its model", () => {
+    const status = { run: "r", state: "working", trigger: "t", waitingSince: "2026-01-05T09:41:30Z" } as const;
+
+    const body = renderStatus(status, "Waiting");
+
+    expect(body).toContain('"state":"waiting-model"');
+    expect(parseStatus(body)).toEqual(status);
+    expect(isTerminal(parseStatus(body)?.state ?? "opened")).toBe(false);
+  });
+
+  it("is read as an older version wrote it, and without what a newer one adds", () => {
+    const old = `${statusMark}{"run":"r","state":"opened","trigger":"label-1","head":"abc"} -->\n\n**Opened #9**`;
+    const newer = `${statusMark}{"run":"r","state":"working","trigger":"t","mood":{"is":"good"}} -->`;
+
+    expect(parseStatus(old)).toEqual({ run: "r", state: "opened", trigger: "label-1", head: "abc" });
+    expect(parseStatus(newer)).toEqual({ run: "r", state: "working", trigger: "t" });
   });
 
   it("survives a text that is cut because it is too long", () => {
