@@ -4,6 +4,12 @@ import { resolve as resolvePath } from "node:path";
 /** git ended badly or not in time. The message has its own last words. */
 export class GitFailed extends Error {
   override name = "GitFailed";
+  /** The exit code; undefined where there was none. */
+  readonly code: number | undefined;
+  constructor(message: string, code?: number) {
+    super(message);
+    this.code = code;
+  }
 }
 
 export interface GitOptions {
@@ -74,7 +80,8 @@ export async function* gitStream(args: readonly string[], options: GitOptions): 
     signal?.throwIfAborted();
     if (code !== 0) {
       const last = words.trim().split("\n").slice(-3).join(" / ");
-      throw new GitFailed(`git ${args[0] ?? ""} failed (${code}): ${last}`);
+      const failed = `git ${args[0] ?? ""} failed (${code}): ${last}`;
+      throw new GitFailed(failed, typeof code === "number" ? code : undefined);
     }
   } finally {
     child.kill("SIGKILL");

@@ -23,6 +23,7 @@ export function createApp({ queues, announce }: AppDeps): (probot: Probot) => vo
         "issues.opened",
         "issue_comment.created",
         "pull_request_review.submitted",
+        "pull_request_review_comment.created",
         "push",
       ],
       async ({ id, name, payload }) => {

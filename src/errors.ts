@@ -8,6 +8,32 @@ export class OutageError extends Error {
   override name = "OutageError";
 }
 
+/** The code host wants to be left alone until a time. */
+export class LimitedError extends OutageError {
+  override name = "LimitedError";
+  readonly until: Date;
+  constructor(until: Date, options?: ErrorOptions) {
+    super(`GitHub takes no more requests until ${until.toISOString()}.`, options);
+    this.until = until;
+  }
+}
+
+/** Why the code host says no, in a word, as an ending's cause. */
+export type Refusal = "suspended" | "permission" | "archived" | "locked" | "gone" | "refused";
+
+/** The code host said no, and would say it again: the message names the thing and the remedy. */
+export class RefusedError extends Error {
+  override name = "RefusedError";
+  readonly why: Refusal;
+  /** The HTTP status, where it is about what was asked for; none where we were not let in. */
+  readonly status: number | undefined;
+  constructor(why: Refusal, message: string, { status, ...options }: ErrorOptions & { status?: number } = {}) {
+    super(message, options);
+    this.why = why;
+    this.status = status;
+  }
+}
+
 /** The text of whatever was thrown, for a log field or a status line. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

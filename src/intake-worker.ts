@@ -1,9 +1,9 @@
-import { Worker } from "bullmq";
-import { messageOf } from "./errors.ts";
+import { DelayedError, Worker } from "bullmq";
+import { RefusedError, messageOf } from "./errors.ts";
 import { handleIntake } from "./intake.ts";
 import type { IntakeDeps } from "./intake/start.ts";
-import { statusOf } from "./github/status.ts";
 import { intakeJob } from "./job.ts";
+import { pauseAsked } from "./pause.ts";
 import { connectRedis, intakeBackoffMs, redisPrefix } from "./queue.ts";
 import { sweep, sweepEveryMs } from "./sweep.ts";
 
@@ -15,7 +15,8 @@ export async function startIntake(redisUrl: string, deps: IntakeDeps): Promise<A
   const connection = connectRedis(redisUrl, "worker");
   const worker = new Worker(
     "intake",
-    async ({ data, name, timestamp }) => {
+    async (waiting, token) => {
+      const { data, name, timestamp } = waiting;
       const job = intakeJob.parse(data);
       if (job.kind === "sweep") return sweep(deps, new Date());
       deps.log.info(
@@ -25,8 +26,16 @@ export async function startIntake(redisUrl: string, deps: IntakeDeps): Promise<A
       try {
         await handleIntake(job, deps, timestamp);
       } catch (error) {
-        if (statusOf(error) !== 404 && statusOf(error) !== 410) throw error;
-        deps.log.warn({ kind: name, delivery: job.delivery }, "what an event is about is gone");
+        const pauseMs = pauseAsked(error);
+        if (pauseMs !== undefined) {
+          await waiting.moveToDelayed(Date.now() + pauseMs, token);
+          throw new DelayedError();
+        }
+        if (!(error instanceof RefusedError)) throw error;
+        deps.log.warn(
+          { kind: name, delivery: job.delivery, why: error.why, error: error.message },
+          "an event was given up, since the code host refused it for good",
+        );
       }
     },
     {

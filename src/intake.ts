@@ -1,5 +1,6 @@
 import { onCommand } from "./intake/command.ts";
-import { onComment, onLabel, onReview, onStop } from "./intake/events.ts";
+import { onComment, onLabel, onStop } from "./intake/events.ts";
+import { onFeedback } from "./intake/feedback.ts";
 import type { IntakeDeps } from "./intake/start.ts";
 import type { IntakeJob } from "./job.ts";
 import { withLock } from "./lock.ts";
@@ -16,8 +17,8 @@ export async function handleIntake(job: Accepted, deps: IntakeDeps, askedAt?: nu
     switch (job.kind) {
       case "label":
         return onLabel(job, deps, askedAt);
-      case "review":
-        return onReview(job, deps);
+      case "feedback":
+        return onFeedback(job, deps);
       case "stop":
         return onStop(job, deps);
       case "comment":
@@ -31,7 +32,7 @@ export async function handleIntake(job: Accepted, deps: IntakeDeps, askedAt?: nu
 /** Events about one place are decided about one after the other. */
 function placeOf(job: Accepted): string {
   switch (job.kind) {
-    case "review":
+    case "feedback":
       return job.branch.slice(branchPrefix.length);
     case "comment":
     case "command":

@@ -21,6 +21,8 @@ const said = {
   actor,
   comment: z.number(),
   text: z.string(),
+  /** It stands on lines of a pull request, and not below it. */
+  inThread: z.boolean().optional(),
 };
 
 /** What waits in the intake queue: one accepted event, with the signed text, removed when done. */
@@ -33,14 +35,17 @@ export const intakeJob = z.discriminatedUnion("kind", [
     actor: actor.optional(),
     text: text.optional(),
   }),
+  /** Something was said on a pull request of ours. What, is asked from the code host. */
   z.object({
-    kind: z.literal("review"),
+    kind: z.literal("feedback"),
     delivery: z.string(),
     repo: repoRef,
     pull: z.number(),
-    review: z.number(),
-    actor,
     branch: z.string(),
+    /** Unknown where a sweep found it. */
+    actor: actor.optional(),
+    /** A comment that stands alone: its author may be writing the next one. */
+    isSingle: z.boolean().optional(),
   }),
   z.object({ kind: z.literal("comment"), ...said }),
   z.object({ kind: z.literal("command"), ...said }),
@@ -59,7 +64,15 @@ export type IntakeJob = z.infer<typeof intakeJob>;
 /** What a run is about; its lock, and where its answer stands. */
 const subject = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("issue"), number: z.number() }),
-  z.object({ kind: z.literal("review"), pull: z.number(), review: z.number(), branch: z.string() }),
+  z.object({ kind: z.literal("review"), pull: z.number(), branch: z.string() }),
+  /** What a comment asks; in a thread on lines of a pull request, that thread's answer. */
+  z.object({
+    kind: z.literal("question"),
+    number: z.number(),
+    isPull: z.boolean(),
+    comment: z.number(),
+    inThread: z.boolean(),
+  }),
   z.object({ kind: z.literal("task"), key: z.string() }),
 ]);
 export type Subject = z.infer<typeof subject>;
@@ -109,6 +122,8 @@ export function subjectKey(subject: Subject): string {
       return `issue-${subject.number}`;
     case "review":
       return subject.branch.replace(/^agent-fix\//, "").replaceAll("/", "-");
+    case "question":
+      return `question-${subject.number}-${subject.comment}`;
     case "task":
       return `task-${subject.key}`;
   }

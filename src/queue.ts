@@ -1,4 +1,5 @@
 import { Queue } from "bullmq";
+import type { JobsOptions } from "bullmq";
 import { Redis } from "ioredis";
 import { OutageError, messageOf } from "./errors.ts";
 import { intakeJob, runJob, subjectKey } from "./job.ts";
@@ -16,6 +17,8 @@ export interface Queues {
   /** Takes a run out that has not started; false when it works already or is gone. */
   removeWaiting(runId: string): Promise<boolean>;
   isLive: (runId: string) => Promise<boolean>;
+  /** The runs that wait, at most so many, in the order in which workers take them; and how many are at work. */
+  waiting(most: number): Promise<{ runs: RunJob[]; atWork: number }>;
   scheduleSweep(everyMs: number): Promise<void>;
   ping(): Promise<void>;
   redis: Redis;
@@ -34,7 +37,12 @@ export function connectRedis(url: string, kind: "producer" | "worker"): Redis {
   return redis;
 }
 
-export function createQueues(redis: Redis): Queues {
+export interface QueueOptions {
+  /** How long a comment that stands alone waits for the next one; in milliseconds. */
+  debounceMs: number;
+}
+
+export function createQueues(redis: Redis, { debounceMs }: QueueOptions = { debounceMs: 90_000 }): Queues {
   const options = {
     connection: redis,
     prefix: redisPrefix,
@@ -51,13 +59,18 @@ export function createQueues(redis: Redis): Queues {
     redis,
     async addIntake(job, id) {
       const parsed = intakeJob.parse(job);
-      await within(3000, addEvent(intake, parsed, safeId(id)));
+      await within(3000, addEvent(intake, parsed, { jobId: safeId(id), ...waitOf(parsed, debounceMs) }));
     },
     addRun: (job) => within(3000, addOnce(runs, runJob.parse(job))),
     removeWaiting: (runId) => within(3000, removeUnstarted(runs, runId)),
     async isLive(runId) {
       const state = await within(3000, runs.getJobState(runId));
       return state !== "unknown" && state !== "completed" && state !== "failed";
+    },
+    async waiting(most) {
+      const asked = Promise.all([runs.getJobs(["wait", "prioritized"], 0, most - 1, true), runs.getActiveCount()]);
+      const [jobs, atWork] = await within(3000, asked);
+      return { runs: jobs.slice(0, most).flatMap(({ data }) => runJob.safeParse(data).data ?? []), atWork };
     },
     async scheduleSweep(everyMs) {
       await within(
@@ -84,7 +97,7 @@ const intakeRetries = { attempts: 100, backoff: { type: "capped" } } as const;
 const longestWaitMs = 5 * 60_000;
 // How often a run may fail is counted in its log; these are for what fails outside it, such as its lock in Redis.
 const runRetries = { attempts: 100, backoff: { type: "fixed", delay: 4000, jitter: 0.5 } } as const;
-const priorities = { issue: 1, review: 2, task: 3 } as const;
+const priorities = { issue: 1, question: 1, review: 2, task: 3 } as const;
 
 /** How long an event waits before its next try. BullMQ's own strategies know no longest wait. */
 export function intakeBackoffMs(attemptsMade: number): number {
@@ -92,22 +105,34 @@ export function intakeBackoffMs(attemptsMade: number): number {
   return Math.round(wait * (0.5 + Math.random() / 2));
 }
 
-async function addEvent(intake: Queue<IntakeJob>, job: IntakeJob, jobId: string): Promise<void> {
+async function addEvent(
+  intake: Queue<IntakeJob>,
+  job: IntakeJob,
+  options: Pick<JobsOptions, "delay" | "deduplication"> & { jobId: string },
+): Promise<void> {
   // A failed job stays to be looked at, and BullMQ would take the new one for its duplicate.
-  if ((await intake.getJobState(jobId)) === "failed") await intake.remove(jobId);
-  await intake.add(job.kind, job, { jobId, removeOnComplete: true, removeOnFail: 200, ...intakeRetries });
+  if ((await intake.getJobState(options.jobId)) === "failed") await intake.remove(options.jobId);
+  await intake.add(job.kind, job, { ...options, removeOnComplete: true, removeOnFail: 200, ...intakeRetries });
+}
+
+/** One comment after another is one round: each puts the look at them off until its author has been silent for a while. */
+function waitOf(job: IntakeJob, debounceMs: number): Pick<JobsOptions, "delay" | "deduplication"> {
+  if (job.kind !== "feedback" || job.isSingle !== true) return {};
+  const id = `feedback-${job.repo.id}-${job.pull}`;
+  return { delay: debounceMs, deduplication: { id, ttl: debounceMs, extend: true, replace: true } };
 }
 
 async function addOnce(runs: Queue<RunJob>, job: RunJob): Promise<boolean> {
   const { runId, repo, subject } = job;
-  const review = subject.kind === "review" ? `-${subject.review}` : "";
+  // A round behind another takes in what was said meanwhile.
+  const round = subject.kind === "review" ? `-${runId}` : "";
   const before = await runs.getJob(runId);
   if (before !== undefined && !(await before.isFailed())) return false;
   // What threw without an outcome still owes an answer.
   await before?.remove();
   const added = await runs.add(subject.kind, job, {
     jobId: runId,
-    deduplication: { id: `${repo.id}-${subjectKey(subject)}${review}` },
+    deduplication: { id: `${repo.id}-${subjectKey(subject)}${round}` },
     priority: priorities[subject.kind],
     removeOnComplete: { age: 3600 },
     removeOnFail: { age: 24 * 3600 },

@@ -14,6 +14,7 @@ import {
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
+import type { FeedbackEvent, Reply } from "./feedback.ts";
 import type { Follows, RunJob, TaskText } from "./job.ts";
 
 /** What a run tells about itself, in order; intent before an effect, result after it. */
@@ -41,8 +42,11 @@ export type RunEvent =
   | ({ type: "dependencies" } & DependencyChanges)
   | { type: "token.minted"; purpose: string; expires: string }
   | { type: "token.revoked"; purpose: string }
+  /** One check of a leg that is not over; `end` is for people. */
+  | { type: "check"; leg: "base" | "head"; run: string; end: string }
   | { type: "checks"; leg: "base" | "head" | "bite"; results: CheckSummary[] }
-  | { type: "attempt"; round: number; model: string }
+  /** `mostSteps`: how many the run has in all. */
+  | { type: "attempt"; round: number; model: string; mostSteps?: number }
   | { type: "model.intent"; step: number }
   /** Without a reason it goes on. */
   | { type: "model.waiting"; reason?: string }
@@ -77,6 +81,10 @@ export type RunEvent =
   /** So many messages gave way to a summary, which the model wrote or a rule made. */
   | { type: "compacted"; step: number; messages: number; by: "model" | "rule" }
   | { type: "plan"; items: string[] }
+  | ({ type: "feedback" } & FeedbackEvent)
+  | ({ type: "reply" } & Reply)
+  /** A round's commit, the points whose suggestions stand in it, and whether the threads it mends may be resolved. */
+  | { type: "pushed"; commit: string; applied: string[]; resolve: boolean }
   | { type: "agent.end"; end: string }
   | ({ type: "gate" } & GateEvent)
   | { type: "publish.intent"; step: PublishStep }

@@ -6,7 +6,8 @@ import type { RepoRef } from "./job.ts";
 import { redisPrefix, within } from "./queue.ts";
 import type { Settings } from "./settings.ts";
 import { isTerminal, parseStatus, statusMark } from "./status.ts";
-import { labelTrigger, triggerLabel } from "./triggers.ts";
+import { branchPrefix, labelTrigger, triggerLabel } from "./triggers.ts";
+import { tellPlaces } from "./waiting.ts";
 
 /** How often the sweep runs; what a lost webhook costs at most. */
 export const sweepEveryMs = 5 * 60_000;
@@ -24,11 +25,15 @@ export async function sweep(deps: IntakeDeps, now: Date): Promise<void> {
   for (const repo of await host.repositories()) {
     try {
       await findLabelled(repo, deps);
+      await findFeedback(repo, deps);
       await startDueTasks(repo, deps, now);
     } catch (error) {
       log.warn({ repo: `${repo.owner}/${repo.name}`, error: messageOf(error) }, "a repository could not be swept");
     }
   }
+  await tellPlaces(deps).catch((error: unknown) => {
+    log.warn({ error: messageOf(error) }, "the places in the queue could not be told");
+  });
 }
 
 async function findLabelled(repo: RepoRef, { host, queues }: IntakeDeps): Promise<void> {
@@ -40,6 +45,15 @@ async function findLabelled(repo: RepoRef, { host, queues }: IntakeDeps): Promis
     if (known && (isTerminal(status.state) || (await queues.isLive(status.run)))) continue;
     const delivery = `sweep-${repo.id}-${issue}-${event?.id ?? 0}`;
     await queues.addIntake({ kind: "label", delivery, repo, issue }, delivery);
+  }
+}
+
+/** What was said on our pull requests, and no webhook told. */
+async function findFeedback(repo: RepoRef, { host, queues }: IntakeDeps): Promise<void> {
+  for (const { number: pull, head } of await host.forge(repo, "report").openPulls()) {
+    if (!head.branch.startsWith(branchPrefix)) continue;
+    const delivery = `sweep-${repo.id}-pull-${pull}`;
+    await queues.addIntake({ kind: "feedback", delivery, repo, pull, branch: head.branch }, delivery);
   }
 }
 

@@ -64,6 +64,8 @@ export function intakeFor(event: WebhookEvent): IntakeJob | undefined {
       return forComment(event, repo, actor);
     case "pull_request_review.submitted":
       return forReview(event, repo, actor);
+    case "pull_request_review_comment.created":
+      return forReviewComment(event, repo, actor);
     default:
       return undefined;
   }
@@ -116,8 +118,8 @@ function forIssue({ id, payload }: WebhookEvent, repo: RepoRef, actor: Account):
 }
 
 /**
- * What a person says: a command anywhere, else a word where a run may be at work, which is on an issue with our label or
- * on a bot's pull request.
+ * What a person says: a command anywhere, a mention of somebody, who may be us, else a word where a run may be at work,
+ * which is on an issue with our label or on a bot's pull request.
  */
 function forComment({ id, payload }: WebhookEvent, repo: RepoRef, actor: Account): IntakeJob | undefined {
   const { issue, comment, sender } = payload;
@@ -128,13 +130,33 @@ function forComment({ id, payload }: WebhookEvent, repo: RepoRef, actor: Account
   const said = { delivery: id, repo, number, isPull, actor, comment: comment.id, text: comment.body };
   if (isCommand(comment.body)) return { kind: "command", ...said };
   const names = (issue.labels ?? []).map((one) => (typeof one === "string" ? one : one.name));
-  if (isPull ? issue.user?.type !== "Bot" : !names.includes(triggerLabel)) return undefined;
-  return { kind: "comment", ...said };
+  const mayBeAtWork = isPull ? issue.user?.type === "Bot" : names.includes(triggerLabel);
+  return mayBeAtWork || mentionsAnybody(comment.body) ? { kind: "comment", ...said } : undefined;
 }
 
 function forReview({ id, payload }: WebhookEvent, repo: RepoRef, actor: Account): IntakeJob | undefined {
   const { pull_request: pull, review, sender } = payload;
-  if (pull === undefined || review === undefined || pull.state !== "open") return undefined;
-  if (!pull.head.ref.startsWith(branchPrefix) || pull.user?.type !== "Bot" || sender?.type === "Bot") return undefined;
-  return { kind: "review", delivery: id, repo, pull: pull.number, review: review.id, actor, branch: pull.head.ref };
+  if (pull === undefined || review === undefined || sender?.type === "Bot" || !mayBeOurs(pull)) return undefined;
+  return { kind: "feedback", delivery: id, repo, pull: pull.number, actor, branch: pull.head.ref };
+}
+
+/** Also each comment of a review arrives so, before or after the review itself. */
+function forReviewComment({ id, payload }: WebhookEvent, repo: RepoRef, actor: Account): IntakeJob | undefined {
+  const { pull_request: pull, comment, sender } = payload;
+  if (pull === undefined || comment === undefined || sender?.type === "Bot") return undefined;
+  const { number } = pull;
+  if (mayBeOurs(pull))
+    return { kind: "feedback", delivery: id, repo, pull: number, actor, branch: pull.head.ref, isSingle: true };
+  if (!mentionsAnybody(comment.body)) return undefined;
+  const said = { delivery: id, repo, number, isPull: true, actor, comment: comment.id, text: comment.body };
+  return { kind: "comment", ...said, inThread: true };
+}
+
+function mayBeOurs({ state, head, user }: NonNullable<WebhookEvent["payload"]["pull_request"]>): boolean {
+  return state === "open" && head.ref.startsWith(branchPrefix) && user?.type === "Bot";
+}
+
+/** Our own name is known to those who may ask the code host. */
+function mentionsAnybody(text: string): boolean {
+  return /(?<![\w/])@[\w-]/.test(text);
 }

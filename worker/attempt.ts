@@ -7,7 +7,7 @@ import type { Settings } from "../src/settings.ts";
 import { repoDir } from "../sandbox/workspace.ts";
 import type { Sources } from "../sandbox/objects.ts";
 import { runAgent } from "./agent/loop.ts";
-import type { AgentTask } from "./agent/loop.ts";
+import type { AgentEnd, AgentTask } from "./agent/loop.ts";
 import { ModelError } from "./agent/model.ts";
 import type { Message, ModelClient } from "./agent/model.ts";
 import { openSession } from "./agent/session.ts";
@@ -16,7 +16,7 @@ import type { Tally } from "./agent/tally.ts";
 import type { Tool } from "./agent/tool.ts";
 import { brokenBase, describeBaseline } from "./baseline.ts";
 import type { Measuring } from "./baseline.ts";
-import { endingOutcome, planOutcome, rejectionText, waitingText, withWork } from "./endings.ts";
+import { endingOutcome, rejectionText, withWork } from "./endings.ts";
 import type { Prepared } from "./environment.ts";
 import { judgeChange, renderDiff } from "./judge.ts";
 import type { Judged } from "./judge.ts";
@@ -26,18 +26,23 @@ import type { Outcome, Tools } from "./run.ts";
 import { createSteering } from "./steering.ts";
 import { openWorkplace } from "./workplace.ts";
 import type { Verdict } from "./verdict.ts";
-import type { Workplace } from "./workplace.ts";
+import type { Workplace, WorkplaceTask } from "./workplace.ts";
+import type { Replies } from "./tools/reply.ts";
 import { createTools } from "./tools/tools.ts";
-import type { TaskKind } from "./tools/tools.ts";
 
 /** Beside the checkout, so that nothing in it becomes part of the change. */
 const outputsDir = "/workspace/home/outputs";
 
+export type TaskKind = "issue" | "review" | "question" | "maintenance";
+
 export interface AttemptTask {
   runId: string;
   kind: TaskKind;
-  /** A written plan is wanted, and no change. */
-  planOnly?: boolean;
+  /** How a submission ends the run where no change is wanted. What the agent changed is thrown away. */
+  readOnly?: ((submission: Submission) => Outcome) | undefined;
+  /** Of a review or a question: what has to be answered. */
+  replies?: Replies | undefined;
+  given?: WorkplaceTask["given"];
   log: RunLog;
   signal: AbortSignal;
   settings: Settings;
@@ -50,7 +55,8 @@ export interface AttemptTask {
   measuring: Measuring;
   /** The first messages, for a conversation of so many tokens. */
   messages: (contextTokens: number) => Message[];
-  progress: (line: string) => void;
+  /** Told when there is news in the log. */
+  progress: () => void;
   /** All that reached the run from outside so far. */
   inbox?: () => Promise<InboxMessage[]>;
 }
@@ -90,18 +96,16 @@ export async function attempt(task: AttemptTask, tools: Tools): Promise<AttemptR
   const hears = async () => tally.closing === 0 && hear(messages, steering);
 
   for (let round = 0; ; ) {
-    await log.append({ type: "attempt", round, model: name });
+    await log.append({ type: "attempt", round, model: name, mostSteps: settings.limits.steps });
     const end = await runAgent(agent);
     signal.throwIfAborted();
-    const broken = await brokenBaseOf(task);
-    if (broken !== undefined) return { ok: false, outcome: broken };
-    await log.append({ type: "agent.end", end: end.end });
+    const over = await endWithoutChange(task, end);
+    if (over !== undefined) return { ok: false, outcome: over };
     if (end.end !== "submitted") return await giveUp(endingOutcome(end, settings.limits));
-    if (task.planOnly === true) return { ok: false, outcome: planOutcome(end.submission) };
     if (await hears()) continue;
 
     await place.sandbox.freeze();
-    task.progress("checking the result");
+    task.progress();
     // A review's points may be anything, few of them a defect: its first message asks for a test where behaviour changes.
     const mayAskForTest = task.kind !== "review" && !sentBack.has("without-test");
     const submitted = { place, installed, round, submission: end.submission, mayAskForTest };
@@ -114,7 +118,7 @@ export async function attempt(task: AttemptTask, tools: Tools): Promise<AttemptR
     }
     if (judged.kind === "rejected") {
       rejection = judged;
-      if (!judged.goesBack || sentBack.has("rejected")) return await giveUp(gaveUp(judged.cause, ""), judged.kept);
+      if (!judged.goesBack || sentBack.has("rejected")) return await giveUp(gaveUp(judged.cause), judged.kept);
     } else {
       passed = judged.result;
     }
@@ -148,17 +152,22 @@ function agentFor(
     limits: settings.limits,
     signal: AbortSignal.any([signal, measuring.unusable]),
     record: async (event) => {
-      if (event.type === "tool.intent") progress(`step ${event.step}: ${event.name} ${event.summary}`);
       await log.append(event);
+      progress();
     },
     inbox: async () => [...news(), ...(await steering())],
   };
 }
 
-/** Throws what kept the base from being measured. */
-async function brokenBaseOf({ measuring }: AttemptTask): Promise<Outcome | undefined> {
+/** The ending where no change could be judged, or none is wanted. Throws what kept the base from being measured. */
+async function endWithoutChange(
+  { measuring, log, readOnly }: AttemptTask,
+  end: AgentEnd,
+): Promise<Outcome | undefined> {
   const { broken } = measuring.unusable.aborted ? await measuring.baseline : {};
-  return broken && brokenBase(broken);
+  if (broken !== undefined) return brokenBase(broken);
+  await log.append({ type: "agent.end", end: end.end });
+  return end.end === "submitted" ? readOnly?.(end.submission) : undefined;
 }
 
 type Rejection = Parameters<typeof rejectionText>[0];
@@ -169,10 +178,13 @@ function toolsFor(task: AttemptTask, place: Workplace, contextTokens: number): T
     root: repoDir,
     outputs: outputsDir,
     contextTokens,
-    kind: task.kind,
     diff: (abort) => renderDiff(task, place, abort),
-    ...(task.planOnly === true && { review: "off" as const }),
-    onPlan: (items) => task.log.append({ type: "plan", items }),
+    replies: task.replies,
+    ...(task.readOnly !== undefined && { review: "off" as const }),
+    onPlan: async (items) => {
+      await task.log.append({ type: "plan", items });
+      task.progress();
+    },
   });
 }
 
@@ -209,14 +221,12 @@ async function hear(messages: Message[], steering: () => Promise<string[]>): Pro
 
 async function tellComment({ log, progress }: AttemptTask, by: string): Promise<void> {
   await log.append({ type: "note", text: `took in a comment by ${by}` });
-  progress("working");
+  progress();
 }
 
 function tellWaiting({ progress, log }: AttemptTask, reason: string | undefined): void {
-  const step = lastEvent(log.events, "model.intent")?.step ?? 1;
-  progress(reason === undefined ? "working" : waitingText(reason, { step, since: new Date() }));
   // Nothing depends on it, and a disk that takes no more events is found out by the next one.
-  log.append({ type: "model.waiting", ...(reason !== undefined && { reason }) }).catch(() => {});
+  log.append({ type: "model.waiting", ...(reason !== undefined && { reason }) }).then(progress, () => {});
 }
 
 /**

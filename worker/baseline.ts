@@ -2,7 +2,6 @@ import { createHash } from "node:crypto";
 import { cp, mkdir, mkdtemp, readFile, readdir, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import type { CheckSummary } from "../src/runlog.ts";
-import { settingsPath } from "../src/settings.ts";
 import { fencedText } from "../src/text.ts";
 import type { Engine } from "../sandbox/engine.ts";
 import { runLeg } from "./gate.ts";
@@ -99,7 +98,7 @@ export async function measureBaseline(engine: Engine, leg: Leg): Promise<Baselin
   if (red.length === 0) return { results, flaky: [] };
   const checks = leg.checks.filter(({ name }) => red.some((one) => one.name === name));
   const dir = join(leg.dir, "again");
-  const again = await runLeg(engine, { ...leg, dir, checks });
+  const again = await runLeg(engine, { ...leg, dir, checks, onCheck: undefined });
   const flaky = red.flatMap((one) => {
     const other = again.find(({ name }) => name === one.name);
     return other === undefined ? [] : differences({ dir: leg.dir, check: one }, { dir, check: other });
@@ -132,7 +131,13 @@ async function brokenBy(engine: Engine, leg: Leg, red: readonly CheckSummary[]):
   const unstarted = red.filter(({ end }) => end === "exit code 126" || end === "exit code 127");
   if (leg.prepare.length > 0) {
     const run = leg.prepare.join("\n");
-    const alone = { ...leg, dir: join(leg.dir, "prepare"), prepare: [], checks: [{ name: run, run, required: true }] };
+    const alone = {
+      ...leg,
+      dir: join(leg.dir, "prepare"),
+      onCheck: undefined,
+      prepare: [],
+      checks: [{ name: run, run, required: true }],
+    };
     const [prepared] = await runLeg(engine, alone);
     if (prepared?.passed === false) return { cause: `\`prepare\` fails (${prepared.end})`, output: prepared.tail };
   }
@@ -154,10 +159,7 @@ export function describeBaseline({ results, flaky }: Baseline): string {
 
 /** The ending of a run whose base can't be checked. */
 export function brokenBase({ cause, output }: NonNullable<Baseline["broken"]>): Outcome {
-  return needsInput(
-    "base broken",
-    `The checks cannot run before anything is changed: ${cause}. Mend that first, or the commands in \`${settingsPath}\`, and set the label again.\n\n${fencedText(output)}`,
-  );
+  return needsInput("base broken", `The reason: ${cause}.\n\n${fencedText(output)}`);
 }
 
 /** A measurement under way beside the agent. Disposing ends it. */
@@ -167,6 +169,16 @@ export interface Measuring extends AsyncDisposable {
   done(): Baseline | undefined;
   /** Aborts when it shows that no change can be checked, or could not be measured. */
   unusable: AbortSignal;
+}
+
+/** Where nothing is judged, nothing is measured. */
+export function nothingMeasured(): Measuring {
+  return {
+    baseline: Promise.resolve({ results: [], flaky: [] }),
+    done: () => undefined,
+    unusable: new AbortController().signal,
+    [Symbol.asyncDispose]: async () => {},
+  };
 }
 
 /** Finds the baseline, or begins to measure it; `onMeasured` is awaited before anybody gets it. */

@@ -95,7 +95,8 @@ function ownTests(bite: Bite): string[] {
   }
 }
 
-function resultOf({ end, tests }: CheckSummary): string {
+/** How a check ended, in a few words. */
+export function resultOf({ end, tests }: CheckSummary): string {
   if (tests === undefined) return end;
   const { passed, failed, skipped } = tests;
   return [`${passed} pass`, `${failed} fail`, ...(skipped > 0 ? [`${skipped} skipped`] : [])].join(", ");

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { git, GitFailed } from "../sandbox/git.ts";
 import type { CheckRun, Forge, Pull } from "../src/forge.ts";
-import { messageOf } from "../src/errors.ts";
+import { LimitedError, messageOf } from "../src/errors.ts";
 import { cut, inlineText, plainText } from "../src/text.ts";
 import type { Passed } from "./attempt.ts";
 import { renderEvidence } from "./body.ts";
@@ -40,6 +40,8 @@ export async function showCheckRun(
   try {
     await checks.ensureCheckRun(await checkRunOf(job.runId, log.dir, published));
   } catch (error) {
+    // The run waits that out, and shows it then.
+    if (error instanceof LimitedError) throw error;
     await log.append({
       type: "note",
       text: `The check run \`agent-fix\`, which takes an app's permission \`checks: write\`, could not be written: ${messageOf(error)}`,

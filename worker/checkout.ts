@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { lock } from "proper-lockfile";
 import { OutageError } from "../src/errors.ts";
-import { git, gitToken } from "../sandbox/git.ts";
+import { GitFailed, git, gitToken } from "../sandbox/git.ts";
 import { trackedAt } from "../sandbox/tracked.ts";
 
 /** One bare mirror per repository, under DATA_DIR/mirrors. It never holds a token. */
@@ -118,9 +118,14 @@ export async function commitOf(mirror: string, branch: string): Promise<string |
   return rows.find((row) => row.endsWith(` ${ref}`))?.split(" ")[0];
 }
 
-/** The last commit that two commits of a mirror have in common. */
-export async function forkOf(mirror: string, one: string, other: string): Promise<string> {
-  return (await git(["merge-base", one, other], { gitDir: mirror })).toString().trim();
+/** The last commit that two commits of a mirror have in common; undefined where they share nothing. */
+export async function forkOf(mirror: string, one: string, other: string): Promise<string | undefined> {
+  try {
+    return (await git(["merge-base", one, other], { gitDir: mirror })).toString().trim();
+  } catch (error) {
+    if (error instanceof GitFailed && error.code === 1) return undefined;
+    throw error;
+  }
 }
 
 /** Files of one commit, as data: nothing is checked out. */

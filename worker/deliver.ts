@@ -17,6 +17,8 @@ export interface Delivery {
   source: Pick<Source, "mirror" | "trusted" | "settings" | "facts">;
   /** The commit that the change stands on. */
   base: string;
+  /** Whose words it has, beside the model's. */
+  coAuthors?: readonly string[];
   /** Our open pull request, whose branch gets one more commit; or the branch to make. */
   to: Pull | NewBranch;
 }
@@ -58,9 +60,9 @@ export async function deliverFor(
   return run.withToken("publish", (writer) => deliver(run, { writer, checks }, passed, delivery));
 }
 
-/** `again`: what to do where somebody else wrote to the branch meanwhile. */
-export function deliveredOutcome(delivered: Delivered, again: string): Outcome {
-  if (!delivered.ok) return needsInput("branch moved", `${delivered.reason}. ${again}`);
+/** `again`: what else there is to do where somebody else wrote to the branch meanwhile. */
+export function deliveredOutcome(delivered: Delivered, again = ""): Outcome {
+  if (!delivered.ok) return needsInput("branch moved", `The reason: ${delivered.reason}. ${again}`.trim());
   if (delivered.pull === undefined) throw new OutageError("the pull request could not be found after it was opened");
   const { number, url } = delivered.pull;
   return { outcome: "published", cause: undefined, detail: url, pull: { number, url } };
@@ -93,12 +95,12 @@ async function targetOf(
   { job: { runId }, log }: Publisher,
   writer: Forge,
   passed: Passed,
-  { source, base, to }: Delivery,
+  { source, base, to, coAuthors }: Delivery,
 ): Promise<Target> {
   const { mirror, trusted, settings, facts } = source;
   const { title, cause } = passed.submission;
   const held = await ciHeld(mirror, trusted, { ci: settings.ci, isPrivate: facts.private });
-  const message = commitMessage({ title, why: cause, runId, held });
+  const message = commitMessage({ title, why: cause, runId, held, coAuthors });
   if ("head" in to) return { base, branch: to.head.branch, expected: base, message, pull: undefined };
   const branch = await freeBranch(writer, to.name, { runId, base, tree: passed.tree });
   if (to.pull === undefined) return { base, branch, expected: undefined, message, pull: undefined };

@@ -1,4 +1,3 @@
-import { settingsPath } from "../src/settings.ts";
 import { plainText } from "../src/text.ts";
 import type { Change } from "../sandbox/changes.ts";
 import { openEgress } from "../sandbox/network.ts";
@@ -132,6 +131,6 @@ export function needsScripts(names: readonly string[]): Outcome {
   const listed = names.slice(0, 10).map((name) => `\`${plainText(name, 160).replaceAll("`", " ")}\``);
   return needsInput(
     "install script",
-    `The change brings ${listed.join(", ")}, which ${names.length === 1 ? "has" : "have"} an install script. I run none for packages that a change brings, and without it the change does not pass. Add the package on the default branch yourself (its set-up runs scripts), or name what it needs in \`setup\` of \`${settingsPath}\`, and set the label again.`,
+    `The change brings ${listed.join(", ")}, which ${names.length === 1 ? "has" : "have"} an install script, and without it the change does not pass. Set-up on the default branch runs scripts.`,
   );
 }

@@ -2,6 +2,7 @@ import { begin } from "../src/begin.ts";
 import type { RunLog } from "../src/runlog.ts";
 import type { Settings } from "../src/settings.ts";
 import { settingsPath } from "../src/settings.ts";
+import { inlineText } from "../src/text.ts";
 import type { Engine } from "../sandbox/engine.ts";
 import { seccompHash } from "../sandbox/seccomp.ts";
 import { ImageMissing } from "../sandbox/docker.ts";
@@ -50,7 +51,7 @@ export async function prepareEnvironment(task: EnvironmentTask, tools: Tools): P
   if (environment.checks.length === 0) return { ok: false, outcome: noChecks() };
   const image = environment.image ?? tools.image;
   const found = await findImage(tools.engine, image, signal);
-  if (!found.ok) return { ok: false, outcome: needsInput("image missing", found.reason) };
+  if (!found.ok) return { ok: false, outcome: needsInput("image missing", inlineText(found.reason)) };
   const { setup, checks, from, notes } = environment;
   await log.append({
     type: "environment",
@@ -94,8 +95,5 @@ async function findImage(
 
 function noChecks(): Outcome {
   const lines = "```yaml\nchecks:\n  - <the command that runs your tests, such as: npm test>\n```";
-  return needsInput(
-    "no checks",
-    `I found no command that tests this repository, and I open no pull request without one. Add this to \`${settingsPath}\` on the default branch and set the label again:\n\n${lines}`,
-  );
+  return needsInput("no checks", `Add this to \`${settingsPath}\` on the default branch:\n\n${lines}`);
 }

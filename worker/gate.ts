@@ -1,7 +1,8 @@
-import type { CheckSummary } from "../src/runlog.ts";
+import type { CheckSummary, RunLog } from "../src/runlog.ts";
 import type { Engine } from "../sandbox/engine.ts";
 import type { Layered } from "../sandbox/workspace.ts";
 import type { Sources } from "../sandbox/objects.ts";
+import { resultOf } from "./body.ts";
 import { runCheck } from "./check.ts";
 import type { CheckLimits } from "./check.ts";
 import type { Check } from "./detect.ts";
@@ -23,6 +24,8 @@ export interface Leg {
   prepare: readonly string[];
   checks: readonly Check[];
   signal: AbortSignal;
+  /** Awaited after each check. */
+  onCheck?: ((result: CheckSummary) => Promise<void>) | undefined;
   /** Names of checks that run only while the leg has taken no longer than `restMs`. */
   rest?: ReadonlySet<string>;
   /** Default: 15 minutes. */
@@ -40,9 +43,19 @@ export async function runLeg(engine: Engine, leg: Leg): Promise<CheckSummary[]> 
   const began = performance.now();
   for (const [index, check] of leg.checks.entries()) {
     const isLate = leg.rest?.has(check.name) === true && performance.now() - began > (leg.restMs ?? defaultRestMs);
-    results.push(isLate ? leftOut(check) : await runCheck(engine, leg, check, index));
+    const result = isLate ? leftOut(check) : await runCheck(engine, leg, check, index);
+    results.push(result);
+    await leg.onCheck?.(result);
   }
   return results;
+}
+
+/** For a leg's `onCheck`: each check goes into the log when it ends. */
+export function recordTo({ log, progress }: { log: RunLog; progress?: () => void }, leg: "base" | "head") {
+  return async (check: CheckSummary) => {
+    await log.append({ type: "check", leg, run: check.run, end: resultOf(check) });
+    progress?.();
+  };
 }
 
 function leftOut({ name, run, required }: Check): CheckSummary {

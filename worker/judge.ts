@@ -15,12 +15,13 @@ import { compare } from "./compare.ts";
 import type { Ran } from "./compare.ts";
 import type { Prepared } from "./environment.ts";
 import { keepEvidence } from "./evidence.ts";
-import { runLeg } from "./gate.ts";
+import { recordTo, runLeg } from "./gate.ts";
 import type { Leg } from "./gate.ts";
 import { orderChecks } from "./order.ts";
 import { ChangeRefused, readPatch, rebuildCommit } from "./rebuild.ts";
 import { removedBy } from "./removals.ts";
 import { readTests } from "./reports/kept.ts";
+import type { GaveUpCause } from "./outcome.ts";
 import type { Outcome, Tools } from "./run.ts";
 import { examineChange } from "./tamper/examine.ts";
 import { decide, obstacleOf, recordOf, verdictLines } from "./verdict.ts";
@@ -38,8 +39,7 @@ export type Judged =
 type Next = Parameters<Workplace["moveTo"]>[0];
 
 interface Rejected {
-  /** What its ending is called. */
-  cause: string;
+  cause: GaveUpCause;
   /** Whether its author may be able to mend it. */
   goesBack: boolean;
   reason: string;
@@ -83,6 +83,7 @@ type Facts = "runId" | "kind" | "log" | "signal" | "settings" | "base" | "reposi
 export type CheckTask = Pick<AttemptTask, Facts> & {
   prepared: Pick<Prepared, "image" | "environment">;
   measuring: Pick<Measuring, "baseline">;
+  progress?: () => void;
   /** Of each check, and of those about other paths; default: those of a leg. */
   bounds?: Pick<Leg, "limits" | "restMs">;
 };
@@ -120,6 +121,7 @@ export async function checkHead(task: CheckTask, tools: Pick<Tools, "engine" | "
     checks: ordered.checks,
     rest: ordered.rest,
     signal,
+    onCheck: recordTo(task, "head"),
     ...task.bounds,
   };
   const baseline = await task.measuring.baseline;
@@ -173,7 +175,7 @@ function requestOf({ kind, log }: CheckTask): { request?: string } {
   return { request: kind === "issue" ? asked.title : asked.body };
 }
 
-const causes: Partial<Record<Decision, string>> = { "already-red": "already red", "gate-broke": "the gate broke" };
+const causes: Partial<Record<Decision, GaveUpCause>> = { "already-red": "already red", "gate-broke": "the gate broke" };
 
 function rejectedBy(passed: Passed): Judged {
   const { decision, reason, findings } = passed.verdict;

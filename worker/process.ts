@@ -1,22 +1,26 @@
-import { DelayedError, Worker } from "bullmq";
-import { OutageError, messageOf } from "../src/errors.ts";
+import { DelayedError, UnrecoverableError, Worker } from "bullmq";
+import { begin } from "../src/begin.ts";
+import { OutageError, RefusedError, messageOf } from "../src/errors.ts";
 import { runJob, subjectKey } from "../src/job.ts";
 import type { RunJob } from "../src/job.ts";
 import { tryLock } from "../src/lock.ts";
+import { pauseAsked } from "../src/pause.ts";
 import { connectRedis, redisPrefix } from "../src/queue.ts";
 import { repeat } from "../src/repeat.ts";
 import { lastEvent } from "../src/runlog.ts";
+import { keepDuration } from "../src/waiting.ts";
 import { EngineAway } from "../sandbox/docker.ts";
 import { forEpoch } from "../sandbox/engine.ts";
 import { GitFailed } from "../sandbox/git.ts";
 import { reap } from "../sandbox/reap.ts";
-import { gaveUp } from "./outcome.ts";
+import { cancelled, gaveUp } from "./outcome.ts";
 import { elapsed } from "./report.ts";
 import { openRun } from "./run.ts";
 import type { Outcome, Run, WorkerDeps, Workflow } from "./run.ts";
 import { tidy } from "./tidy.ts";
 import { issueWorkflow } from "./workflows/issue.ts";
 import { maintenanceWorkflow } from "./workflows/maintenance.ts";
+import { questionWorkflow } from "./workflows/question.ts";
 import { reviewWorkflow } from "./workflows/review.ts";
 
 export interface WorkerOptions {
@@ -59,6 +63,8 @@ export async function startWorker(options: WorkerOptions, deps: WorkerDeps): Pro
       try {
         const signals = [stopping.signal, ...(signal === undefined ? [] : [signal])];
         const ended = await processJob(data, AbortSignal.any(signals), deps);
+        // A sweep takes a failed run up again, and then it is told.
+        if (ended.outcome !== undefined && !ended.isTold) throw new UnrecoverableError("its outcome was told nobody");
         if (ended.outcome !== undefined) return ended.outcome;
         await job.moveToDelayed(Date.now() + ended.retryAfterMs, token);
         throw new DelayedError();
@@ -78,6 +84,11 @@ export async function startWorker(options: WorkerOptions, deps: WorkerDeps): Pro
   );
   worker.on("error", (error) => deps.log.warn({ error: messageOf(error) }, "the queue reported an error"));
   worker.on("failed", (job, error) => deps.log.error({ run: job?.id, error: messageOf(error) }, "a run's try failed"));
+  worker.on("active", () => void begin(deps.tellPlaces()));
+  worker.on("completed", ({ processedOn, finishedOn }) => {
+    if (processedOn !== undefined && finishedOn !== undefined)
+      void begin(keepDuration(deps.redis, finishedOn - processedOn));
+  });
   // BullMQ cancels nobody when a lock is lost: the loser would go on beside its successor.
   worker.on("lockRenewalFailed", (ids) => ids.forEach((id) => worker.cancelJob(id, "the lock was lost")));
 
@@ -98,7 +109,11 @@ export async function startWorker(options: WorkerOptions, deps: WorkerDeps): Pro
   };
 }
 
-export type Ended = { outcome: Outcome } | { outcome: undefined; retryAfterMs: number };
+export type Ended = { outcome: Outcome; isTold: boolean } | Left;
+interface Left {
+  outcome: undefined;
+  retryAfterMs: number;
+}
 
 /**
  * One run from claim to its last status edit. The one place that catches: whatever is thrown becomes an ending, but for
@@ -108,20 +123,19 @@ export async function processJob(job: RunJob, signal: AbortSignal, deps: WorkerD
   await using run = await claim(job, signal, deps);
   if (run === undefined) return { outcome: undefined, retryAfterMs: busyRetryMs };
   const claims = countOf(run, "claimed") - countOf(run, "released");
-  const again = { outcome: undefined, retryAfterMs: busyRetryMs * 2 ** Math.min(claims, 6) };
 
-  const outcome = lastEvent(run.log.events, "finished") ?? (await runWorkflow(run, deps, claims));
-  if (outcome === undefined) {
-    if (!signal.aborted) return again;
-    await run.log.append({ type: "released" });
-    return { outcome: undefined, retryAfterMs: 0 };
-  }
-  if (lastEvent(run.log.events, "finished") === undefined) await run.log.append({ type: "finished", ...outcome });
+  const before = lastEvent(run.log.events, "finished");
+  const ended = before === undefined ? await runWorkflow(run, deps, claims) : { outcome: before };
+  if (ended.outcome === undefined) return ended;
+  const { outcome } = ended;
+  if (before === undefined) await run.log.append({ type: "finished", ...outcome });
   try {
     await workflows[job.subject.kind].report(run, outcome, deps);
   } catch (error) {
     deps.log.error({ run: job.runId, error: messageOf(error) }, "the outcome could not be reported");
-    if (claims < mostClaims) return again;
+    const pauseMs = pauseAsked(error);
+    if (pauseMs !== undefined) return await giveBack(run, pauseMs);
+    return claims < mostClaims && !(error instanceof RefusedError) ? again(claims) : { outcome, isTold: false };
   }
   // What stays of it expires by itself.
   await deps.inbox.delete(job.runId).catch((error: unknown) => {
@@ -131,7 +145,17 @@ export async function processJob(job: RunJob, signal: AbortSignal, deps: WorkerD
     { run: job.runId, outcome: outcome.outcome, cause: outcome.cause, took: elapsed(run.log.events) },
     "run finished",
   );
-  return { outcome };
+  return { outcome, isTold: true };
+}
+
+function again(claims: number): Left {
+  return { outcome: undefined, retryAfterMs: busyRetryMs * 2 ** Math.min(claims, 6) };
+}
+
+/** To be taken again, without a count of this try: nothing was wrong with it. */
+async function giveBack(run: Run, retryAfterMs: number): Promise<Left> {
+  await run.log.append({ type: "released" });
+  return { outcome: undefined, retryAfterMs };
 }
 
 /** Undefined in an outage of Redis or of the disk: a claim that could not be written down does not count. */
@@ -151,28 +175,33 @@ function countOf(run: Run, type: "claimed" | "released"): number {
 const workflows: Record<RunJob["subject"]["kind"], Workflow> = {
   issue: issueWorkflow,
   review: reviewWorkflow,
+  question: questionWorkflow,
   task: maintenanceWorkflow,
 };
 
-async function runWorkflow(run: Run, deps: WorkerDeps, claims: number): Promise<Outcome | undefined> {
-  if (claims > mostClaims) return gaveUp("crashed", `The worker died ${claims - 1} times on this run.`);
+async function runWorkflow(run: Run, deps: WorkerDeps, claims: number): Promise<{ outcome: Outcome } | Left> {
+  if (claims > mostClaims) return { outcome: gaveUp("crashed", `That was ${claims - 1} times.`) };
   try {
     // What an earlier claim left behind when its worker died would hold memory and files of this one.
     await reap(deps.engine, (owned) => owned.run !== run.job.runId || owned.epoch === run.epoch);
-    return await workflows[run.job.subject.kind].work(run, { ...deps, engine: forEpoch(deps.engine, run.epoch) });
+    const own = { ...deps, engine: forEpoch(deps.engine, run.epoch) };
+    return { outcome: await workflows[run.job.subject.kind].work(run, own) };
   } catch (error) {
     const stop = run.stopped();
-    if (stop !== undefined) return { outcome: "cancelled", cause: stop.reason, detail: "", pull: undefined };
-    if (run.signal.aborted) return undefined;
+    if (stop !== undefined) return { outcome: cancelled(stop.reason) };
+    if (run.signal.aborted) return giveBack(run, 0);
     deps.log.error(
       { run: run.job.runId, error: messageOf(error), stack: error instanceof Error ? error.stack : undefined },
       "run failed",
     );
-    if (claims < mostClaims) return undefined;
+    const pauseMs = pauseAsked(error);
+    if (pauseMs !== undefined) return giveBack(run, pauseMs);
+    // What was made a moment ago may not be seen yet.
+    const isSure = error instanceof RefusedError && (error.why !== "gone" || claims > 1);
+    if (isSure) return { outcome: gaveUp(error.why === "permission" ? "no rights" : "refused", error.message) };
+    if (claims < mostClaims) return again(claims);
     const cause = outages.some((kind) => error instanceof kind) ? "outage" : "internal error";
-    return gaveUp(
-      cause,
-      `${messageOf(error)}\n\nThe operator finds the details with \`agent-fix runs show ${run.job.runId}\`.`,
-    );
+    const details = `The operator finds the details with \`agent-fix runs show ${run.job.runId}\`.`;
+    return { outcome: gaveUp(cause, `${messageOf(error)}\n\n${details}`) };
   }
 }

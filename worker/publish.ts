@@ -67,13 +67,16 @@ export function issueBranch(number: number): string {
   return `agent-fix/issue-${number}`;
 }
 
-/** Our open pull request for a subject's branch, whichever of the numbered names it has. */
+/** Our pull requests for a subject's branch, whichever of the numbered names they have, oldest first. */
+export async function ourPulls(forge: Forge, name: string): Promise<Pull[]> {
+  const found: Pull[] = [];
+  for await (const { pulls } of usedNames(forge, name)) found.push(...pulls.filter((pull) => pull.ours));
+  return found.sort((one, other) => one.number - other.number);
+}
+
+/** The one of them that is open. */
 export async function openPull(forge: Forge, name: string): Promise<Pull | undefined> {
-  for await (const { pulls } of usedNames(forge, name)) {
-    const open = pulls.find((pull) => pull.ours && pull.state === "open");
-    if (open !== undefined) return open;
-  }
-  return undefined;
+  return (await ourPulls(forge, name)).find(({ state }) => state === "open");
 }
 
 /** A branch name for a new pull request: the plain one, or the next that nobody used or that has this very commit. */
@@ -105,14 +108,18 @@ export function commitMessage({
   why,
   runId,
   held,
+  coAuthors = [],
 }: {
   title: string;
   why: string;
   runId: string;
   held: boolean;
+  /** Each as git's trailer names one: `Name <address>`. */
+  coAuthors?: readonly string[] | undefined;
 }): string {
   const subject = `${withoutSkips(plainText(title, 72))}${held ? " [skip ci]" : ""}`;
-  return `${subject}\n\n${withoutSkips(plainText(why))}\n\n${trailer(runId)}\n`;
+  const trailers = [trailer(runId), ...coAuthors.map((who) => `Co-authored-by: ${plainText(who)}`)];
+  return `${subject}\n\n${withoutSkips(plainText(why))}\n\n${trailers.join("\n")}\n`;
 }
 
 const skips = /\[(skip ci|ci skip|no ci|skip actions|actions skip)\]|\*{3}(no_ci)\*{3}|(skip-checks): *(?=true)/gi;

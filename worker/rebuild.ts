@@ -4,6 +4,7 @@ import type { CommitChange } from "../src/forge.ts";
 import { OutageError } from "../src/errors.ts";
 import type { Change } from "../sandbox/changes.ts";
 import { git, GitFailed } from "../sandbox/git.ts";
+import { forkOf } from "./checkout.ts";
 
 /** git takes the change in as no commit, or not as exactly what it is. The message says why. */
 export class ChangeRefused extends Error {
@@ -195,6 +196,15 @@ async function readBlobs(gitDir: string, oids: readonly string[]): Promise<Buffe
   });
 }
 
+/** How many lines a range of commits adds and removes, in git's notation; a binary file counts as one. */
+export async function changedLines(gitDir: string, range: string): Promise<number> {
+  const rows = (await git(["diff", "--numstat", "--no-renames", range, "--"], { gitDir })).toString("utf8").split("\n");
+  return rows.filter(Boolean).reduce((sum, row) => {
+    const [added = "", removed = ""] = row.split("\t");
+    return sum + (added === "-" ? 1 : Number(added) + Number(removed));
+  }, 0);
+}
+
 /** The difference as a unified patch. */
 export async function readPatch(repository: string, base: string, commit: string): Promise<string> {
   const out = await git(["diff-tree", "-p", "--no-ext-diff", "--no-textconv", "--binary", "--no-color", base, commit], {
@@ -203,9 +213,12 @@ export async function readPatch(repository: string, base: string, commit: string
   return out.toString("utf8");
 }
 
-/** What a branch changes against the point where it left another, as a patch of at most 60,000 characters. */
+/**
+ * What a branch changes against the point where it left another, or against that other one where they have nothing in
+ * common any more, as a patch of at most 60,000 characters.
+ */
 export async function readBranchPatch(mirror: string, from: string, commit: string): Promise<string> {
-  const fork = await git(["merge-base", `refs/heads/${from}`, commit], { gitDir: mirror });
-  const patch = await readPatch(mirror, fork.toString().trim(), commit);
+  const other = `refs/heads/${from}`;
+  const patch = await readPatch(mirror, (await forkOf(mirror, other, commit)) ?? other, commit);
   return patch.length > 60_000 ? `${patch.slice(0, 60_000)}\n[the rest of the patch is left out]` : patch;
 }

@@ -44,6 +44,8 @@ export interface WorkerDeps extends Tools {
   inbox: Inbox;
   log: Log;
   openLog(runId: string): RunLog;
+  /** Tells those that wait where they stand in the queue now. */
+  tellPlaces(): Promise<void>;
   /** Whether the queue still holds the run, waiting or at work. */
   isLive(runId: string): Promise<boolean>;
   /** The least time between two edits of a status comment, in milliseconds. */

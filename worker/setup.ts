@@ -1,5 +1,4 @@
-import { plainText, tailOf } from "../src/text.ts";
-import { settingsPath } from "../src/settings.ts";
+import { fencedText, inlineCode, tailOf } from "../src/text.ts";
 import type { OneShotSpec } from "../sandbox/engine.ts";
 import { openEgress, refusedHosts } from "../sandbox/network.ts";
 import type { Egress } from "../sandbox/network.ts";
@@ -200,13 +199,13 @@ async function askRegistries(
 }
 
 function setupFailed(command: string, { how, output, refused }: Extract<Ran, { ok: false }>): Outcome {
-  const names = refused.map((host) => `\`${plainText(host, 255).replaceAll("`", " ")}\``).join(", ");
+  const names = refused.map(inlineCode).join(", ");
   const hosts =
     refused.length === 0
       ? ""
       : `\n\nThe set-up network refused: ${names}. Hosts that the set-up needs go under \`network: {setup: [auto, HOST]}\`.`;
   return needsInput(
     "set-up failed",
-    `\`${command}\` failed (${how}). Set-up runs as user 1000 without root: system packages belong in the image. Mend the \`setup\` list in \`${settingsPath}\`.${hosts}\n\n\`\`\`\n${output.replaceAll("```", "'''")}\n\`\`\``,
+    `${inlineCode(command)} failed (${how}). Set-up runs as user 1000 without root: system packages belong in the image.${hosts}\n\n${fencedText(output)}`,
   );
 }

@@ -6,24 +6,29 @@ import type { Settings } from "../src/settings.ts";
 import type { Message } from "./agent/model.ts";
 import { repoDir } from "../sandbox/workspace.ts";
 import { attempt, createNonce } from "./attempt.ts";
-import type { AttemptResult } from "./attempt.ts";
-import { brokenBase, createBaselines, describeBaseline, startBaseline } from "./baseline.ts";
+import type { AttemptResult, AttemptTask, TaskKind } from "./attempt.ts";
+import { brokenBase, createBaselines, describeBaseline, nothingMeasured, startBaseline } from "./baseline.ts";
 import type { Baseline } from "./baseline.ts";
 import { commitOf, createRunRepository, forkOf, readCommit } from "./checkout.ts";
 import { installCarried } from "./dependencies.ts";
+import { planOutcome } from "./endings.ts";
+import { recordTo } from "./gate.ts";
 import { prepareEnvironment } from "./environment.ts";
 import type { Prepared, PreparedResult } from "./environment.ts";
 import { readInstructions } from "./instructions.ts";
 import { needsInput } from "./outcome.ts";
 import type { RepositoryContext } from "./prompts/messages.ts";
 import type { Tools } from "./run.ts";
-import type { TaskKind } from "./tools/tools.ts";
 
 export interface SolveTask {
   runId: string;
   kind: TaskKind;
   /** Whether a written plan is wanted, and no change, by what the settings say. */
   planOnly?: (settings: Settings) => boolean;
+  /** How a submission ends a run that never changes anything. */
+  readOnly?: AttemptTask["readOnly"];
+  replies?: AttemptTask["replies"];
+  given?: AttemptTask["given"];
   log: RunLog;
   signal: AbortSignal;
   mirror: string;
@@ -35,7 +40,8 @@ export interface SolveTask {
   /** The repository's name for the prompt. */
   repo: string;
   messages(context: RepositoryContext, planOnly: boolean): Message[];
-  progress: (line: string) => void;
+  /** Told when there is news in the log. */
+  progress: () => void;
   /** All that reached the run from outside so far, where something can. */
   inbox?: () => Promise<InboxMessage[]>;
 }
@@ -46,9 +52,13 @@ export async function solve(task: SolveTask, tools: Tools): Promise<AttemptResul
   await log.append({ type: "base", branch: task.branch, commit: base });
   const trusted = await readCommit(mirror, task.trusted);
   const settings = parseSettings((await trusted.read(settingsPath)) ?? "");
-  if (!settings.ok) return { ok: false, outcome: needsInput("settings", settings.problems.join("\n")) };
+  if (!settings.ok)
+    return {
+      ok: false,
+      outcome: needsInput("settings", settings.problems.map((problem) => `- ${problem}`).join("\n")),
+    };
 
-  progress("preparing the sandbox");
+  progress();
   const sources = { mirror };
   const setupAt = await setupCommit(task, settings.settings);
   const isDefault = setupAt === task.trusted;
@@ -74,15 +84,18 @@ export async function solve(task: SolveTask, tools: Tools): Promise<AttemptResul
     prepare,
     checks,
     signal,
+    onCheck: recordTo(task, "base"),
   };
   const { imageId } = prepared.setup;
   const onMeasured = ({ results }: Baseline) => log.append({ type: "checks", leg: "base", results });
   const baselines = createBaselines(tools.dataDir);
-  await using measuring = await startBaseline({ engine: tools.engine, baselines }, { leg, imageId, onMeasured });
+  await using measuring =
+    task.kind === "question"
+      ? nothingMeasured()
+      : await startBaseline({ engine: tools.engine, baselines }, { leg, imageId, onMeasured });
   const known = measuring.done();
   if (known?.broken !== undefined) return { ok: false, outcome: brokenBase(known.broken) };
 
-  progress("working");
   const repository = await createRunRepository(log.dir, mirror);
   const told = known && describeBaseline(known);
   const instructions = await readInstructions(trusted);
@@ -91,8 +104,9 @@ export async function solve(task: SolveTask, tools: Tools): Promise<AttemptResul
   const context = { repo: task.repo, root: repoDir, checks, baseline: told, hosts, instructions, nonce };
   const planOnly = task.planOnly?.(settings.settings) ?? false;
   const messages = (contextTokens: number) => task.messages({ ...context, contextTokens }, planOnly);
+  const readOnly = planOnly ? planOutcome : task.readOnly;
   return await attempt(
-    { ...task, planOnly, settings: settings.settings, sources, repository, prepared, measuring, messages },
+    { ...task, readOnly, settings: settings.settings, sources, repository, prepared, measuring, messages },
     tools,
   );
 }
@@ -116,7 +130,8 @@ async function withCarried(prepared: Prepared, tools: Tools): Promise<PreparedRe
 async function setupCommit({ mirror, trusted, base }: SolveTask, settings: Settings): Promise<string> {
   if (base === trusted) return base;
   const branch = settings.base === undefined ? undefined : await commitOf(mirror, settings.base);
-  return forkOf(mirror, branch ?? trusted, base);
+  // After a force-push the base branch may have nothing in common with the pull request.
+  return (await forkOf(mirror, branch ?? trusted, base)) ?? trusted;
 }
 
 /** The repository's settings at a commit; the defaults where it has none or unusable ones. */

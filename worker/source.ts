@@ -32,29 +32,34 @@ export async function openSource(
   const asking = begin(forge.repository());
   const mirror = await freshMirror(run, asking, deps);
   const facts = await asking;
-  const trusted = await commitOf(mirror, facts.defaultBranch);
+  const head = () => commitOf(mirror, facts.defaultBranch);
+  // The mirror may be older than the branch's name.
+  const trusted = (await head()) ?? (await fetchNow(run, asking, deps).then(head));
   if (trusted === undefined)
     return {
       ok: false,
-      outcome: needsInput("empty repository", "The repository has no commit yet, so there is nothing to work on."),
+      outcome: needsInput("empty repository"),
     };
   const settings = await settingsAt(mirror, trusted);
   return { ok: true, source: { facts, mirror, trusted, settings, passed: passedBefore(run) } };
 }
 
 /** Fetched ahead by the worker's own machine, or else with a read token that is revoked at once. */
-async function freshMirror(
-  run: Run,
-  facts: Promise<RepositoryFacts>,
-  { mirrors, dataDir, gitEnv }: WorkerDeps,
-): Promise<string> {
+async function freshMirror(run: Run, facts: Promise<RepositoryFacts>, deps: WorkerDeps): Promise<string> {
   const { job, signal } = run;
-  const key = String(job.repo.id);
   const since = Math.max(job.askedAt ?? Number.POSITIVE_INFINITY, Date.now() - freshMs);
-  const mirror = mirrorPath(dataDir, key);
-  if (await fetchedSince(mirror, since, signal)) return mirror;
-  return run.withToken("read", async (_forge, token) =>
-    mirrors.fetch({ key, url: (await facts).cloneUrl, token, env: gitEnv }, signal),
+  const mirror = mirrorPath(deps.dataDir, String(job.repo.id));
+  return (await fetchedSince(mirror, since, signal)) ? mirror : fetchNow(run, facts, deps);
+}
+
+/** The mirror, as new as the repository is now. */
+export async function fetchNow(
+  { job, signal, withToken }: Pick<Run, "job" | "signal" | "withToken">,
+  facts: RepositoryFacts | Promise<RepositoryFacts>,
+  { mirrors, gitEnv }: Pick<WorkerDeps, "mirrors" | "gitEnv">,
+): Promise<string> {
+  return withToken("read", async (_forge, token) =>
+    mirrors.fetch({ key: String(job.repo.id), url: (await facts).cloneUrl, token, env: gitEnv }, signal),
   );
 }
 

@@ -26,6 +26,8 @@ export interface WorkplaceTask {
   base: string;
   settings: Pick<Settings, "network">;
   egress: Omit<EgressPolicy, "hosts">;
+  /** What the agent finds changed from the beginning, by path from the checkout's root. */
+  given?: ReadonlyMap<string, Buffer> | undefined;
   log: RunLog;
   signal: AbortSignal;
 }
@@ -43,6 +45,7 @@ export interface Workplace extends AsyncDisposable {
 export async function openWorkplace(task: WorkplaceTask): Promise<Workplace> {
   const { base, sources, prepared, engine } = task;
   let place = await openPlace(task, { tree: prepared.tree, commit: base, sources });
+  for (const [path, bytes] of task.given ?? []) await place.sandbox.writeFile(`${repoDir}/${path}`, bytes);
   let carried: readonly Change[] = [];
   return {
     sandbox: {

@@ -28,6 +28,7 @@ import { createRedact } from "../redact.ts";
 import type { Redact } from "../redact.ts";
 import { isHeld, openRunLog } from "../runlog.ts";
 import { sweep } from "../sweep.ts";
+import { tellPlaces } from "../waiting.ts";
 import { createWebApp, listen } from "../web.ts";
 import type { WebServer } from "../web.ts";
 
@@ -41,6 +42,8 @@ export interface Pace {
   tidyEveryMs: number;
   pollMs: number;
   reportEveryMs: number;
+  /** How long a review comment that stands alone waits for the next one. */
+  debounceMs: number;
   /** How long a repository rests between two fetches ahead of runs. */
   prefetchRestMs: number;
   throttle: boolean;
@@ -51,6 +54,7 @@ export const productionPace: Pace = {
   tidyEveryMs: 300_000,
   pollMs: 1000,
   reportEveryMs: 20_000,
+  debounceMs: 90_000,
   prefetchRestMs: 30_000,
   throttle: true,
 };
@@ -159,6 +163,7 @@ export async function startWorkerRole(parts: Parts, openLog?: WorkerDeps["openLo
       log,
       redis: queues.redis,
       openLog: openLog ?? ((runId) => openRunLog(config.dataDir, runId)),
+      tellPlaces: () => tellPlaces({ host, queues }),
       isLive: async (runId) => isHeld(config.dataDir, runId) || (await queues.isLive(runId)),
       pollMs: pace.pollMs,
       reportEveryMs: pace.reportEveryMs,
@@ -181,7 +186,7 @@ function composeShared({ config, credentials, redisUrl, pace }: Omit<Parts, "log
   host: CodeHost;
   inbox: ReturnType<typeof createInbox>;
 } {
-  const queues = createQueues(connectRedis(redisUrl, "producer"));
+  const queues = createQueues(connectRedis(redisUrl, "producer"), pace);
   const host = createGitHub({ apiUrl: config.github.apiUrl, throttle: pace.throttle }, credentials);
   return { queues, host, inbox: createInbox(queues.redis) };
 }

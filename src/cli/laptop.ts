@@ -44,6 +44,7 @@ const demoPace: Pace = {
   stalledMs: 1500,
   pollMs: 200,
   reportEveryMs: 500,
+  debounceMs: 1000,
   prefetchRestMs: 100,
   throttle: false,
 };

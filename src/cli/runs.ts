@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { Command } from "commander";
 import { readConfig } from "../config.ts";
 import { ConfigError } from "../errors.ts";
+import type { Subject } from "../job.ts";
 import { evidenceFile, lastEvent, listRuns, readRun, runsDir } from "../runlog.ts";
 import type { RunEvent, Stamped } from "../runlog.ts";
 import { plainText } from "../text.ts";
@@ -63,22 +64,29 @@ function summarise(id: string, events: Stamped[]): Row[] {
   if (claimed === undefined || first === undefined) return [];
   const finished = lastEvent(events, "finished");
   const { repo, subject } = claimed.job;
-  const what =
-    subject.kind === "issue"
-      ? `#${subject.number}`
-      : subject.kind === "review"
-        ? `#${subject.pull} review`
-        : `task ${subject.key}`;
   return [
     {
       id,
       started: first.at,
-      subject: `${repo.owner}/${repo.name} ${what}`,
+      subject: `${repo.owner}/${repo.name} ${describeSubject(subject)}`,
       outcome: finished?.outcome ?? "working",
       cause: finished?.cause,
       pull: finished?.pull?.url,
     },
   ];
+}
+
+function describeSubject(subject: Subject): string {
+  switch (subject.kind) {
+    case "issue":
+      return `#${subject.number}`;
+    case "review":
+      return `#${subject.pull} review`;
+    case "question":
+      return `#${subject.number} question`;
+    case "task":
+      return `task ${subject.key}`;
+  }
 }
 
 /** What an event says beside its type, on one line without control characters: repositories and models wrote parts of it. */
@@ -108,6 +116,7 @@ const says: { [T in RunEvent["type"]]: (event: Event<T>) => string } = {
   },
   "token.minted": ({ purpose }) => purpose,
   "token.revoked": ({ purpose }) => purpose,
+  check: ({ leg, run, end }) => `${leg}: ${run} ${end}`,
   checks: ({ leg, results }) => `${leg}: ${results.map((check) => `${check.run} ${check.end}`).join("; ")}`,
   attempt: ({ round, model }) => `round ${round} with ${model}`,
   "model.intent": ({ step }) => `step ${step}`,
@@ -121,6 +130,9 @@ const says: { [T in RunEvent["type"]]: (event: Event<T>) => string } = {
   compacted: ({ messages, by }) =>
     `${messages} messages gave way to a summary, made by ${by === "model" ? "the model" : "rule"}`,
   plan: ({ items }) => items.join(" / "),
+  feedback: ({ points }) => `${points.length} points, on ${points.map(({ url }) => url).join(", ")}`,
+  reply: ({ point, disposition, text }) => `${point} ${disposition}: ${plainText(text, 160)}`,
+  pushed: ({ commit }) => commit,
   "agent.end": ({ end }) => end,
   gate: ({ passed, reason }) => `${passed ? "passed" : "rejected"}: ${reason}`,
   "publish.intent": ({ step }) => step,

@@ -4,7 +4,7 @@ import { Octokit } from "@octokit/rest";
 import { cases } from "../demo/cases/cases.ts";
 import { fetchPackage } from "../demo/cases/fetch-package.ts";
 import { OutageError } from "../errors.ts";
-import { isTerminal, parseStatus, replyMark } from "../status.ts";
+import { isTerminal, parseStatus } from "../status.ts";
 import { triggerLabel } from "../triggers.ts";
 import type { Laptop } from "./laptop.ts";
 
@@ -51,16 +51,18 @@ async function reviewStory(context: StoryContext): Promise<StoryResult> {
   const { laptop, say } = context;
   const octokit = ann(laptop);
   const pull = Number(first.pullRequest.split("/").at(-1));
-  const { data: review } = await octokit.rest.pulls.createReview({
+  await octokit.rest.pulls.createReview({
     ...name,
     pull_number: pull,
-    event: "REQUEST_CHANGES",
-    body: 'Good. Please also trim leading and trailing dashes, with a test: `slugify("  Hello!  ")` should be `hello`.',
+    event: "COMMENT",
+    comments: await readReview(),
   });
   say(`\nann submitted a review on #${pull}\n`);
   await answerOn(octokit, { ...name, number: pull });
   const { data: comments } = await octokit.rest.issues.listComments({ ...name, issue_number: pull });
-  const body = comments.map((comment) => comment.body ?? "").find((text) => text.startsWith(replyMark(review.id)));
+  const body = comments
+    .map((comment) => comment.body ?? "")
+    .findLast((text) => text.startsWith("<!-- agent-fix:reply "));
   return describePull(octokit, { ...name, branch: "agent-fix/issue-1" }, { body: body ?? "", page: first.pullRequest });
 }
 
@@ -75,6 +77,17 @@ async function maintenanceStory({ laptop, say }: StoryContext): Promise<StoryRes
     async () => (await octokit.rest.pulls.list({ ...name, state: "open" })).data[0],
   );
   return describePull(octokit, { ...name, branch: "agent-fix/task/unused" }, { body: "", page: laptop.github.url });
+}
+
+/** What ann says about the lines of the first pull request: a wish, a suggestion and a question. */
+async function readReview(): Promise<{ path: string; line: number; body: string }[]> {
+  const wish = await readFile(storyFile("review.md"), "utf8");
+  const suggestion = '  assert.equal(slugify("The quick -- brown  fox"), "the-quick-brown-fox");';
+  return [
+    { path: "src/slug.js", line: 7, body: wish },
+    { path: "test/slug.test.js", line: 10, body: `\`\`\`suggestion\n${suggestion}\n\`\`\`` },
+    { path: "src/slug.js", line: 4, body: "Why NFKD, and not NFD?" },
+  ];
 }
 
 async function readIssue(): Promise<{ title: string; body: string }> {

@@ -44,7 +44,7 @@ function obstacleTo(command: Follows["how"], { isPull, isOpen, isLive, status }:
   if (!isOpen) return "This is closed. Open it again, then say it again.";
   if (isPull && (command === "plan" || command === "approve"))
     return "A plan belongs to an issue: say it there. Here a submitted review brings a follow-up commit.";
-  if (isPull && reviewOf(status) === undefined)
+  if (isPull && status?.rounds === undefined)
     return "There is no review to answer again. A submitted review brings a follow-up commit.";
   if (command === "approve" && !(status?.state === "needs-input" && status.cause === "plan"))
     return "There is no plan that waits for approval. `/agent-fix plan` asks for one.";
@@ -77,12 +77,6 @@ function standingText({ isLive, status }: Standing): string {
   return `${stateTexts[status.state]}${cause}${lost}. The status comment has the rest; run \`${status.run}\`.`;
 }
 
-/** The review that the last run on a pull request answered. */
-function reviewOf(status: StatusMarker | undefined): number | undefined {
-  const review = /^review-(\d+)$/.exec(status?.trigger ?? "")?.[1];
-  return review === undefined ? undefined : Number(review);
-}
-
 /** Does what a person with write access commands, or says in one comment why not. Safe to repeat. */
 export async function onCommand(job: Extract<IntakeJob, { kind: "command" }>, deps: IntakeDeps): Promise<void> {
   const { repo, number, actor, comment } = job;
@@ -110,21 +104,25 @@ export async function onCommand(job: Extract<IntakeJob, { kind: "command" }>, de
   await setDone(redis, repo, comment);
 }
 
-/** A word on an issue whose last run ended with a question is the answer to it. Of anybody else it is no concern of ours. */
+/**
+ * A word on an issue whose last run ended with a question is the answer to it; whether it was. Of anybody else it is no
+ * concern of ours.
+ */
 export async function onAnswer(
   job: Extract<IntakeJob, { kind: "comment" }>,
   deps: IntakeDeps,
   forge: Forge,
-): Promise<void> {
+): Promise<boolean> {
   const { redis } = deps.queues;
-  if (await isDone(redis, job.repo, job.comment)) return;
+  if (await isDone(redis, job.repo, job.comment)) return true;
   const asked = askAll(forge, job.number, job.actor);
   const status = await asked.status;
-  if (status?.state !== "needs-input" || status.cause !== "question") return;
+  if (status?.state !== "needs-input" || status.cause !== "question") return false;
   const place = await placeOf(job, forge);
-  if (!place.isOpen || !mayWrite(await asked.permission(job.actor))) return;
+  if (!place.isOpen || !mayWrite(await asked.permission(job.actor))) return false;
   await startFollowing({ forge, deps, job, how: "answer", place, asked });
   await setDone(redis, job.repo, job.comment);
+  return true;
 }
 
 /** Where a person speaks. */
@@ -160,11 +158,8 @@ interface Following {
 async function startFollowing({ forge, deps, job, how, place, asked }: Following): Promise<void> {
   const { repo, number, actor, comment } = job;
   const status = await asked.status;
-  const review = reviewOf(status);
   const subject: Subject =
-    place.branch === undefined || review === undefined
-      ? { kind: "issue", number }
-      : { kind: "review", pull: number, review, branch: place.branch };
+    place.branch === undefined ? { kind: "issue", number } : { kind: "review", pull: number, branch: place.branch };
   const before = status && { run: status.run, covers: status.trigger };
   const run = { ...newRun(repo, subject, actor, `comment-${comment}`), follows: { ...before, how } };
   if (status?.run === run.runId) return;

@@ -1,8 +1,11 @@
+import { mentions } from "../feedback.ts";
 import { mayWrite } from "../forge.ts";
+import type { Forge } from "../forge.ts";
 import type { IntakeJob, Subject } from "../job.ts";
 import { labelTrigger, triggerLabel } from "../triggers.ts";
 import { onAnswer } from "./command.ts";
-import { askAll, currentRun, keyOfPull, newRun, refuse, startRun } from "./start.ts";
+import { onFeedback } from "./feedback.ts";
+import { askAll, currentRun, isDone, keyOfPull, newRun, refuse, setDone, startRun } from "./start.ts";
 import type { IntakeDeps } from "./start.ts";
 import { stopRun } from "./stop.ts";
 
@@ -32,22 +35,6 @@ export async function onLabel(
   await startRun({ forge, deps, number, run, text, ...asked });
 }
 
-export async function onReview(job: Extract<IntakeJob, { kind: "review" }>, deps: IntakeDeps): Promise<void> {
-  const forge = deps.host.forge(job.repo, "report");
-  const asked = askAll(forge, job.pull, job.actor);
-  const [pull, review] = await Promise.all([forge.pull(job.pull), forge.review(job.pull, job.review)]);
-  if (!pull.ours || pull.state !== "open") return;
-  if (review.body.trim() === "" && review.comments.length === 0) return;
-
-  const subject: Subject = { kind: "review", pull: job.pull, review: job.review, branch: pull.head.branch };
-  const trigger = `review-${job.review}`;
-  if (!mayWrite(await asked.permission(job.actor))) {
-    await refuse(forge, { number: job.pull, trigger, actor: job.actor });
-    return;
-  }
-  await startRun({ forge, deps, number: job.pull, run: newRun(job.repo, subject, job.actor, trigger), ...asked });
-}
-
 export async function onStop(job: Extract<IntakeJob, { kind: "stop" }>, deps: IntakeDeps): Promise<void> {
   const { queues, host } = deps;
   const runId = await currentRun(queues.redis, job.repo, `issue-${job.issue}`);
@@ -62,16 +49,41 @@ export async function onStop(job: Extract<IntakeJob, { kind: "stop" }>, deps: In
 
 /**
  * A word of somebody with write access reaches the run that works there. Where the last one ended with a question, it is
- * the answer, and a new run goes on with it.
+ * the answer, and a new run goes on with it. Where it names us, it is feedback on our own pull request, else a question.
  */
 export async function onComment(job: Extract<IntakeJob, { kind: "comment" }>, deps: IntakeDeps): Promise<void> {
   const { repo, number, actor, comment: id, text } = job;
   const { queues, inbox } = deps;
   const forge = deps.host.forge(repo, "report");
-  const key = job.isPull ? keyOfPull(await forge.pull(number)) : `issue-${number}`;
+  const [{ slug }, pull] = await Promise.all([deps.host.app(), job.isPull ? forge.pull(number) : undefined]);
+  const isNamed = mentions(text, slug);
+  if (pull?.ours === true && pull.state === "open" && isNamed) return onFeedback({ repo, pull: number, actor }, deps);
+  const key = pull === undefined ? `issue-${number}` : keyOfPull(pull);
   const runId = key && (await currentRun(queues.redis, repo, key));
-  if (runId === undefined || !(await queues.isLive(runId))) return job.isPull ? undefined : onAnswer(job, deps, forge);
-  if (!mayWrite(await forge.permission(actor.login))) return;
-  const isThere = (await inbox.read(runId)).some((message) => message.kind === "comment" && message.id === id);
-  if (!isThere) await inbox.send(runId, { kind: "comment", id, by: actor.login, text });
+  if (runId !== undefined && (await queues.isLive(runId))) {
+    if (!mayWrite(await forge.permission(actor.login))) return;
+    const isThere = (await inbox.read(runId)).some((message) => message.kind === "comment" && message.id === id);
+    if (!isThere) await inbox.send(runId, { kind: "comment", id, by: actor.login, text });
+    return;
+  }
+  if (!job.isPull && (await onAnswer(job, deps, forge))) return;
+  if (isNamed) await onQuestion(job, deps, forge);
+}
+
+/** A question to us begins a run that changes nothing. Safe to repeat. */
+async function onQuestion(
+  { repo, number, isPull, actor, comment, text, inThread = false }: Extract<IntakeJob, { kind: "comment" }>,
+  { queues, inbox }: IntakeDeps,
+  forge: Forge,
+): Promise<void> {
+  if (await isDone(queues.redis, repo, comment)) return;
+  if (!mayWrite(await forge.permission(actor.login)))
+    return refuse(forge, { number, trigger: `question-${actor.id}`, actor });
+  const subject: Subject = { kind: "question", number, isPull, comment, inThread };
+  const run = newRun(repo, subject, actor, `comment-${comment}`);
+  const isThere = (await inbox.read(run.runId)).some(({ kind }) => kind === "task");
+  if (!isThere) await inbox.send(run.runId, { kind: "task", title: `question by ${actor.login}`, body: text });
+  await queues.addRun(run);
+  await forge.react({ kind: inThread ? "review-comment" : "comment", id: comment }, "eyes");
+  await setDone(queues.redis, repo, comment);
 }

@@ -15,6 +15,7 @@ import { isTerminal, renderStatus, replyMark } from "../status.ts";
 import type { StatusMarker } from "../status.ts";
 import { inlineText } from "../text.ts";
 import { branchPrefix, triggerLabel } from "../triggers.ts";
+import { renderQueued, waitOf } from "../waiting.ts";
 
 /** What deciding about an event needs. */
 export interface IntakeDeps {
@@ -52,8 +53,7 @@ export async function startRun(start: Start): Promise<void> {
   const [status, settings] = await Promise.all([start.status, start.settings]);
   const hasEnded = status !== undefined && isTerminal(status.state);
   if (hasEnded && (status.trigger === run.trigger || status.run === run.runId)) return;
-  const snapshot = text === undefined ? {} : { snapshot: snapshotHash(text) };
-  const marker = { run: run.runId, trigger: coveredBy(run), ...snapshot };
+  const marker = markerOf(start, status?.rounds);
   const place = { redis: queues.redis, forge, number };
   if (!settings.ok) {
     await writeStatus(place, renderSettingsProblems({ ...marker, state: "needs-input" }, settings.problems));
@@ -67,20 +67,26 @@ export async function startRun(start: Start): Promise<void> {
   if (text !== undefined) await inbox.send(run.runId, { kind: "task", ...text });
   await setCurrentRun(queues.redis, run);
   const isOurs = (await queues.addRun(run)) || (await queues.isLive(run.runId));
-  if (before !== undefined) await answerWaiting(forge, number, run.subject);
+  if (before !== undefined) await answerWaiting(forge, number, run);
   if (before !== undefined || !isOurs) return;
   // Behind the run, which does not wait for it, and may have begun to tell of itself.
-  const lines = [
-    `Asked for by ${inlineText(run.actor.login)}. I work on the text as it stands now; later edits do not reach the run.`,
-  ];
-  const queued = renderStatus({ ...marker, state: "queued" }, "Queued", lines);
+  const queued = async () => renderQueued(marker, run, await waitOf(queues, run.runId));
   await writeStatus(place, queued, (found) => found?.run === run.runId);
 }
 
+function markerOf({ run, text }: Start, rounds: StatusMarker["rounds"]): Omit<StatusMarker, "state"> {
+  return {
+    run: run.runId,
+    trigger: coveredBy(run),
+    ...(text !== undefined && { snapshot: snapshotHash(text) }),
+    ...(rounds !== undefined && { rounds }),
+  };
+}
+
 /** A review behind another run: the status comment is that run's, so the answer stands where the reply will. */
-async function answerWaiting(forge: Forge, number: number, subject: Subject): Promise<void> {
+async function answerWaiting(forge: Forge, number: number, { runId, subject }: RunJob): Promise<void> {
   if (subject.kind !== "review") return;
-  const mark = replyMark(subject.review);
+  const mark = replyMark(runId);
   const body = `${mark}\nQueued: I answer this review when the run before it on this pull request has ended.`;
   await forge.ensureComment(number, mark, body);
 }
@@ -102,7 +108,7 @@ async function runBefore(
 function renderSettingsProblems(marker: StatusMarker, problems: readonly string[]): string {
   return renderStatus(marker, `\`${settingsPath}\` cannot be used`, [
     problems.map((problem) => `- ${problem}`).join("\n"),
-    "Mend the file on the default branch and set the label again.",
+    "Mend the file on the default branch. Then say `/agent-fix retry`, or set the label again.",
   ]);
 }
 
@@ -152,7 +158,5 @@ export async function setDone(redis: Redis, repo: RepoRef, comment: number): Pro
 
 /** What a run on our pull request is known by; undefined for one that is not ours. */
 export function keyOfPull({ number, ours, head: { branch } }: Pull): string | undefined {
-  return ours && branch.startsWith(branchPrefix)
-    ? subjectKey({ kind: "review", pull: number, review: 0, branch })
-    : undefined;
+  return ours && branch.startsWith(branchPrefix) ? subjectKey({ kind: "review", pull: number, branch }) : undefined;
 }

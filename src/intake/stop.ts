@@ -17,7 +17,7 @@ export async function stopRun(
   await writeStatus(
     { redis: queues.redis, forge, number },
     renderStatus({ ...status, state: "cancelled" }, `Stopped by ${inlineText(by.login)}: ${reason}`, [
-      "The run had not started.",
+      "The run had not started. Set the label again, or say `/agent-fix retry`, to have it after all.",
     ]),
   );
   await inbox.delete(runId);

@@ -1,43 +1,27 @@
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { chromium } from "playwright-core";
-import type { Browser, Page } from "playwright-core";
+import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readConfig } from "../../src/config.ts";
-import { startGitHub } from "../../src/demo/github/server.ts";
-import type { EmbeddedGitHub } from "../../src/demo/github/server.ts";
 import { createGitHub } from "../../src/github/client.ts";
-import { createContract, expectNoViolations } from "../support/contract.ts";
 import { personOn } from "./support/laptop.ts";
+import { launchBrowser, shop, startStage } from "./support/stage.ts";
 
 let browser: Browser;
 beforeAll(async () => {
-  browser = await chromium.launch({
-    executablePath: "/usr/bin/chromium",
-    args: [
-      "--no-sandbox",
-      "--disable-gpu",
-      "--disable-quic",
-      "--no-first-run",
-      "--disable-background-networking",
-      "--disable-component-update",
-      "--disable-sync",
-    ],
-  });
+  browser = await launchBrowser();
 });
 afterAll(async () => {
   await browser.close();
 });
 
-const shop = { owner: "ann", repo: "shop" };
 const evidence = `The sum was **wrong**.
 
 | check | before | after |
@@ -56,7 +40,7 @@ expected 3
 
 describe("the embedded GitHub in a browser", () => {
   it("shows an issue with its labels, and comments as Markdown with folded details", async () => {
-    await using stage = await startStage();
+    await using stage = await startStage(browser);
     const { page, github } = stage;
     const { rest } = personOn(github, "ann");
     await rest.issues.create({ ...shop, title: "Sums are <wrong>", body: "See `sum.js`", labels: ["agent-fix"] });
@@ -80,7 +64,7 @@ describe("the embedded GitHub in a browser", () => {
   });
 
   it("shows a pull request with its branches, reviews and diff", async () => {
-    await using stage = await startStage();
+    await using stage = await startStage(browser);
     const { page, github } = stage;
     await github.push(
       "ann/shop",
@@ -102,25 +86,30 @@ describe("the embedded GitHub in a browser", () => {
       body: "Nearly",
       comments: [{ path: "sum.js", line: 1, body: "And a test?" }],
     });
+    const [first] = (await rest.pulls.listReviewComments({ ...shop, pull_number: 1 })).data;
+    const comment_id = first?.id ?? 0;
+    await rest.pulls.createReplyForReviewComment({ ...shop, pull_number: 1, comment_id, body: "It is there." });
+    github.state.repositories.get("ann/shop")?.issues.get(1)?.pull?.resolved.add(comment_id);
 
     await page.goto(`${github.url}/ann/shop/pull/1`);
 
     await stage.see("pull");
     expect(await page.getByRole("main").textContent()).toContain("wants to merge agent-fix/issue-1 into main");
-    expect(await page.getByRole("article").allTextContents()).toEqual([
+    expect(await page.locator("main > article").allTextContents()).toEqual([
       expect.stringContaining("The sum was wrong."),
       expect.stringMatching(/bob reviewed: changes requested.*Nearly/s),
-      expect.stringMatching(/sum\.js:1.*And a test\?/s),
+      expect.stringMatching(/sum\.js:1\s+resolved.*\+export const sum.*bob\s*And a test\?.*ann\s*It is there\./s),
     ]);
-    expect(await page.locator(".diff .removed").allTextContents()).toEqual(["-export const sum = (a, b) => a - b;"]);
-    expect(await page.locator(".diff .added").allTextContents()).toEqual([
+    const changed = page.locator("h2 + .diff");
+    expect(await changed.locator(".removed").allTextContents()).toEqual(["-export const sum = (a, b) => a - b;"]);
+    expect(await changed.locator(".added").allTextContents()).toEqual([
       "+<b>no tag</b>",
       "+export const sum = (a, b) => a + b;",
     ]);
   });
 
   it("runs nothing and loads nothing that a body holds", async () => {
-    await using stage = await startStage();
+    await using stage = await startStage(browser);
     const { page, github } = stage;
     const elsewhere = "http://127.0.0.1:9";
     const hostile = `<script>document.title = "run"</script>
@@ -153,7 +142,7 @@ describe("the embedded GitHub in a browser", () => {
 
 describe("agent-fix up without credentials", () => {
   it("has GitHub create the app, keeps its credentials, and takes the first webhook with them", async () => {
-    await using stage = await startStage();
+    await using stage = await startStage(browser);
     const { page, github, folder } = stage;
     const dataDir = join(folder, "data");
     const port = await freePort();
@@ -203,7 +192,7 @@ describe("agent-fix up without credentials", () => {
   });
 
   it("takes no code from a link that it did not make", async () => {
-    await using stage = await startStage();
+    await using stage = await startStage(browser);
     const settings = {
       GHE_HOST: new URL(stage.github.url).host,
       GHE_PROTOCOL: "http",
@@ -219,42 +208,6 @@ describe("agent-fix up without credentials", () => {
     expect(readConfig(settings, {}).app).toBeUndefined();
   });
 });
-
-interface Stage extends AsyncDisposable {
-  folder: string;
-  github: EmbeddedGitHub;
-  page: Page;
-  /** Keeps a picture in the folder that SCREENSHOTS names, for a person to look at. */
-  see(name: string): Promise<void>;
-}
-
-/** The embedded GitHub without an app, with ann's repository, and a page in the browser. */
-async function startStage(): Promise<Stage> {
-  const folder = await mkdtemp(join(tmpdir(), "agent-fix-pages-"));
-  const contract = createContract();
-  const github = await startGitHub({
-    dataDir: join(folder, "github"),
-    onExchange: (exchange) => contract.onExchange(exchange),
-    onDelivery: (delivery) => contract.onDelivery(delivery),
-  });
-  await github.addRepository({ ...shop, name: "shop", files: { "sum.js": "export const sum = (a, b) => a - b;\n" } });
-  const page = await browser.newPage();
-  return {
-    folder,
-    github,
-    page,
-    async see(name) {
-      const to = process.env["SCREENSHOTS"];
-      if (to !== undefined) await page.screenshot({ path: join(to, `${name}.png`), fullPage: true });
-    },
-    async [Symbol.asyncDispose]() {
-      await page.close();
-      await github[Symbol.asyncDispose]();
-      await rm(folder, { recursive: true, force: true });
-      expectNoViolations(contract);
-    },
-  };
-}
 
 interface Up extends AsyncDisposable {
   /** Waits for a line of its output; returns the part in parentheses. */

@@ -94,8 +94,8 @@ test("a run that reaches its limit says how far it came, and shows the change", 
 
   expect(marker.state).toBe("gave-up");
   expect(body).toContain("**Stopped: out of steps**");
-  expect(body).toContain("limit of 4 steps");
-  expect(body).toContain(String.raw`- \[x\] look`);
+  expect(body).toContain("limit is 4 steps");
+  expect(body).toContain("- ☑ look");
   expect(body).toMatch(/<details>[^]*```diff\ndiff --git a\/answer.txt b\/answer.txt\n[^]*-41\n\+43\n/);
   expect(await pullsOf(laptop, where)).toEqual([]);
 });

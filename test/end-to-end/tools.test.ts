@@ -70,7 +70,6 @@ const tools = createTools({
   root: repoDir,
   outputs: "/workspace/home/outputs",
   contextTokens: 262_144,
-  kind: "issue",
   diff: async () => "",
   onPlan: async () => {},
 });

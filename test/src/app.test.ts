@@ -58,7 +58,7 @@ describe("createApp", () => {
       "a review on our pull request",
       "pull_request_review",
       { action: "submitted", pull_request: pull, review },
-      { kind: "review", delivery: "guid", repo, pull: 9, review: 11, actor, branch: "agent-fix/issue-5" },
+      { kind: "feedback", delivery: "guid", repo, pull: 9, actor, branch: "agent-fix/issue-5" },
       [],
     ],
   ])(

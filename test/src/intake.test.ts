@@ -35,22 +35,25 @@ const pull: Pull = {
   head: { branch: "agent-fix/task/lint", commit: "a".repeat(40) },
 };
 
+const submittedAt = "2026-01-01T00:00:00Z";
+
 /** A code host on which pull request 9 is as told, with a run of a review of ours that waits in the queue. */
 async function reviewed(shown: Partial<Pull> = {}, permission: "write" | "read" = "write") {
   const host = createLocalHost({ ".github/agent-fix.yml": "" });
-  const review = { author: actor, state: "COMMENTED", body: "Mind it.", comments: [] };
+  const author = { ...actor, isBot: false };
+  const review = { id: 11, author, state: "commented" as const, body: "Mind it.", submittedAt, commit: "", url: "" };
   const now = { pull, permission: "write" as "write" | "read" };
   const forge = {
     ...host.forge,
     pull: async () => now.pull,
     permission: async () => now.permission,
-    review: async () => review,
+    reviews: async () => [review],
   };
-  const codeHost = { forge: () => forge } as unknown as IntakeDeps["host"];
+  const codeHost = { forge: () => forge, app: async () => ({ slug: "agent-fix" }) } as unknown as IntakeDeps["host"];
   const deps: IntakeDeps = { host: codeHost, queues, inbox, log: pino({ level: "silent" }) };
   const branch = pull.head.branch;
-  await handleIntake({ kind: "review", delivery: "d", repo, pull: 9, review: 11, actor, branch }, deps);
-  const runId = runIdOf(repo, { kind: "review", pull: 9, review: 11, branch }, "review-11");
+  await handleIntake({ kind: "feedback", delivery: "d", repo, pull: 9, actor, branch }, deps);
+  const runId = runIdOf(repo, { kind: "review", pull: 9, branch }, "review-11");
   Object.assign(now, { pull: { ...pull, ...shown }, permission });
   const say = () =>
     handleIntake(

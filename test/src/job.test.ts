@@ -15,7 +15,6 @@ const subjects: fc.Arbitrary<Subject> = fc.oneof(
   fc.record({
     kind: fc.constant("review" as const),
     pull: fc.nat(),
-    review: fc.nat(),
     branch: fc.nat().map((number) => `agent-fix/issue-${number}`),
   }),
 );
@@ -64,13 +63,12 @@ describe("runIdOf", () => {
 });
 
 it("subjectKey is one for all that work on the same branch", () => {
-  const review = (id: number, branch: string): Subject => ({ kind: "review", pull: 9, review: id, branch });
+  const review = (branch: string): Subject => ({ kind: "review", pull: 9, branch });
 
   expect(subjectKey({ kind: "issue", number: 5 })).toBe("issue-5");
-  expect(subjectKey(review(1, "agent-fix/issue-5"))).toBe("issue-5");
-  expect(subjectKey(review(2, "agent-fix/issue-5"))).toBe("issue-5");
+  expect(subjectKey(review("agent-fix/issue-5"))).toBe("issue-5");
   expect(subjectKey({ kind: "task", key: "lint" })).toBe("task-lint");
-  expect(subjectKey(review(3, "agent-fix/task/lint"))).toBe("task-lint");
+  expect(subjectKey(review("agent-fix/task/lint"))).toBe("task-lint");
 });
 
 it("snapshotHash changes with the title and with the body", () => {

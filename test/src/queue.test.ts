@@ -24,7 +24,7 @@ const actor = { id: 2, login: "ann" };
 const stop: IntakeJob = { kind: "stop", delivery: "d", repo, issue: 5, actor, reason: "label removed" };
 const subjects = {
   issue: { kind: "issue", number: 5 },
-  review: { kind: "review", pull: 9, review: 11, branch: "agent-fix/issue-6" },
+  review: { kind: "review", pull: 9, branch: "agent-fix/issue-6" },
   task: { kind: "task", key: "lint" },
 } as const;
 const run = (runId: string, subject: RunJob["subject"] = subjects.issue): RunJob => {
@@ -101,12 +101,12 @@ describe("addRun", () => {
     expect(await queues.addRun(run("two"))).toBe(true);
   });
 
-  it("keeps the same subject in two repositories, and two reviews of one pull request, apart", async () => {
+  it("keeps the same subject in two repositories, and two rounds of one pull request, apart", async () => {
     expect(await queues.addRun(run("one"))).toBe(true);
     expect(await queues.addRun({ ...run("two"), repo: { ...repo, id: 99 } })).toBe(true);
     expect(await queues.addRun(run("three", subjects.review))).toBe(true);
-    expect(await queues.addRun(run("four", { ...subjects.review, review: 12 }))).toBe(true);
-    expect(await queues.addRun(run("five", subjects.review))).toBe(false);
+    expect(await queues.addRun(run("four", subjects.review))).toBe(true);
+    expect(await queues.addRun(run("four", subjects.review))).toBe(false);
   });
 
   it("takes a run again that threw, since it still owes an answer", async () => {

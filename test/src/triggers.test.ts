@@ -62,9 +62,8 @@ describe("intakeFor", () => {
       event("pull_request_review", { action: "submitted", pull_request: { ...pull, ...change }, review });
 
     expect(intakeFor(submitted({}))).toMatchObject({
-      kind: "review",
+      kind: "feedback",
       pull: 9,
-      review: 11,
       branch: "agent-fix/issue-5",
     });
     expect(intakeFor(submitted({ state: "closed" }))).toBeUndefined();

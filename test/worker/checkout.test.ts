@@ -236,6 +236,15 @@ describe("forkOf", () => {
 
     expect(forks).toEqual([second, third, first]);
   });
+
+  it("is none where one of them was begun anew", async () => {
+    using repository = testRepository({ "a.txt": "1" });
+    const [only = ""] = repository.commits;
+    const anew = plainGit(repository.mirror, "commit-tree", `${only}^{tree}`, "-m", "anew").trim();
+
+    expect(await forkOf(repository.mirror, only, anew)).toBeUndefined();
+    await expect(forkOf(repository.mirror, only, "f".repeat(40))).rejects.toThrow("merge-base");
+  });
 });
 
 describe("readCommit", () => {

@@ -35,8 +35,9 @@ async function openDelivery({ subject, keeps = true }: { subject: typeof task | 
   return { host, deps, run, built, delivery, [Symbol.asyncDispose]: () => stack.disposeAsync() };
 }
 
-const red = (kept: ReturnType<typeof passedWith>) =>
-  ({ ok: false, outcome: gaveUp("gate rejected", "It is red."), kept }) as const;
+const redOutcome = gaveUp("gate rejected", "It is red.");
+const told = redOutcome.detail;
+const red = (kept: ReturnType<typeof passedWith>) => ({ ok: false, outcome: redOutcome, kept }) as const;
 
 describe("keepBranch", () => {
   it("pushes the change of a task that did not pass as a branch with its verdict, and opens no pull request", async () => {
@@ -47,7 +48,7 @@ describe("keepBranch", () => {
 
     expect(outcome).toMatchObject({
       outcome: "gave-up",
-      detail: `It is red.\n\nIt stands on the branch \`${branch}\`, without a pull request.`,
+      detail: `${told}\n\nIt stands on the branch \`${branch}\`, without a pull request.`,
     });
     expect(host.git("show", `${branch}:a.txt`)).toBe("mended");
     expect(host.checkRuns).toMatchObject([{ commit: await host.forge.branchHead(branch), conclusion: "failure" }]);
@@ -60,7 +61,7 @@ describe("keepBranch", () => {
 
     const outcome = await keepBranch(run, deps, red(passedWith({ ...built, ...rejected })), delivery);
 
-    expect([outcome.detail, host.writes]).toEqual(["It is red.", []]);
+    expect([outcome.detail, host.writes]).toEqual([told, []]);
   });
 
   it("pushes nothing for a person who may no longer write", async () => {

@@ -52,8 +52,8 @@ describe("statusFacts", () => {
     const text = "`features` of `.devcontainer/devcontainer.json` is not used: it would act on the engine.";
 
     expect(statusFacts(logOf(environment, note(text)))).toEqual([
-      "- image `node:24`, set-up `npm ci`, checks `npm test`, `npm run lint` (commands from npm, .devcontainer/devcontainer.json)\n" +
-        `- ${text}`,
+      "Works with image `node:24`, set-up `npm ci`, checks `npm test`, `npm run lint` (commands from npm, .devcontainer/devcontainer.json).",
+      `- ${text}`,
     ]);
   });
 
@@ -79,7 +79,7 @@ describe("statusFacts", () => {
 
   it("lets nothing act that a repository wrote", () => {
     const used = { ...environment, image: hostile, setup: [hostile], checks: [hostile], from: hostile };
-    const [text = ""] = statusFacts(logOf(used, note(hostile)));
+    const text = statusFacts(logOf(used, note(hostile))).join("\n");
 
     expect(acts(text)).toEqual([]);
     expect(text.split("\n")).toHaveLength(2);

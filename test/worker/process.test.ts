@@ -1,6 +1,7 @@
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { LimitedError } from "../../src/errors.ts";
 import { statusMark } from "../../src/status.ts";
 import { createInbox } from "../../src/inbox.ts";
 import { connectRedis, createQueues } from "../../src/queue.ts";
@@ -99,13 +100,37 @@ describe("processJob", () => {
     expect(statusText()).toContain("No more steps.");
   });
 
+  it("waits with its answer for as long as the code host wants to be left alone, and counts no try for it", async () => {
+    await writeFinished();
+    const limited = { ...host.forge, ensureComment: () => Promise.reject(limitedFor(600_000)) };
+    const busy = { ...deps.host, forge: () => limited };
+
+    for (let i = 0; i < 10; i++) {
+      const { retryAfterMs } = leftFrom(await processJob(job, never, { ...deps, host: busy }));
+      expect(retryAfterMs).toBeGreaterThan(590_000);
+    }
+
+    expect(await processJob(job, never, deps)).toMatchObject({ outcome: { cause: "out of steps" } });
+    expect(statusText()).toContain("No more steps.");
+  });
+
+  it("counts no try either where the code host wants to be left alone before the work is done", async () => {
+    host.forge.repository = () => Promise.reject(limitedFor(1_200_000));
+    const engine = { ...deps.engine, list: async () => [] };
+
+    const { retryAfterMs } = leftFrom(await processJob(job, never, { ...deps, engine }));
+
+    expect(retryAfterMs).toBeGreaterThan(1_190_000);
+    expect(typesOf()?.at(-1)).toBe("released");
+  });
+
   it("ends a run on which workers keep dying", async () => {
     const log = deps.openLog(job.runId);
     for (let epoch = 1; epoch <= 6; epoch++) await log.append({ type: "claimed", epoch, job });
     log.close();
 
     expect(await processJob(job, never, deps)).toMatchObject({ outcome: { outcome: "gave-up", cause: "crashed" } });
-    expect(statusText()).toContain("The worker died 6 times on this run.");
+    expect(statusText()).toContain("The worker died on this run, each time anew.\n\nThat was 6 times.");
   });
 });
 
@@ -168,6 +193,11 @@ describe("startWorker", () => {
   });
 });
 
+const limitedFor = (ms: number) => new LimitedError(new Date(Date.now() + ms));
+function leftFrom(ended: Ended) {
+  if (ended.outcome !== undefined) throw new Error(`it ended: ${ended.outcome.outcome}`);
+  return ended;
+}
 const redisSocket = () => deps.redisUrl.replace("unix://", "");
 const delayedRuns = () => deps.redis.zcard("{agent-fix}:runs:delayed");
 

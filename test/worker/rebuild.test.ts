@@ -476,4 +476,14 @@ describe("readBranchPatch", () => {
     expect(patch).toMatch(/\n\[the rest of the patch is left out\]$/);
     expect(patch.length).toBeLessThan(60_100);
   });
+
+  it("shows what a branch has that the other one has not, where that one was begun anew", async () => {
+    using repository = await open({ "later.txt": "on main\n" });
+    const { mirror } = repository;
+    const before = plainGit(mirror, "rev-parse", "main").trim();
+    const empty = plainGit(mirror, "hash-object", "-t", "tree", "-w", "/dev/null").trim();
+    plainGit(mirror, "update-ref", "refs/heads/main", plainGit(mirror, "commit-tree", empty, "-m", "anew").trim());
+
+    expect(await readBranchPatch(mirror, "main", before)).toContain("+++ b/later.txt");
+  });
 });

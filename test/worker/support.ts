@@ -6,7 +6,19 @@ import { pino } from "pino";
 import { createEngine } from "../../sandbox/engine.ts";
 import { createKeptTrees } from "../../sandbox/kept.ts";
 import { startEmbeddedRedis } from "../../src/cli/embedded-redis.ts";
-import type { CheckRun, CodeHost, Comment, CommitChange, Forge, Pull } from "../../src/forge.ts";
+import type { Point, ThreadPlace } from "../../src/feedback.ts";
+import type {
+  Author,
+  CheckRun,
+  CodeHost,
+  Comment,
+  CommitChange,
+  Forge,
+  Pull,
+  Remark,
+  ReviewFacts,
+  Thread,
+} from "../../src/forge.ts";
 import { createInbox } from "../../src/inbox.ts";
 import type { RepoRef, RunJob } from "../../src/job.ts";
 import { connectRedis } from "../../src/queue.ts";
@@ -34,6 +46,21 @@ export const never = new AbortController().signal;
 
 export function checkOf(run: string, passed: boolean, more: Partial<CheckSummary> = {}): CheckSummary {
   return { name: run, run, required: true, passed, end: passed ? "passed" : "exit code 1", ms: 1, tail: "", ...more };
+}
+
+export function person(login: string): Author {
+  return { id: 3, login, isBot: false };
+}
+
+/** What ada wants answered: in a thread where a place is given. */
+export function pointOf(id: string, body: string, place?: Partial<ThreadPlace>): Point {
+  const thread = { id: `node-${id}`, first: 11, path: "a.js", line: 1, startLine: undefined, hunk: "@@ -1 +1 @@" };
+  return {
+    id,
+    url: `http://host/o/r/pull/9#${id}`,
+    ...(place !== undefined && { thread: { ...thread, isOutdated: false, ...place } }),
+    texts: [{ by: person("ada"), body, isNew: true, comment: 11 }],
+  };
 }
 
 /** What the gate says of a change whose own test fails without it. */
@@ -64,6 +91,10 @@ export function dataFolder(): { path: string } & Disposable {
   return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
 }
 
+async function unasked(): Promise<never> {
+  throw new Error("this is not on the local host");
+}
+
 /** A code host of one repository in this process: a real bare repository, and lists of pull requests and comments. */
 export interface LocalHost extends Disposable {
   forge: Forge;
@@ -73,6 +104,8 @@ export interface LocalHost extends Disposable {
   commits: string[];
   pulls: Pull[];
   comments: Map<string, Comment>;
+  /** What people said on every pull request. */
+  said: { threads: Thread[]; reviews: ReviewFacts[]; remarks: Remark[] };
   checkRuns: CheckRun[];
   /** What was written, in order, such as "branch agent-fix/issue-7". */
   writes: string[];
@@ -84,6 +117,7 @@ export function createLocalHost(...sets: Record<string, string | undefined>[]): 
   const { mirror } = source;
   const pulls: Pull[] = [];
   const comments = new Map<string, Comment>();
+  const said: LocalHost["said"] = { threads: [], reviews: [], remarks: [] };
   const writes: string[] = [];
   const checkRuns: CheckRun[] = [];
   const git = (...args: string[]) => run(mirror, args);
@@ -132,6 +166,7 @@ export function createLocalHost(...sets: Record<string, string | undefined>[]): 
       return "done";
     },
     pullsFrom: async (branch) => pulls.filter((pull) => pull.head.branch === branch).toReversed(),
+    openPulls: async () => pulls.filter(({ state }) => state === "open"),
     async ensurePull(wanted) {
       const open = pulls.find((pull) => pull.head.branch === wanted.branch && pull.state === "open");
       if (open !== undefined) return open;
@@ -151,15 +186,25 @@ export function createLocalHost(...sets: Record<string, string | undefined>[]): 
       return found;
     },
     ensureCheckRun: async (check) => void checkRuns.push(check),
-    review: async () => {
-      throw new Error("404: no review");
-    },
+    threads: async () => said.threads,
+    reviews: async () => said.reviews,
+    remarks: async () => said.remarks,
+    ensureReply: async (_pull, comment, _mark, body) => void writes.push(`reply to ${comment}: ${body}`),
+    resolveThread: async (id) => void writes.push(`resolve ${id}`),
+    react: async ({ kind, id }) => void writes.push(`eyes on ${kind} ${id}`),
+    addLabel: unasked,
+    checksOn: async () => [],
+    annotations: async () => [],
+    mergeability: async () => ({ state: "clean", merged: false }),
+    changePull: unasked,
+    ensureBranchGone: unasked,
   };
   return {
     ...source,
     forge,
     pulls,
     comments,
+    said,
     checkRuns,
     writes,
     git,
@@ -174,7 +219,7 @@ export interface LocalApp extends CodeHost {
   unrevokable: Set<string>;
 }
 
-function createLocalApp(forge: Forge): LocalApp {
+export function createLocalApp(forge: Forge): LocalApp {
   const tokens = new Set<string>();
   const revoked: string[] = [];
   const unrevokable = new Set<string>();
@@ -242,6 +287,7 @@ export async function createLocalDeps(forge: Forge): Promise<LocalDeps> {
     inbox: createInbox(redis),
     log: silent,
     openLog: (runId) => openRunLog(data.path, runId),
+    tellPlaces: async () => {},
     isLive: async (runId) => live.has(runId),
     reportEveryMs: 0,
     pollMs: 20,

@@ -1,4 +1,5 @@
 import type { Message } from "../agent/model.ts";
+import type { Point } from "../../src/feedback.ts";
 import { visibleText } from "../../src/visible.ts";
 import type { Attachment } from "../../src/visible.ts";
 import type { Earlier } from "../earlier.ts";
@@ -33,13 +34,6 @@ export interface RepositoryContext {
 const mostComment = 8000;
 const mostAttachments = 50;
 
-export interface ReviewComment {
-  author: string;
-  path?: string | undefined;
-  line?: number | undefined;
-  text: string;
-}
-
 /** The first messages of a run on an issue, whose title and body are as they were when the run was asked for. */
 export function issueMessages(
   task: RepositoryContext & { title: string; body: string; earlier?: Earlier | undefined; planOnly?: boolean },
@@ -60,11 +54,23 @@ export function issueMessages(
   );
 }
 
-/** The first messages of a run on a review of our own pull request. */
-export function reviewMessages(
-  task: RepositoryContext & { title: string; diff: string; comments: readonly ReviewComment[] },
-): Message[] {
-  const { repo, root, nonce, title, diff, comments } = task;
+/** From this round on, only what has to change does. */
+const lateRound = 6;
+
+export interface ReviewTask extends RepositoryContext {
+  title: string;
+  /** The pull request's change, as a patch. */
+  diff: string;
+  points: readonly Point[];
+  /** The points whose suggestions are in the working tree already. */
+  applied: readonly string[];
+  /** Which round of review this is, from 1. */
+  round: number;
+}
+
+/** The first messages of a run on what reviewers said about our own pull request. */
+export function reviewMessages(task: ReviewTask): Message[] {
+  const { repo, root, nonce, title, diff, points, applied, round } = task;
   const most = roomFor(task);
   return begin(
     renderPrompt("review", {
@@ -72,13 +78,39 @@ export function reviewMessages(
       root,
       title: quoteUntrusted("pull request title", title, nonce),
       diff: quoteUntrusted("change so far", diff, nonce, most),
-      comments: quoteAll(
-        comments.map((comment) => ({ name: commentLabel(comment), text: comment.text })),
-        { nonce, most },
-      ),
+      points: quoteAll(points.map(pointText), { nonce, most }),
+      applied: applied.length === 0 ? "" : renderPrompt("review-applied", { points: applied.join(", ") }),
+      late: round < lateRound ? "" : renderPrompt("review-late", { round: String(round) }),
       context: contextOf(task),
     }),
   );
+}
+
+/** The first messages of a run that answers a question and changes nothing. */
+export function questionMessages(task: RepositoryContext & { by: string; text: string; about: string }): Message[] {
+  const { repo, root, nonce, by, text, about } = task;
+  const most = roomFor(task);
+  return begin(
+    renderPrompt("question", {
+      repo,
+      root,
+      question: quoteUntrusted(commentLabel(by), visibleText(text).text, nonce, most),
+      about: quoteUntrusted("where it was asked", about, nonce, most),
+      context: contextOf(task),
+    }),
+  );
+}
+
+/** A point as the model reads it: where it is, and what was said there, oldest first. */
+function pointText({ id, thread, texts }: Point): { name: string; text: string } {
+  const line = thread?.line === undefined ? "" : ` line ${thread.line}`;
+  const where = thread === undefined ? "" : ` on ${thread.path}${line}${thread.isOutdated ? ", outdated" : ""}`;
+  const said = texts.map(({ by, body, isNew }) => `${nameOf(by.login)}${isNew ? "" : ", earlier"}:\n${seen(body)}`);
+  return { name: `point ${id}${where}`, text: [...(thread === undefined ? [] : [thread.hunk]), ...said].join("\n\n") };
+}
+
+function seen(body: string): string {
+  return visibleText(body).text;
 }
 
 /** The first messages of a maintenance run; the task's words come from the repository's settings. */
@@ -134,7 +166,7 @@ export function commentText({ by, text, nonce }: { by: string; text: string; non
     limit: mostComment,
     advice: "The comment is longer than can be shown.",
   });
-  return renderPrompt("comment", { comment: quoteUntrusted(commentLabel({ author: by, text }), shown, nonce) });
+  return renderPrompt("comment", { comment: quoteUntrusted(commentLabel(by), shown, nonce) });
 }
 
 const nextSteps: Record<Earlier["how"], string> = {
@@ -149,7 +181,7 @@ function earlierText({ how, said, by, answer }: Earlier, { nonce, most }: { nonc
   const shown = visibleText(answer).text;
   return renderPrompt("earlier", {
     said: quoteUntrusted("what it told", said, nonce, most),
-    answer: shown === "" ? "" : quoteUntrusted(commentLabel({ author: by, text: shown }), shown, nonce, most),
+    answer: shown === "" ? "" : quoteUntrusted(commentLabel(by), shown, nonce, most),
     next: nextSteps[how],
   });
 }
@@ -213,8 +245,10 @@ function quoteAll(
   return quoted.join("\n\n");
 }
 
-function commentLabel({ author, path, line }: ReviewComment): string {
-  const name = author.replaceAll(/[^\w.[\]-]/g, "");
-  const where = path === undefined ? "" : ` on ${path}${line === undefined ? "" : `:${line}`}`;
-  return `comment by ${name}${where}`;
+function commentLabel(author: string): string {
+  return `comment by ${nameOf(author)}`;
+}
+
+function nameOf(login: string): string {
+  return login.replaceAll(/[^\w.[\]-]/g, "");
 }

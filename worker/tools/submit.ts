@@ -13,11 +13,14 @@ export interface SubmitDeps {
   limit: number;
   /** `off`: the first call ends the attempt. Default: `on`. */
   review?: "on" | "off" | undefined;
+  /** What is missing beside the change, told once. */
+  obstacle?: ((change: string) => string | undefined) | undefined;
 }
 
 /** The first call shows the change and a check list, the second ends the attempt; then it begins anew. */
-export function createSubmit({ diff, limit, review = "on" }: SubmitDeps): Tool {
+export function createSubmit({ diff, limit, review = "on", obstacle }: SubmitDeps): Tool {
   let reviewed = false;
+  let isTold = false;
   return createTool({
     name: "submit",
     description:
@@ -31,6 +34,11 @@ export function createSubmit({ diff, limit, review = "on" }: SubmitDeps): Tool {
       change: field.describe("What you changed, how you tested it, and what you left open."),
     }),
     async call(submission, signal) {
+      const missing = isTold ? undefined : obstacle?.((await diff(signal)).trim());
+      if (missing !== undefined) {
+        isTold = true;
+        return { text: missing, failed: true };
+      }
       if (reviewed || review === "off") {
         reviewed = false;
         return { text: "Submitted.", end: { end: "submitted", submission } };

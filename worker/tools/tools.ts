@@ -5,9 +5,9 @@ import { createBash } from "./bash.ts";
 import { createEditor } from "./edit.ts";
 import { outputLimit } from "./output.ts";
 import { createUpdatePlan } from "./plan.ts";
+import { createReply, unanswered } from "./reply.ts";
+import type { Replies } from "./reply.ts";
 import { createSubmit } from "./submit.ts";
-
-export type TaskKind = "issue" | "review" | "maintenance";
 
 export interface ToolDeps {
   sandbox: Pick<Sandbox, "exec" | "readFile" | "writeFile">;
@@ -20,7 +20,8 @@ export interface ToolDeps {
   /** The change in the working tree against its base, as text. */
   diff: (signal: AbortSignal) => Promise<string>;
   onPlan: (items: string[]) => Promise<void>;
-  kind: TaskKind;
+  /** Of a review or a question: what has to be answered. Other tasks may ask instead. */
+  replies?: Replies | undefined;
   /** Whether the first `submit` shows the change for a last look; default: `on`. */
   review?: "on" | "off";
 }
@@ -28,6 +29,8 @@ export interface ToolDeps {
 /** The tools of one attempt, always in the same order: servers keep them in their prefix cache. */
 export function createTools({ contextTokens, ...rest }: ToolDeps): Tool[] {
   const deps = { ...rest, limit: outputLimit(contextTokens) };
-  const ask = deps.kind === "review" ? [] : [createAsk()];
-  return [createBash(deps), createEditor(deps), createUpdatePlan(deps), ...ask, createSubmit(deps)];
+  const { replies } = deps;
+  const speak = replies === undefined ? createAsk() : createReply(replies);
+  const obstacle = replies && ((change: string) => unanswered(replies, change));
+  return [createBash(deps), createEditor(deps), createUpdatePlan(deps), speak, createSubmit({ ...deps, obstacle })];
 }

@@ -1,6 +1,5 @@
 import { begin } from "../../src/begin.ts";
-import { mayWrite } from "../../src/forge.ts";
-import type { Forge } from "../../src/forge.ts";
+import type { Forge, Pull } from "../../src/forge.ts";
 import { snapshotHash } from "../../src/job.ts";
 import type { Follows, TaskText } from "../../src/job.ts";
 import { labelTrigger, triggerLabel } from "../../src/triggers.ts";
@@ -10,9 +9,10 @@ import { commitOf } from "../checkout.ts";
 import { deliverFor, deliveredOutcome, keepBranch } from "../deliver.ts";
 import { takeEarlier } from "../earlier.ts";
 import { needsInput } from "../outcome.ts";
+import { obstacleTo } from "../obstacle.ts";
 import { issueMessages } from "../prompts/messages.ts";
-import { issueBranch, openPull } from "../publish.ts";
-import { elapsed, renderOutcome, reporterFor } from "../report.ts";
+import { issueBranch, ourPulls } from "../publish.ts";
+import { elapsed, evidenceIn, renderOutcome, reporterFor } from "../report.ts";
 import type { Outcome, Run, WorkerDeps, Workflow } from "../run.ts";
 import { solve } from "../solve.ts";
 import { openSource } from "../source.ts";
@@ -24,17 +24,18 @@ async function work(run: Run, deps: WorkerDeps): Promise<Outcome> {
   const { job, log, signal } = run;
   const number = issueNumber(run);
   const forge = deps.host.forge(job.repo, "report");
-  const finding = begin(openPull(forge, issueBranch(number)));
+  const finding = begin(ourPulls(forge, issueBranch(number)));
   const task = await takeSnapshot(run, forge, number);
   const earlier = await takeEarlier(run);
   const opened = await openSource(run, forge, deps);
   if (!opened.ok) return opened.outcome;
   const { source } = opened;
   const branch = source.settings.base ?? source.facts.defaultBranch;
-  const open = await finding;
-  const base = source.passed?.base ?? open?.head.commit ?? (await commitOf(source.mirror, branch));
-  if (base === undefined)
-    return needsInput("base branch", `The branch \`${branch}\` that the settings name as \`base\` does not exist.`);
+  const pulls = await finding;
+  const open = pulls.find(({ state }) => state === "open");
+  const tip = open?.head.commit ?? (await commitOf(source.mirror, branch));
+  if (tip === undefined) return needsInput("base branch", `The settings name \`${branch}\`.`);
+  const base = source.passed?.base ?? tip;
 
   await using reporter = reporterFor(run, deps, number);
   const result =
@@ -58,19 +59,13 @@ async function work(run: Run, deps: WorkerDeps): Promise<Outcome> {
           },
           deps,
         );
-  const delivery = { source, base, to: open ?? newBranch(run, number, branch) };
+  const delivery = { source, base, to: open ?? newBranch(run, number, branch, pulls.at(-1)) };
   if (!result.ok) return await keepBranch(run, deps, result, delivery);
-  reporter.say("publishing");
-  if (!mayWrite(await forge.permission(job.actor.login))) {
-    return {
-      outcome: "cancelled",
-      cause: `${job.actor.login} no longer has write access`,
-      detail: "",
-      pull: undefined,
-    };
-  }
+  reporter.say();
+  const obstacle = await obstacleTo(run, deps, delivery);
+  if (obstacle !== undefined) return obstacle;
   const delivered = await deliverFor(run, deps, result.passed, delivery);
-  return deliveredOutcome(delivered, "Set the label again and I start from where it stands now.");
+  return deliveredOutcome(delivered);
 }
 
 /** With `plan: true` every run on an issue begins with one, until one is approved. */
@@ -78,13 +73,15 @@ function wantsPlan(plan: boolean, how: Follows["how"] | undefined): boolean {
   return how === "plan" || (plan && how !== "approve" && how !== "continue");
 }
 
-function newBranch({ job }: Run, number: number, into: string) {
-  const footer = `Asked for by ${job.actor.login} in #${number}. Review it as you would a colleague's: a submitted review brings a follow-up commit.`;
+function newBranch({ job }: Run, number: number, into: string, before: Pull | undefined) {
+  const follows = before === undefined ? "" : `It follows #${before.number}, which is closed. `;
+  const footer = `${follows}Asked for by ${job.actor.login} in #${number}. Review it as you would a colleague's: a submitted review brings a follow-up commit.`;
   return { name: issueBranch(number), pull: { into, closes: number, footer } };
 }
 
 async function report(run: Run, outcome: Outcome, deps: WorkerDeps): Promise<void> {
-  const facts = { took: elapsed(run.log.events), stoppedBy: run.stopped()?.by };
+  const { events } = run.log;
+  const facts = { took: elapsed(events), stoppedBy: run.stopped()?.by, evidence: evidenceIn(events) };
   const { header, lines } = renderOutcome(outcome, facts);
   const state = outcome.outcome === "published" ? "opened" : outcome.outcome;
   const number = issueNumber(run);

@@ -5,7 +5,7 @@ import { settingsPath } from "../../src/settings.ts";
 import type { Settings } from "../../src/settings.ts";
 import { commitOf } from "../checkout.ts";
 import { deliverFor, deliveredOutcome, keepBranch } from "../deliver.ts";
-import { needsInput } from "../outcome.ts";
+import { cancelled, needsInput } from "../outcome.ts";
 import { maintenanceMessages } from "../prompts/messages.ts";
 import type { RepositoryContext } from "../prompts/messages.ts";
 import { openPull } from "../publish.ts";
@@ -30,16 +30,14 @@ async function work(run: Run, deps: WorkerDeps): Promise<Outcome> {
   const { source } = opened;
   const { mirror, trusted, passed } = source;
   const task = source.settings.maintenance[key];
-  if (task === undefined)
-    return { outcome: "cancelled", cause: "the task is no longer in the settings", detail: "", pull: undefined };
+  if (task === undefined) return cancelled("the task is no longer in the settings");
   const { task: text, paths, measure } = task;
   if (text === undefined) return needsInput("task", `The task \`${key}\` has no \`task:\` text.`);
   const before = passed === undefined ? await finding : undefined;
   if (before !== undefined) return leftAlone(before);
   const branch = source.settings.base ?? source.facts.defaultBranch;
   const base = passed?.base ?? (await commitOf(mirror, branch));
-  if (base === undefined)
-    return needsInput("base branch", `The branch \`${branch}\` that the settings name as \`base\` does not exist.`);
+  if (base === undefined) return needsInput("base branch", `The settings name \`${branch}\`.`);
   await log.append({ type: "snapshot", hash: snapshotHash({ title: key, body: text }), title: key, body: text });
   const solving = {
     runId: job.runId,

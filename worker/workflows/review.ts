@@ -1,41 +1,55 @@
+import { setTimeout } from "node:timers/promises";
+import { messageOf } from "../../src/errors.ts";
+import { mostRounds } from "../../src/feedback.ts";
+import type { FeedbackEvent } from "../../src/feedback.ts";
 import { mayWrite } from "../../src/forge.ts";
-import type { Review } from "../../src/forge.ts";
-import { replyMark } from "../../src/status.ts";
-import { boundedBody } from "../../src/text.ts";
+import type { Forge, Pull } from "../../src/forge.ts";
 import { snapshotHash } from "../../src/job.ts";
-import { visibleText } from "../../src/visible.ts";
+import { lastEvent } from "../../src/runlog.ts";
+import { replyMark } from "../../src/status.ts";
+import { readStatus } from "../../src/status-comment.ts";
+import { boundedBody, inlineText } from "../../src/text.ts";
+import type { Passed } from "../attempt.ts";
 import { deliverFor, deliveredOutcome } from "../deliver.ts";
+import { needsInput } from "../outcome.ts";
 import { reviewMessages } from "../prompts/messages.ts";
-import { readBranchPatch } from "../rebuild.ts";
-import type { ReviewComment } from "../prompts/messages.ts";
-import { elapsed, renderOutcome, renderReviewReply, reporterFor } from "../report.ts";
+import { changedLines, readBranchPatch } from "../rebuild.ts";
+import { elapsed, renderOutcome, reporterFor } from "../report.ts";
 import type { Outcome, Run, WorkerDeps, Workflow } from "../run.ts";
+import { fixedThreads, postReplies, renderAnswers, repliesOf, repliesTo, roundsAfter, takeFeedback } from "../round.ts";
+import type { Answered } from "../round.ts";
 import { solve } from "../solve.ts";
 import { openSource } from "../source.ts";
+import type { Source } from "../source.ts";
+import { givenBy, standingIn, suggestionsAt, thanksTo } from "../suggestions.ts";
+import type { Applied } from "../suggestions.ts";
 
-/** A submitted review on our pull request becomes one additive commit and one reply that names it. */
+/**
+ * What was said on our pull request, and nobody has answered, is one round: at most one additive commit, and an answer to
+ * each point of it.
+ */
 export const reviewWorkflow: Workflow = { work, report };
+
+const nothingNew = "answered before";
 
 async function work(run: Run, deps: WorkerDeps): Promise<Outcome> {
   const { job, log, signal } = run;
-  const subject = reviewSubject(run);
   const forge = deps.host.forge(job.repo, "report");
-  const [pull, review] = await Promise.all([forge.pull(subject.pull), forge.review(subject.pull, subject.review)]);
-  if (pull.state !== "open")
-    return { outcome: "cancelled", cause: "the pull request is closed", detail: "", pull: undefined };
+  const pull = await forge.pull(reviewSubject(run).pull);
+  if (pull.state !== "open") return cancelled("the pull request is closed");
   const opened = await openSource(run, forge, deps);
   if (!opened.ok) return opened.outcome;
   const { source } = opened;
+  const feedback = await takeFeedback(run, deps, { forge, pull, settings: source.settings });
+  const { points, before } = feedback;
+  if (points.length === 0) return { outcome: "no-change", cause: nothingNew, detail: "", pull: undefined };
   const base = source.passed?.base ?? pull.head.commit;
-  await log.append({
-    type: "snapshot",
-    hash: snapshotHash({ title: pull.title, body: review.body }),
-    title: pull.title,
-    body: review.body,
-  });
+  const body = points.flatMap(({ texts }) => texts.map((text) => text.body)).join("\n\n");
+  await log.append({ type: "snapshot", hash: snapshotHash({ title: pull.title, body }), title: pull.title, body });
 
-  await using reporter = reporterFor(run, deps, subject.pull);
+  await using reporter = reporterFor(run, deps, pull.number);
   const diff = await readBranchPatch(source.mirror, pull.base, base);
+  const suggestions = await suggestionsAt(source.mirror, base, points);
   const result =
     source.passed !== undefined
       ? { ok: true as const, passed: source.passed.change }
@@ -52,48 +66,170 @@ async function work(run: Run, deps: WorkerDeps): Promise<Outcome> {
             progress: reporter.say,
             inbox: () => run.inboxMessages(),
             repo: `${job.repo.owner}/${job.repo.name}`,
+            replies: repliesTo(points, run),
+            given: givenBy(suggestions),
             messages: (context) =>
-              reviewMessages({ ...context, title: pull.title, diff, comments: commentsOf(review) }),
+              reviewMessages({
+                ...context,
+                title: pull.title,
+                diff,
+                points,
+                applied: suggestions.applied.map(({ point }) => point),
+                round: (before?.count ?? 0) + 1,
+              }),
           },
           deps,
         );
   if (!result.ok) return result.outcome;
-  if (!mayWrite(await forge.permission(job.actor.login))) {
-    return {
-      outcome: "cancelled",
-      cause: `${job.actor.login} no longer has write access`,
-      detail: "",
-      pull: undefined,
-    };
-  }
-  const delivered = await deliverFor(run, deps, result.passed, { source, base, to: pull });
-  const outcome = deliveredOutcome(delivered, "Submit the review again and I start from where it stands now.");
+  return await push(run, deps, { source, pull, base, passed: result.passed, suggestions });
+}
+
+interface Push {
+  source: Source;
+  pull: Pull;
+  base: string;
+  passed: Passed;
+  suggestions: Applied;
+}
+
+/** The round's commit, where it is of a fair size, and who asked for it may still write. */
+async function push(run: Run, deps: WorkerDeps, { source, pull, base, passed, suggestions }: Push): Promise<Outcome> {
+  const { job, log } = run;
+  const large = await tooLarge({ source, pull, base, commit: passed.commit, dir: log.dir });
+  if (large !== undefined) return large;
+  if (!mayWrite(await deps.host.forge(job.repo, "report").permission(job.actor.login)))
+    return cancelled(`${job.actor.login} no longer has write access`);
+  const standing = await standingIn(log.dir, passed.commit, suggestions.applied);
+  const coAuthors = thanksTo(standing, source.facts.cloneUrl);
+  const delivered = await deliverFor(run, deps, passed, { source, base, to: pull, coAuthors });
+  const outcome = deliveredOutcome(delivered, "Say `/agent-fix retry` and I start from where it stands now.");
   if (!delivered.ok) return outcome;
-  return { ...outcome, detail: renderReviewReply(result.passed, delivered.commit, job.actor.login) };
+  const applied = standing.map(({ point }) => point);
+  await log.append({ type: "pushed", commit: delivered.commit, applied, resolve: source.settings.review.resolve });
+  return { ...outcome, detail: "" };
+}
+
+function cancelled(cause: string): Outcome {
+  return { outcome: "cancelled", cause, detail: "", pull: undefined };
+}
+
+/** What a reviewer has to read again grows with each round; by more than this, a person has to want it. */
+const fairGrowth = { lines: 400, factor: 2 };
+
+async function tooLarge(at: {
+  source: Source;
+  pull: Pull;
+  base: string;
+  commit: string;
+  dir: string;
+}): Promise<Outcome | undefined> {
+  const { source, pull, base, commit, dir } = at;
+  const before = await changedLines(source.mirror, `refs/heads/${pull.base}...${base}`);
+  const added = await changedLines(`${dir}/repo.git`, `${base}..${commit}`);
+  if (added <= Math.max(fairGrowth.lines, fairGrowth.factor * before)) return undefined;
+  return needsInput(
+    "growth",
+    `What I made of this round changes ${added} lines, on a pull request of ${before}. That is more than anybody asked to read, so I pushed nothing. Ask for less at once, or for a pull request of its own.`,
+  );
 }
 
 async function report(run: Run, outcome: Outcome, deps: WorkerDeps): Promise<void> {
-  const took = elapsed(run.log.events);
-  const { pull, review } = reviewSubject(run);
-  const { header, lines } = renderOutcome(outcome, { took, stoppedBy: run.stopped()?.by });
-  const state = outcome.outcome === "published" ? "opened" : outcome.outcome;
-  const answer = state === "opened" ? outcome.detail : [`**${header}**`, ...lines].join("\n\n");
-  const mark = replyMark(review);
-  await run.guard();
-  await deps.host.forge(run.job.repo, "report").ensureComment(pull, mark, boundedBody(`${mark}\n${answer}`));
+  const { pull } = reviewSubject(run);
+  const forge = deps.host.forge(run.job.repo, "report");
+  const feedback = lastEvent(run.log.events, "feedback");
+  if (outcome.cause === nothingNew) return tellNothingNew(run, deps, forge, pull);
   const reporter = reporterFor(run, deps, pull);
-  if (state === "opened") await reporter.finish(state, `Review answered in ${took}`, []);
-  else await reporter.finish(state, header, lines);
+  const { header, lines } = renderOutcome(outcome, {
+    took: elapsed(run.log.events),
+    stoppedBy: run.stopped()?.by,
+  });
+  const state = outcome.outcome === "published" ? "opened" : outcome.outcome;
+  if (feedback === undefined) {
+    const rounds = (await readStatus(forge, pull))?.rounds;
+    return reporter.finish(state, header, lines, { cause: outcome.cause, rounds });
+  }
+  const answered = answeredIn(run, feedback, outcome);
+  const isAnswered = outcome.outcome === "published" || outcome.outcome === "no-change";
+  const title = isAnswered ? roundTitle(answered, elapsed(run.log.events)) : header;
+  if (isAnswered) await postReplies(run, forge, pull, answered);
+  const mark = replyMark(run.job.runId);
+  const said = isAnswered
+    ? [renderAnswers(answered), ...checksIn(run), endOfRound(feedback)]
+    : [...lines, "I have read what was said, and do not try again by myself: `/agent-fix retry` makes me."];
+  await run.guard();
+  await forge.ensureComment(pull, mark, boundedBody([mark, `**${title}**`, ...said].join("\n\n")));
+  if (isAnswered)
+    await resolveWhenSeen(run, forge, { pull, answered }).catch((error: unknown) => {
+      // What people do by a click is not worth an answer that is repeated.
+      deps.log.warn({ run: run.job.runId, error: messageOf(error) }, "a thread could not be resolved");
+    });
+  const rounds = roundsAfter(feedback, outcome.outcome);
+  await reporter.finish(state, title, isAnswered ? [] : lines, { cause: outcome.cause, rounds });
 }
 
-function commentsOf({ author, body, comments }: Review): ReviewComment[] {
-  const inline = comments.map(({ path, line, hunk, body: text }) => ({
-    author: author.login,
-    path,
-    line,
-    text: `${hunk}\n\n${visibleText(text).text}`,
-  }));
-  return body.trim() === "" ? inline : [{ author: author.login, text: visibleText(body).text }, ...inline];
+function answeredIn({ log }: Run, feedback: FeedbackEvent, outcome: Outcome): Answered {
+  const pushed = outcome.outcome === "published" ? lastEvent(log.events, "pushed") : undefined;
+  return {
+    feedback,
+    replies: repliesOf(log.events),
+    commit: pushed?.commit,
+    applied: new Set(pushed?.applied),
+  };
+}
+
+function roundTitle({ feedback, commit }: Answered, took: string): string {
+  const { points, before } = feedback;
+  const what = `Round ${(before?.count ?? 0) + 1}: ${points.length} ${points.length === 1 ? "point" : "points"} answered`;
+  return `${what} in ${took}, ${commit === undefined ? "nothing changed" : `with ${commit}`}`;
+}
+
+function checksIn({ log }: Run): string[] {
+  const checks = lastEvent(log.events, "gate")?.checks.head ?? [];
+  if (checks.length === 0) return [];
+  const rows = checks.map((check) => `- \`${check.run.replaceAll(/[`\n]/g, " ")}\`: ${inlineText(check.end)}`);
+  return [`Checked outside the model's reach:\n${rows.join("\n")}`];
+}
+
+function endOfRound({ before }: FeedbackEvent): string {
+  const left = mostRounds - (before?.count ?? 0) - 1;
+  return left > 0
+    ? `Review it again when you have a moment. After ${left} more ${left === 1 ? "round" : "rounds"} I leave the pull request to you.`
+    : "This was the last round that I answer by myself: `/agent-fix retry` lets me go on.";
+}
+
+// The host's reads may lag behind its writes.
+const lookAgainMs = [0, 500, 1500];
+
+/** A thread is resolved only while the pull request stands at the commit that passed the gate. */
+async function resolveWhenSeen(
+  run: Run,
+  forge: Forge,
+  { pull, answered }: { pull: number; answered: Answered },
+): Promise<void> {
+  const threads = fixedThreads(answered);
+  if (threads.length === 0 || lastEvent(run.log.events, "pushed")?.resolve !== true) return;
+  for (const ms of lookAgainMs) {
+    await setTimeout(ms, undefined, { signal: run.signal });
+    const { head } = await forge.pull(pull);
+    if (head.commit !== answered.commit) continue;
+    await run.guard();
+    // GitHub asks for the right to push.
+    return run.withToken("publish", async (writer) => {
+      for (const thread of threads) await writer.resolveThread(thread);
+    });
+  }
+}
+
+/** Another round took in all that this one was to be about. Its status comment stands, but where it is our own. */
+async function tellNothingNew(run: Run, deps: WorkerDeps, forge: Forge, pull: number): Promise<void> {
+  const { runId } = run.job;
+  const mark = replyMark(runId);
+  if ((await forge.findComment(pull, mark)) !== undefined)
+    await forge.ensureComment(pull, mark, `${mark}\nAnswered with the round before it.`);
+  const status = await readStatus(forge, pull);
+  if (status?.run !== runId) return;
+  const { rounds } = status;
+  await reporterFor(run, deps, pull).finish("no-change", "Everything here is answered", [], { rounds });
 }
 
 function reviewSubject(run: Run) {

@@ -57,7 +57,6 @@ export function recordedTools(recording: readonly RecordedStep[], contextTokens:
     contextTokens,
     diff: async () => "",
     onPlan: async () => {},
-    kind: "issue",
   });
   return tools.map((tool) => ({
     ...tool,

@@ -12,7 +12,11 @@ const ended = (state: StatusMarker["state"], more: Partial<StatusMarker> = {}): 
 });
 const issue: Standing = { isPull: false, isOurs: true, isOpen: true, isLive: false, status: ended("gave-up") };
 const live: Standing = { ...issue, isLive: true, status: ended("working") };
-const pull: Standing = { ...issue, isPull: true, status: ended("opened", { trigger: "review-7" }) };
+const pull: Standing = {
+  ...issue,
+  isPull: true,
+  status: ended("opened", { trigger: "review-7", rounds: { count: 1, failures: 0, from: {}, read: {} } }),
+};
 const plan = ended("needs-input", { cause: "plan" });
 
 describe("a command", () => {

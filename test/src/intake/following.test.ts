@@ -37,7 +37,10 @@ function issueWith(status: StatusMarker | undefined) {
       body: renderStatus(marker, "Stopped: out of steps", ["As far as that."]),
     });
   if (status !== undefined) show(status);
-  const codeHost = { forge: () => host.forge } as unknown as IntakeDeps["host"];
+  const codeHost = {
+    forge: () => host.forge,
+    app: async () => ({ slug: "agent-fix" }),
+  } as unknown as IntakeDeps["host"];
   const deps: IntakeDeps = { host: codeHost, queues, inbox, log: pino({ level: "silent" }) };
   const said = { delivery: "d", repo, number: 9, isPull: false, actor, comment: 21 };
   const runId = runIdOf(repo, { kind: "issue", number: 9 }, "comment-21");

@@ -186,7 +186,7 @@ const ending: { what: string; fault: Fault; kind: ModelErrorKind; says: RegExp }
     what: "a request that is refused",
     fault: { kind: "status", status: 400, message: "no" },
     kind: "bad-request",
-    says: /^The model endpoint did not accept the request.*an admin must.*: no$/s,
+    says: /^The model endpoint did not accept the request.*an admin must.*: no\n```$/s,
   },
   {
     what: "a server that fails for good",

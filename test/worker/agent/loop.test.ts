@@ -1,3 +1,4 @@
+import type { Reply } from "../../../src/feedback.ts";
 import { execFileSync } from "node:child_process";
 import { expect, test } from "vitest";
 import { readScripts } from "../../../src/demo/model/script.ts";
@@ -8,9 +9,10 @@ import type { AgentEvent, AgentTask } from "../../../worker/agent/loop.ts";
 import type { Message } from "../../../worker/agent/model.ts";
 import { createModelClient } from "../../../worker/agent/openai.ts";
 import { issueMessages, maintenanceMessages, reviewMessages } from "../../../worker/prompts/messages.ts";
+import type { Replies } from "../../../worker/tools/reply.ts";
 import { createTools } from "../../../worker/tools/tools.ts";
-import type { TaskKind } from "../../../worker/tools/tools.ts";
 import { createDemoRepository, createLocalSandbox } from "../../support/local-sandbox.ts";
+import { pointOf } from "../support.ts";
 import type { LocalSandbox } from "../../support/local-sandbox.ts";
 
 const limits = { steps: 50, tokens: 1_000_000, minutes: 10 };
@@ -30,7 +32,7 @@ test("the agent fixes the demo's issue with a test that failed before, submits i
   await using model = await startModel({ scripts: readScripts() });
   const plans: string[][] = [];
   const messages = issueMessages({ ...repository, root: sandbox.root, title: issueTitle, body: "See the README." });
-  const agent = agentIn(sandbox, "issue", { url: model.url, messages, plans });
+  const agent = agentIn(sandbox, { url: model.url, messages, plans });
 
   const end = await runAgent(agent.task);
 
@@ -70,13 +72,16 @@ test("the agent answers the demo's review on top of its own fix", async () => {
     root: sandbox.root,
     title: "Replace every run of separators in slugs",
     diff: "+ .replace(/[^a-z0-9]+/g)",
-    comments: [
-      { author: "ada", path: "src/slug.js", line: 8, text: "Please trim leading and trailing dashes as well." },
-    ],
+    points: [pointOf("t1", "Please trim leading and trailing dashes as well.", { path: "src/slug.js", line: 8 })],
+    applied: [],
+    round: 1,
   });
 
-  const end = await runAgent(agentIn(sandbox, "review", { url: model.url, messages }).task);
+  const given: Reply[] = [];
+  const replies = { points: ["t1"], given: () => given, record: async (reply: Reply) => void given.push(reply) };
+  const end = await runAgent(agentIn(sandbox, { url: model.url, messages, replies }).task);
 
+  expect(given).toEqual([{ point: "t1", disposition: "fixed", text: expect.stringContaining("both ends") as string }]);
   expect(end).toMatchObject({ end: "submitted", submission: { title: "Trim dashes at the ends of slugs" } });
   expect(execFileSync("node", ["--test"], { cwd: sandbox.root, encoding: "utf8" })).toMatch(/pass 3/);
 });
@@ -87,7 +92,7 @@ test("the agent does the demo's maintenance task", async () => {
   const task = { task: "Remove unused exports", paths: [], measure: undefined };
   const messages = maintenanceMessages({ ...repository, ...task, root: sandbox.root });
 
-  const end = await runAgent(agentIn(sandbox, "maintenance", { url: model.url, messages }).task);
+  const end = await runAgent(agentIn(sandbox, { url: model.url, messages }).task);
 
   expect(end).toMatchObject({ end: "submitted", submission: { title: "Remove the unused export oldSlugify" } });
   expect(execFileSync("git", ["diff", "--stat"], { cwd: sandbox.root, encoding: "utf8" })).toMatch(/5 deletions/);
@@ -98,7 +103,7 @@ test("messages that arrive are read before the next answer", async () => {
   const steps = [say("", "echo one"), { ...say("", "echo two"), after: "use tabs" }, asks("Which?")];
   await using model = await startModel({ scripts: [scriptOf(steps)] });
   const arrived = [[], ["Please use tabs."], []];
-  const agent = agentIn(sandbox, "issue", { url: model.url });
+  const agent = agentIn(sandbox, { url: model.url });
 
   const end = await runAgent({ ...agent.task, inbox: async () => arrived.shift() ?? [] });
 
@@ -113,7 +118,7 @@ test("a call after a reminder makes the model heard again", async () => {
   const steps = [say("a"), say("b"), say("", "true"), say("c"), say("d"), asks("Which?")];
   await using model = await startModel({ scripts: [scriptOf(steps)] });
 
-  const end = await runAgent(agentIn(sandbox, "issue", { url: model.url }).task);
+  const end = await runAgent(agentIn(sandbox, { url: model.url }).task);
 
   expect(end).toMatchObject({ end: "asked" });
 });
@@ -122,7 +127,7 @@ test("every limit is an ending of its own", async () => {
   await using sandbox = createLocalSandbox();
   await using model = await startModel({ scripts: [scriptOf([1, 2, 3, 4, 5].map((n) => say("", `echo ${n}`)))] });
   const run = (changed: Partial<AgentTask["limits"]>, now?: () => number) => {
-    const { task } = agentIn(sandbox, "issue", { url: model.url });
+    const { task } = agentIn(sandbox, { url: model.url });
     return runAgent({ ...task, limits: { ...limits, ...changed }, ...(now === undefined ? {} : { now }) });
   };
   let minute = 0;
@@ -137,7 +142,7 @@ test("every call has its result, also those after the one that ended the attempt
   const last = asks("Which?");
   const step = { ...last, calls: [...last.calls, { name: "bash", arguments: { command: "touch late" } }] };
   await using model = await startModel({ scripts: [scriptOf([step])] });
-  const { task } = agentIn(sandbox, "issue", { url: model.url });
+  const { task } = agentIn(sandbox, { url: model.url });
 
   const end = await runAgent(task);
 
@@ -153,7 +158,7 @@ test("a run that is stopped during a command ends at once as cancelled", async (
   await using sandbox = createLocalSandbox();
   await using model = await startModel({ scripts: [scriptOf([say("", "echo begun; sleep 60")])] });
   const abort = new AbortController();
-  const { task } = agentIn(sandbox, "issue", { url: model.url });
+  const { task } = agentIn(sandbox, { url: model.url });
   const record = async (event: AgentEvent) => {
     if (event.type === "tool.intent") setImmediate(() => abort.abort());
   };
@@ -167,7 +172,7 @@ test("a model that refuses is an ending with its error", async () => {
   await using sandbox = createLocalSandbox();
   await using model = await startModel({ scripts: [] });
 
-  const end = await runAgent(agentIn(sandbox, "issue", { url: model.url }).task);
+  const end = await runAgent(agentIn(sandbox, { url: model.url }).task);
 
   expect(end).toMatchObject({ end: "model-failed", error: { kind: "bad-request" } });
 });
@@ -178,13 +183,12 @@ test("a lost sandbox ends the run as an outage, since the model cannot repair it
   const output = { text: "", bytes: 0, truncated: false };
   const lost = { ...sandbox, exec: async () => ({ end: "sandbox-lost" as const, output, durationMs: 0 }) };
 
-  await expect(runAgent(agentIn(lost, "issue", { url: model.url }).task)).rejects.toThrow("The sandbox was lost");
+  await expect(runAgent(agentIn(lost, { url: model.url }).task)).rejects.toThrow("The sandbox was lost");
 });
 
 function agentIn(
   sandbox: LocalSandbox,
-  kind: TaskKind,
-  { url, plans = [], messages }: { url: string; messages?: Message[]; plans?: string[][] },
+  { url, plans = [], messages, replies }: { url: string; messages?: Message[]; plans?: string[][]; replies?: Replies },
 ) {
   const events: AgentEvent[] = [];
   const git = (...args: string[]) => execFileSync("git", args, { cwd: sandbox.root, encoding: "utf8" });
@@ -195,7 +199,7 @@ function agentIn(
       root: sandbox.root,
       outputs: `${sandbox.root}-outputs`,
       contextTokens: 262_144,
-      kind,
+      replies,
       diff: async () => git("diff"),
       onPlan: async (items) => void plans.push(items),
     }),

@@ -1,3 +1,4 @@
+import type { Reply } from "../../../src/feedback.ts";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { callTool } from "../../../worker/agent/tool.ts";
@@ -5,16 +6,18 @@ import { disarm } from "../../../worker/agent/markup.ts";
 import type { ToolResult } from "../../../worker/agent/tool.ts";
 import { wireTools } from "../../../worker/agent/schema.ts";
 import { createTools } from "../../../worker/tools/tools.ts";
-import type { TaskKind, ToolDeps } from "../../../worker/tools/tools.ts";
+import type { Replies } from "../../../worker/tools/reply.ts";
+import type { ToolDeps } from "../../../worker/tools/tools.ts";
 import { createLocalSandbox } from "../../support/local-sandbox.ts";
 import type { LocalSandbox } from "../../support/local-sandbox.ts";
 
 const signal = new AbortController().signal;
+const submission = { title: "Fix it", cause: "It was wrong.", change: "It is right." };
 
 test("the tools and their parameters are the fixed set, each of a plain type", async () => {
   await using sandbox = createLocalSandbox();
-  const shapes = (kind: TaskKind) =>
-    wireTools(toolsIn(sandbox, { kind }).tools).map(({ function: { name, parameters } }) => {
+  const shapes = (deps: Partial<ToolDeps>) =>
+    wireTools(toolsIn(sandbox, deps).tools).map(({ function: { name, parameters } }) => {
       const properties = parameters["properties"] as Record<string, { type: string }>;
       const required = parameters["required"] as string[];
       const shown = Object.entries(properties).map(
@@ -23,15 +26,17 @@ test("the tools and their parameters are the fixed set, each of a plain type", a
       return `${name} {${shown.join(", ")}}`;
     });
 
-  expect(shapes("issue")).toEqual([
+  const reply = "reply {thread: string, disposition: string, text: string}";
+  expect(shapes({})).toEqual([
     "bash {command: string, timeout_seconds?: integer}",
     "str_replace_editor {command: string, path: string, view_range?: string, insert_line?: integer, old_str?: string, new_str?: string, file_text?: string}",
     "update_plan {items: string}",
     "ask {question: string, default: string}",
     "submit {title: string, cause: string, change: string}",
   ]);
-  expect(shapes("maintenance")).toEqual(shapes("issue"));
-  expect(shapes("review")).toEqual(shapes("issue").filter((shape) => !shape.startsWith("ask")));
+  expect(shapes({ replies: repliesTo(["t1"]) })).toEqual(
+    shapes({}).map((shape) => (shape.startsWith("ask") ? reply : shape)),
+  );
 });
 
 test("each tool is described in few words without chat markup, and what is long comes last", async () => {
@@ -203,8 +208,6 @@ test("the plan is passed on line by line, without list marks", async () => {
 test("the first submit shows the change and a check list, the second one ends, and then it begins anew", async () => {
   await using sandbox = createLocalSandbox();
   const { call } = toolsIn(sandbox, { diff: async () => "+++ b/a.js\n+```\n" });
-  const submission = { title: "Fix it", cause: "It was wrong.", change: "It is right." };
-
   const first = await call("submit", submission);
   const second = await call("submit", submission);
   const third = await call("submit", submission);
@@ -219,8 +222,6 @@ test("the first submit shows the change and a check list, the second one ends, a
 
 test("without a review the first submit ends", async () => {
   await using sandbox = createLocalSandbox();
-  const submission = { title: "Fix it", cause: "It was wrong.", change: "It is right." };
-
   const first = await toolsIn(sandbox, { review: "off" }).call("submit", submission);
 
   expect(first).toMatchObject({ end: { end: "submitted", submission } });
@@ -229,8 +230,6 @@ test("without a review the first submit ends", async () => {
 test("a long change is shown in part, by the room in the window", async () => {
   await using sandbox = createLocalSandbox();
   const diff = async () => "+x\n".repeat(10_000);
-  const submission = { title: "Fix it", cause: "It was wrong.", change: "It is right." };
-
   const large = await toolsIn(sandbox, { diff }).call("submit", submission);
   const small = await toolsIn(sandbox, { diff, contextTokens: 32_768 }).call("submit", submission);
 
@@ -271,6 +270,46 @@ test("a question ends the attempt with what would be done without an answer", as
   expect(result).toMatchObject({ end: { end: "asked", questions: [{ question: "Which?", fallback: "The first." }] } });
 });
 
+/** The answers to points, kept in a list. */
+function repliesTo(points: string[]): Replies & { list: Reply[] } {
+  const list: Reply[] = [];
+  return { points, list, given: () => list, record: async (reply) => void list.push(reply) };
+}
+
+test("an answer names a point that there is, and says something", async () => {
+  await using sandbox = createLocalSandbox();
+  const replies = repliesTo(["t1", "r1"]);
+  const { call } = toolsIn(sandbox, { replies });
+  const reply = (thread: string, text: string) => call("reply", { thread, disposition: "fixed", text });
+
+  expect((await reply("t2", "It is trimmed now.")).text).toContain("There is no point t2. The points are: t1, r1.");
+  expect((await reply("t1", "Good catch, thanks!")).text).toContain("tells the reviewer nothing");
+  expect((await reply("T1", "It is trimmed now; a test covers both ends.")).text).toBe("Your answer to t1 is kept.");
+  expect(replies.list).toMatchObject([{ point: "t1", disposition: "fixed" }]);
+});
+
+test("a submission is asked once for the answers that are missing", async () => {
+  await using sandbox = createLocalSandbox();
+  const { call } = toolsIn(sandbox, { replies: repliesTo(["t1", "r1"]), diff: async () => "+a" });
+
+  const first = await call("submit", submission);
+  const second = await call("submit", submission);
+  const third = await call("submit", submission);
+
+  expect(first).toMatchObject({ failed: true });
+  expect(first.text).toContain("These points have no answer yet: t1, r1.");
+  expect(second.text).toContain("go through this list");
+  expect(third).toMatchObject({ end: { end: "submitted" } });
+});
+
+test("a submission without a change can't have fixed anything, and is told so", async () => {
+  await using sandbox = createLocalSandbox();
+  const { call } = toolsIn(sandbox, { replies: repliesTo(["t1"]) });
+  await call("reply", { thread: "t1", disposition: "fixed", text: "It is trimmed now." });
+
+  expect((await call("submit", submission)).text).toContain("t1 with `fixed`, but the working tree has no change");
+});
+
 function toolsIn(sandbox: LocalSandbox, deps: Partial<ToolDeps> = {}) {
   const plans: string[][] = [];
   const tools = createTools({
@@ -278,7 +317,6 @@ function toolsIn(sandbox: LocalSandbox, deps: Partial<ToolDeps> = {}) {
     root: sandbox.root,
     outputs: `${sandbox.root}-outputs`,
     contextTokens: 262_144,
-    kind: "issue",
     diff: async () => "",
     onPlan: async (items) => void plans.push(items),
     ...deps,

@@ -1,0 +1,210 @@
+import { isCommand } from "./commands.ts";
+import { mayWrite } from "./forge.ts";
+import type { Author, Forge, Remark, ReviewFacts, Thread } from "./forge.ts";
+import type { Settings } from "./settings.ts";
+import type { Mark, Rounds } from "./status.ts";
+
+/** All that was said on a pull request of ours, by everybody. */
+export interface Conversation {
+  threads: readonly Thread[];
+  reviews: readonly ReviewFacts[];
+  remarks: readonly Remark[];
+}
+
+/** One thing that a reviewer waits for an answer to. */
+export interface Point {
+  /** What the model calls it: `t1` for a thread, `r1` for a review's own text, `c1` for a comment. */
+  id: string;
+  url: string;
+  /** Where it is answered; undefined for what has no thread. */
+  thread?: ThreadPlace | undefined;
+  /** Oldest first. */
+  texts: Text[];
+}
+export interface ThreadPlace extends Pick<Thread, "path" | "line" | "startLine" | "hunk" | "isOutdated"> {
+  id: string;
+  /** The review comment that the thread began with. */
+  first: number;
+}
+export interface Text {
+  by: Author;
+  body: string;
+  /** Whether it is what this round is about; else it was said before, by somebody with write access or by us. */
+  isNew: boolean;
+  /** Of the review or comment. */
+  comment: number;
+}
+
+/** What a round of review is about: what was said, and how far that is. */
+export interface FeedbackEvent {
+  points: Point[];
+  from: Rounds["read"];
+  read: Rounds["read"];
+  /** What the pull request remembered before this round; undefined before the first one, and where they count anew. */
+  before?: Rounds;
+  /** The commit that the pull request stood on. */
+  head: string;
+}
+export const dispositions = ["fixed", "declined", "question", "out-of-scope"] as const;
+/** What became of a point of a review, in the model's words. */
+export interface Reply {
+  point: string;
+  disposition: (typeof dispositions)[number];
+  text: string;
+}
+
+/** Whose words count, and which of them. */
+export interface Reading {
+  read: Rounds["read"] | undefined;
+  trigger: Settings["review"]["trigger"];
+  /** The app's name, by which it is mentioned. */
+  slug: string;
+  /** Whether a person may write to the repository. */
+  trusts: (author: Author) => boolean;
+}
+
+export interface Feedback {
+  points: Point[];
+  /** How far the conversation has been read when these points are given to the model. */
+  read: Rounds["read"];
+  /** The newest word of the points, by a name that is always the same, and who said it. Undefined without a point. */
+  newest: { name: string; by: Author } | undefined;
+}
+
+/** After so many rounds of review, or rounds in a row without a change, a person has to say that it should go on. */
+export const mostRounds = 10;
+export const mostFailures = 5;
+
+type Kind = keyof Rounds["read"];
+interface Word {
+  kind: Kind;
+  id: number;
+  at: string;
+  by: Author;
+}
+
+/** Pure: what has to be answered now, by what was said and what was read before. */
+export function readFeedback(conversation: Conversation, reading: Reading): Feedback {
+  const { reviews, remarks } = conversation;
+  const threads = threadPoints(conversation, reading);
+  const bodies = reviews.filter((review) => counts(reviewWord(review), review, { review, reading }));
+  const comments = remarks.filter(
+    (remark) => counts(commentWord(remark), remark, { reading }) && mentions(remark.body, reading.slug),
+  );
+  const words = [...threads.flatMap(({ words: own }) => own), ...bodies.map(reviewWord), ...comments.map(commentWord)];
+  return {
+    points: [
+      ...threads.map(({ point }, index) => ({ ...point, id: `t${index + 1}` })),
+      ...bodies.map((review, index) => ({ id: `r${index + 1}`, url: review.url, texts: [newText(review)] })),
+      ...comments.map((remark, index) => ({ id: `c${index + 1}`, url: remark.url, texts: [newText(remark)] })),
+    ],
+    read: (["threads", "reviews", "remarks"] as const).reduce(
+      (read, kind) => ({ ...read, ...markOf(kind, words, reading.read) }),
+      {},
+    ),
+    newest: newestOf(words),
+  };
+}
+
+/** Whether the text names the app. */
+export function mentions(body: string, slug: string): boolean {
+  return new RegExp(String.raw`(?<![\w/])@${RegExp.escape(slug)}(?![\w-])`, "i").test(body);
+}
+
+function threadPoints({ threads, reviews }: Conversation, reading: Reading) {
+  return threads.flatMap((thread) => {
+    const { isResolved, remarks, id, path, line, startLine, hunk, isOutdated } = thread;
+    const [first] = remarks;
+    if (isResolved || first === undefined) return [];
+    const isNew = (remark: Thread["remarks"][number]) => {
+      const review = reviews.find((one) => one.id === remark.review);
+      return counts(threadWord(remark), remark, { review, reading });
+    };
+    const words = remarks.filter(isNew).map(threadWord);
+    if (words.length === 0) return [];
+    const heard = remarks.filter(({ author }) => isOurs(author, reading.slug) || reading.trusts(author));
+    const texts = heard.map((remark) => ({ ...newText(remark), isNew: isNew(remark) }));
+    const place = { id, first: first.id, path, line, startLine, hunk, isOutdated };
+    return [{ point: { url: first.url, thread: place, texts }, words }];
+  });
+}
+
+function counts(
+  word: Word,
+  { author, body }: { author: Author; body: string },
+  { review, reading }: { review?: ReviewFacts | undefined; reading: Reading },
+): boolean {
+  const { read, trigger, slug, trusts } = reading;
+  if (author.isBot || !trusts(author) || !isUnread(word, read?.[word.kind])) return false;
+  if (body.trim() === "" || isAside(body, slug)) return false;
+  const isNamed = mentions(body, slug) || (review !== undefined && mentions(review.body, slug));
+  if (trigger === "any" || isNamed) return true;
+  return trigger === "changes-requested" && review?.state === "changes-requested";
+}
+
+function isOurs({ isBot, login }: Author, slug: string): boolean {
+  return isBot && login.replace(/\[bot\]$/, "") === slug;
+}
+
+/** What people say to each other, or want left alone. */
+function isAside(body: string, slug: string): boolean {
+  const text = body.trimStart();
+  const opensWithOther = text.startsWith("@") && !new RegExp(`^@${RegExp.escape(slug)}(?![\\w-])`, "i").test(text);
+  return text.startsWith("//") || opensWithOther || text.includes("<!-- agent-fix:ignore -->") || isCommand(text);
+}
+
+function isUnread({ at, id }: Word, mark: Mark | undefined): boolean {
+  return mark === undefined || at > mark.at || (at === mark.at && !mark.ids.includes(id));
+}
+
+/** GitHub's times have whole seconds: what else was said in the last one is told apart by its id. */
+function markOf(kind: Kind, words: readonly Word[], before: Rounds["read"] | undefined): Rounds["read"] {
+  const own = words.filter((word) => word.kind === kind);
+  const former = before?.[kind];
+  const at = [...own.map((word) => word.at), ...(former === undefined ? [] : [former.at])].sort().at(-1);
+  if (at === undefined) return {};
+  const ids = own.filter((word) => word.at === at).map(({ id }) => id);
+  return { [kind]: { at, ids: former?.at === at ? [...former.ids, ...ids] : ids } };
+}
+
+function newestOf(words: readonly Word[]): Feedback["newest"] {
+  const name = ({ kind, id }: Word) => `${kind.slice(0, -1)}-${id}`;
+  const newest = words.toSorted((a, b) => a.at.localeCompare(b.at) || name(a).localeCompare(name(b))).at(-1);
+  return newest && { name: name(newest), by: newest.by };
+}
+
+const threadWord = ({ id, createdAt, author }: Remark): Word => ({ kind: "threads", id, at: createdAt, by: author });
+const commentWord = (remark: Remark): Word => ({ ...threadWord(remark), kind: "remarks" });
+const reviewWord = ({ id, submittedAt, author }: ReviewFacts): Word => ({
+  kind: "reviews",
+  id,
+  at: submittedAt,
+  by: author,
+});
+
+function newText({ id, author, body }: { id: number; author: Author; body: string }): Text {
+  return { by: author, body, isNew: true, comment: id };
+}
+
+/** What was said on our pull request, all of it, and who of those that spoke may write. */
+export async function readConversation(
+  forge: Forge,
+  pull: number,
+): Promise<{ conversation: Conversation; trusts: (author: Author) => boolean }> {
+  const [threads, reviews, remarks] = await Promise.all([
+    forge.threads(pull),
+    forge.reviews(pull),
+    forge.remarks(pull),
+  ]);
+  const conversation = { threads, reviews, remarks };
+  const asked = speakersOf(conversation).map(async ({ login }) =>
+    mayWrite(await forge.permission(login)) ? login : undefined,
+  );
+  const trusted = new Set(await Promise.all(asked));
+  return { conversation, trusts: ({ login }) => trusted.has(login) };
+}
+
+function speakersOf({ threads, reviews, remarks }: Conversation): Author[] {
+  const all = [...threads.flatMap((thread) => thread.remarks), ...reviews, ...remarks].map(({ author }) => author);
+  return [...new Map(all.filter(({ isBot }) => !isBot).map((author) => [author.login, author])).values()];
+}

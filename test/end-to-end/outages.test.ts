@@ -1,0 +1,302 @@
+import { execFileSync } from "node:child_process";
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import type { Exchange } from "../../src/demo/github/exchange.ts";
+import type { Calls, Limit } from "../../src/demo/github/faults.ts";
+import type { Script } from "../../src/demo/model/script.ts";
+import { readRun } from "../../src/runlog.ts";
+import { createContract, expectNoViolations } from "../support/contract.ts";
+import {
+  addProject,
+  answerScripts,
+  fileLabelled,
+  finalStatus,
+  pullsOf,
+  repliesOn,
+  startTestLaptop,
+  statusesOn,
+} from "./support/laptop.ts";
+import type { TestLaptop } from "./support/laptop.ts";
+
+const contract = createContract();
+let calls: Exchange[] = [];
+const onExchange = (exchange: Exchange) => {
+  calls.push(exchange);
+  contract.onExchange(exchange);
+};
+
+const waiting: Script = {
+  name: "A short wait",
+  when: "Task: resolve an issue[^]*A short wait",
+  holes: {},
+  steps: [
+    { id: "fix", say: "", calls: [{ name: "bash", arguments: { command: "sleep 3; echo 42 >answer.txt" } }] },
+    ...["one", "two"].map((id) => ({
+      id,
+      say: "",
+      calls: [{ name: "submit", arguments: { title: "A change", cause: "A cause.", change: "A change." } }],
+    })),
+  ],
+};
+
+let laptop: TestLaptop;
+let recorded: ReturnType<typeof recordWrites> | undefined;
+beforeAll(async () => {
+  const github = { ...contract, onExchange };
+  laptop = await startTestLaptop({
+    scripts: [waiting, ...answerScripts],
+    github,
+    settings: { WORKER_CONCURRENCY: "2" },
+  });
+});
+afterAll(async () => {
+  await laptop[Symbol.asyncDispose]();
+  expectNoViolations(contract);
+});
+beforeEach(() => {
+  calls = [];
+});
+
+type Where = { owner: string; repo: string };
+
+/** From a label to a pull request, and from a review of that to a second commit. */
+async function converse(where: Where): Promise<{ number: number; pull: number }> {
+  const number = await fileLabelled(laptop, where);
+  await finalStatus(laptop, where, number);
+  const [opened] = await pullsOf(laptop, where);
+  const pull = opened?.number ?? 0;
+  const comments = [{ path: "answer.txt", line: 1, body: "A reason in README.md is enough." }];
+  const review = { event: "COMMENT", body: "Please say why it is 42.", comments } as const;
+  await laptop.as("ann").rest.pulls.createReview({ ...where, pull_number: pull, ...review });
+  const rounds = async () => (await statusesOn(laptop, where, pull))[0]?.marker?.rounds?.count;
+  await expect.poll(rounds, { timeout: 120_000 }).toBe(1);
+  await finalStatus(laptop, where, pull);
+  return { number, pull };
+}
+
+/** Everything that a conversation leaves on GitHub, counted. */
+async function leftBy(where: Where, { number, pull }: { number: number; pull: number }) {
+  const { pulls, git, checks } = laptop.as("ann").rest;
+  const at = { ...where, pull_number: pull };
+  const [{ data: full }, { data: inThreads }] = await Promise.all([pulls.get(at), pulls.listReviewComments(at)]);
+  const { data: commit } = await git.getCommit({ ...where, commit_sha: full.head.sha });
+  const shas = [full.head.sha, ...commit.parents.map(({ sha }) => sha)];
+  const runsOn = await Promise.all(
+    shas.map(async (ref) => (await checks.listForRef({ ...where, ref, filter: "all" })).data.total_count),
+  );
+  return {
+    onIssue: [(await statusesOn(laptop, where, number)).length, (await repliesOn(laptop, where, number)).length],
+    onPull: [(await statusesOn(laptop, where, pull)).length, (await repliesOn(laptop, where, pull)).length],
+    inThreads: inThreads.map(({ user }) => user?.login),
+    pulls: (await pullsOf(laptop, where)).map(({ head }) => head.ref),
+    branches: branchesOf(where),
+    commits: full.commits,
+    checkRuns: runsOn,
+  };
+}
+
+function branchesOf({ owner, repo }: Where): string[] {
+  const gitDir = laptop.github.state.repositories.get(`${owner}/${repo}`)?.gitDir ?? "";
+  const args = ["--git-dir", gitDir, "for-each-ref", "--format=%(refname)"];
+  return execFileSync("git", args, { encoding: "utf8" }).trim().split("\n");
+}
+
+const once = {
+  onIssue: [1, 0],
+  onPull: [1, 1],
+  inThreads: ["ann", "agent-fix[bot]"],
+  pulls: ["agent-fix/issue-1"],
+  branches: ["refs/heads/agent-fix/issue-1", "refs/heads/main"],
+  commits: 2,
+  checkRuns: [1, 1],
+};
+
+/** The app's writes in a list of calls, each kind once: what is fixed in its path, with the project's own name. */
+function writesIn(all: readonly Exchange[], project: string): { name: string; on: (project: string) => Calls }[] {
+  const kinds = new Map<string, (project: string) => Calls>();
+  for (const { method, path, body } of all) {
+    const isMutation = /^\s*mutation/.test(String(Object(body).query ?? ""));
+    if (method === "GET" || (path === "/graphql" && !isMutation)) continue;
+    const shape = path
+      .replace(`/ann/${project}/`, "/ann/PROJECT/")
+      .replace(/\/\d+(?=\/|$)/g, "/[0-9]+")
+      .replace(/\/refs\/heads.*/, "/refs/heads.*");
+    const on = (name: string) => ({
+      method,
+      path: new RegExp(`^${shape.replace("PROJECT", name)}$`),
+      ...(isMutation && { body: /mutation/ }),
+    });
+    kinds.set(`${method} ${shape}`, on);
+  }
+  return Array.from(kinds, ([name, on]) => ({ name, on }));
+}
+
+/** What a conversation writes that nothing disturbs; it is held once. */
+function writesOfOne() {
+  return (recorded ??= recordWrites());
+}
+
+async function recordWrites() {
+  const where = await addProject(laptop, "recorded");
+  expect(await leftBy(where, await converse(where))).toEqual(once);
+  const ofPeople = [/\/issues$/, /\/labels$/, /\/reviews$/];
+  return writesIn(calls, "recorded").filter(({ name }) => !ofPeople.some((path) => path.test(name)));
+}
+
+test("fifty deliveries of one label at once, in any order with those of labels taken off, begin one run", async () => {
+  const { webhookUrl = "" } = laptop.github.state;
+  laptop.github.setWebhookUrl("http://127.0.0.1:1/");
+  const [wanted, unwanted] = [await addProject(laptop, "fifty"), await addProject(laptop, "fifty-off")];
+  const { issues } = laptop.as("ann").rest;
+  const off = (where: Where, number: number) =>
+    issues.removeLabel({ ...where, issue_number: number, name: "agent-fix" });
+  const on = (where: Where, number: number) =>
+    issues.addLabels({ ...where, issue_number: number, labels: ["agent-fix"] });
+  const numbers = { wanted: await fileLabelled(laptop, wanted), unwanted: await fileLabelled(laptop, unwanted) };
+  for (let i = 0; i < 4; i++) {
+    await off(wanted, numbers.wanted);
+    await on(wanted, numbers.wanted);
+    await off(unwanted, numbers.unwanted);
+    if (i < 3) await on(unwanted, numbers.unwanted);
+  }
+  const deliveries = laptop.github.state.deliveries.filter(({ payload }) => payload.includes("/fifty"));
+  laptop.github.state.deliveries.length = 0;
+  laptop.github.setWebhookUrl(webhookUrl);
+
+  const copies = Array.from({ length: 100 }, (_, i) => {
+    const { headers, payload } = deliveries[(i * 7) % deliveries.length] ?? { headers: {}, payload: "" };
+    // The same id is GitHub's redelivery; another one what nobody promises not to send.
+    return { body: payload, headers: i % 2 === 0 ? headers : { ...headers, "x-github-delivery": `copy-${i}` } };
+  });
+  await Promise.all(copies.map((copy) => fetch(webhookUrl, { method: "POST", ...copy })));
+
+  expect((await finalStatus(laptop, wanted, numbers.wanted)).marker.state).toBe("opened");
+  await laptop.web.sweep(new Date());
+  const behind = await addProject(laptop, "behind-fifty");
+  await finalStatus(laptop, behind, await fileLabelled(laptop, behind));
+  expect(await pullsOf(laptop, wanted)).toHaveLength(1);
+  expect(await pullsOf(laptop, unwanted)).toEqual([]);
+  const states = (await statusesOn(laptop, unwanted, numbers.unwanted)).map(({ marker }) => marker?.state);
+  expect(states.filter((state) => state !== "cancelled")).toEqual([]);
+});
+
+test("what happened in ten minutes without deliveries is found by one sweep, through GitHub's list of them and by its labels", async () => {
+  const where = await addProject(laptop, "dropped");
+  const { state } = laptop.github;
+  const { webhookUrl = "", now } = state;
+  const { issues } = laptop.as("ann").rest;
+  laptop.github.setWebhookUrl("http://127.0.0.1:1/");
+  let minutesAgo = 10;
+  state.now = () => `${new Date(Date.now() - minutesAgo * 60_000).toISOString().slice(0, 19)}Z`;
+  const listed = await fileLabelled(laptop, where);
+  minutesAgo = 7;
+  const takenBack = await fileLabelled(laptop, where);
+  await issues.removeLabel({ ...where, issue_number: takenBack, name: "agent-fix" });
+  minutesAgo = 4;
+  const asked = (await issues.create({ ...where, title: "How are you?" })).data.number;
+  await issues.createComment({ ...where, issue_number: asked, body: "/agent-fix status" });
+  await expect.poll(() => state.deliveries.filter(({ status }) => status === "pending")).toEqual([]);
+  const known = state.deliveries.filter(({ payload }) => payload.includes("/dropped"));
+  minutesAgo = 1;
+  const unlisted = await fileLabelled(laptop, where);
+  await expect.poll(() => state.deliveries.filter(({ status }) => status === "pending")).toEqual([]);
+  state.deliveries.splice(0, state.deliveries.length, ...known);
+  state.now = now;
+  laptop.github.setWebhookUrl(webhookUrl);
+
+  await laptop.web.sweep(new Date());
+
+  for (const number of [listed, unlisted])
+    expect((await finalStatus(laptop, where, number)).marker.state).toBe("opened");
+  await expect.poll(() => repliesOn(laptop, where, asked)).toEqual([expect.stringContaining("I have not worked here")]);
+  expect(await statusesOn(laptop, where, takenBack)).toEqual([]);
+  expect(await pullsOf(laptop, where)).toHaveLength(2);
+  const again = state.deliveries.filter(({ redelivery, guid }) => redelivery && known.some((one) => one.guid === guid));
+  expect(again.map(({ guid }) => guid).toSorted()).toEqual(known.map(({ guid }) => guid).toSorted());
+});
+
+test("a 502 after any write of a run and of a round, though it was done, leaves everything there once", async () => {
+  const writes = await writesOfOne();
+  expect(writes.map(({ name }) => name).toSorted()).toEqual(expect.arrayContaining(expectedWrites));
+
+  const stories = writes.map(async ({ name, on }, index) => {
+    const project = `lost-${index}`;
+    const where = await addProject(laptop, project);
+    laptop.github.faults.loseAnswer(on(project));
+    return [name, await leftBy(where, await converse(where))];
+  });
+
+  expect(await Promise.all(stories)).toEqual(writes.map(({ name }) => [name, once]));
+  expect(calls.filter(({ status }) => status === 502)).toHaveLength(writes.length);
+}, 400_000);
+
+/** At least: a way of writing that comes later is tried as well. */
+const expectedWrites = [
+  "DELETE /installation/token",
+  "PATCH /repos/ann/PROJECT/git/refs/heads.*",
+  "PATCH /repos/ann/PROJECT/issues/comments/[0-9]+",
+  "POST /app/installations/[0-9]+/access_tokens",
+  "POST /graphql",
+  "POST /repos/ann/PROJECT/check-runs",
+  "POST /repos/ann/PROJECT/git/commits",
+  "POST /repos/ann/PROJECT/git/refs",
+  "POST /repos/ann/PROJECT/git/trees",
+  "POST /repos/ann/PROJECT/issues/[0-9]+/comments",
+  "POST /repos/ann/PROJECT/pulls",
+];
+
+test("tokens that expire before any write of a run and of a round keep nothing from being done, and done once", async () => {
+  const writes = await writesOfOne();
+
+  const stories = writes.map(async ({ name, on }, index) => {
+    const project = `expired-${index}`;
+    const where = await addProject(laptop, project);
+    laptop.github.faults.before(on(project), () => laptop.github.faults.expireTokens());
+    return [name, await leftBy(where, await converse(where))];
+  });
+
+  expect(await Promise.all(stories)).toEqual(writes.map(({ name }) => [name, once]));
+}, 400_000);
+
+test("tokens that live shorter than a run are renewed", async () => {
+  await using brief = await startTestLaptop({ scripts: [waiting], github: { tokenTtlMs: 2000 } });
+  const where = await addProject(brief, "brief");
+
+  const { marker } = await finalStatus(brief, where, await fileLabelled(brief, where, { title: "A short wait" }));
+
+  expect(marker.state).toBe("opened");
+  const claims = readRun(brief.dataDir, marker.run)?.filter(({ type }) => type === "claimed");
+  expect(claims).toHaveLength(1);
+});
+
+test.each<[string, Calls, Limit]>([
+  ["the pull request", { method: "POST", path: /\/pulls$/ }, { kind: "secondary", status: 403, seconds: 2 }],
+  ["the commit", { method: "POST", path: /\/git\/commits$/ }, { kind: "secondary", status: 429, seconds: 2 }],
+  ["the check run", { method: "POST", path: /\/check-runs$/ }, { kind: "secondary", status: 403, seconds: 2 }],
+  ["the first comment", { method: "POST", path: /\/comments$/ }, { kind: "secondary", status: 403, seconds: 2 }],
+  [
+    "the last edit",
+    { method: "PATCH", path: /\/comments\/\d+$/, body: /Opened/ },
+    { kind: "primary", status: 403, seconds: 2 },
+  ],
+  ["the first question", { method: "GET", path: /\/permission$/ }, { kind: "primary", status: 429, seconds: 2 }],
+])("a limit that is met at %s is waited out without a request, and nothing is lost", async (what, at, limit) => {
+  const where = await addProject(laptop, `limited-${what.replaceAll(" ", "-")}`);
+  const limited = laptop.github.faults.limit(at, limit);
+
+  const number = await fileLabelled(laptop, where);
+  const { body, marker } = await finalStatus(laptop, where, number);
+
+  const [pull, ...others] = await pullsOf(laptop, where);
+  expect(others).toEqual([]);
+  expect(body).toContain(`Opened #${pull?.number}`);
+  expect(pull?.body).toContain(`Fixes #${number}`);
+  expect(pull?.body).toContain("| `sh check.sh` | exit code 1 | passed |");
+  const { data } = await laptop.as("ann").rest.checks.listForRef({ ...where, ref: pull?.head.sha ?? "" });
+  expect(data.check_runs).toHaveLength(1);
+  // The web's side and the worker's each learn of it by one call, beside those that were under way.
+  expect(limited.refused).toBeGreaterThan(0);
+  expect(limited.refused).toBeLessThanOrEqual(10);
+  const types = readRun(laptop.dataDir, marker.run)?.map(({ type }) => type) ?? [];
+  const tries = types.filter((type) => type === "claimed").length - types.filter((type) => type === "released").length;
+  expect(tries).toBe(1);
+});

@@ -1,0 +1,40 @@
+import { OutageError } from "../src/errors.ts";
+import { mayWrite } from "../src/forge.ts";
+import { forkOf } from "./checkout.ts";
+import type { Delivery } from "./deliver.ts";
+import { cancelled, needsInput } from "./outcome.ts";
+import type { Outcome, Run, WorkerDeps } from "./run.ts";
+import { fetchNow } from "./source.ts";
+
+/** What has happened on the code host while a run worked, so that its change is not to be published; undefined: nothing. */
+export async function obstacleTo(
+  run: Run,
+  deps: WorkerDeps,
+  { source, base, to }: Delivery,
+): Promise<Outcome | undefined> {
+  const { repo, actor, subject } = run.job;
+  const forge = deps.host.forge(repo, "report");
+  const [permission, issue] = await Promise.all([
+    forge.permission(actor.login),
+    subject.kind === "issue" ? forge.issue(subject.number) : undefined,
+  ]);
+  if (!mayWrite(permission)) return cancelled(`${actor.login} no longer has write access`);
+  if (issue?.state === "closed") return cancelled("the issue was closed while I worked");
+  if ("head" in to) {
+    const { state } = await forge.pull(to.number);
+    return state === "open" ? undefined : cancelled(`#${to.number} was closed while I worked`);
+  }
+  if (to.pull === undefined) return undefined;
+  const { into } = to.pull;
+  const head = await forge.branchHead(into);
+  if (head === base) return undefined;
+  const mirror = await fetchNow(run, source.facts, deps);
+  if (head === undefined)
+    throw new OutageError(`the branch ${into} is gone: where it was renamed, the next try finds it`);
+  // A pull request would bring back what somebody took out of the branch.
+  if ((await forkOf(mirror, base, head)) === base) return undefined;
+  return needsInput(
+    "branch moved",
+    `The reason: \`${into}\` was force-pushed and has no longer the commit ${base.slice(0, 7)}, which my change stands on.`,
+  );
+}
