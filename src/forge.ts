@@ -23,6 +23,8 @@ export interface Forge {
   react(on: { kind: "issue" | "comment" | "review-comment"; id: number }, content: "eyes"): Promise<void>;
   /** Our own comment that contains the marker, if any. */
   findComment(number: number, marker: string): Promise<Comment | undefined>;
+  /** Edits a comment of ours; false where it is gone. */
+  editComment(id: number, body: string): Promise<boolean>;
   /** Creates or edits our one comment with this marker. */
   ensureComment(number: number, marker: string, body: string): Promise<Comment>;
 

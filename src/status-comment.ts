@@ -49,13 +49,9 @@ export function createStatusWriter(place: StatusPlace): StatusWriter {
     async tell(body) {
       if (deletions > 1) return;
       await inTurn(place, async ({ forge, number }) => {
-        if (deletions > 0 && (await forge.findComment(number, statusMark)) === undefined) {
-          deletions++;
-          return;
-        }
-        const { id } = await forge.ensureComment(number, statusMark, body);
-        if (known !== undefined && id !== known) deletions++;
-        known = id;
+        if (known !== undefined && (await forge.editComment(known, body))) return;
+        if (known !== undefined) deletions++;
+        if (deletions <= 1) known = (await forge.ensureComment(number, statusMark, body)).id;
       });
     },
     end: (body) => writeStatus(place, body),

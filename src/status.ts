@@ -1,7 +1,8 @@
 import { z } from "zod";
 import { boundedBody } from "./text.ts";
 
-const states = ["queued", "working", "opened", "no-change", "needs-input", "gave-up", "cancelled"] as const;
+const unfinished = ["queued", "working", "waiting-model"] as const;
+const states = [...unfinished, "opened", "no-change", "needs-input", "gave-up", "cancelled"] as const;
 const mark = z.object({ at: z.string(), ids: z.array(z.number()) });
 /** How far a list was read: the time of the newest entry that was taken in, and the ids of those of that second. */
 export type Mark = z.infer<typeof mark>;
@@ -28,17 +29,9 @@ const marker = z.object({
   /** Why it ended, where a person's next word depends on it. */
   cause: z.string().optional(),
   rounds: rounds.optional(),
-  /** Since when a run at work has been waiting for its model, as an ISO time. */
-  waitingSince: z.string().optional(),
+  /** Since when a run has been waiting for its model, as an ISO time. */
+  since: z.string().optional(),
 });
-/** On GitHub a run that waits for its model has a state of its own. */
-const written = z.union([
-  marker,
-  marker
-    .omit({ waitingSince: true })
-    .extend({ state: z.literal("waiting-model"), since: z.string() })
-    .transform(({ since, ...rest }) => ({ ...rest, state: "working" as const, waitingSince: since })),
-]);
 /** What GitHub remembers of a run, hidden in its status comment. */
 export type StatusMarker = z.infer<typeof marker>;
 
@@ -57,9 +50,7 @@ export function answerMark(comment: number): string {
 
 /** One status comment: the marker, a bold header and what follows it. */
 export function renderStatus(status: StatusMarker, header: string, lines: readonly string[] = []): string {
-  const { waitingSince: since, ...rest } = status;
-  const wire = since === undefined ? rest : { ...rest, state: "waiting-model", since };
-  const hidden = `${statusMark}${JSON.stringify(wire).replaceAll("--", String.raw`-\u002d`)} -->`;
+  const hidden = `${statusMark}${JSON.stringify(status).replaceAll("--", String.raw`-\u002d`)} -->`;
   return boundedBody([hidden, `**${header}**`, ...lines].join("\n\n"));
 }
 
@@ -68,7 +59,7 @@ export function parseStatus(body: string): StatusMarker | undefined {
   const end = body.indexOf(" -->", start);
   if (start === -1 || end === -1) return undefined;
   try {
-    return written.parse(JSON.parse(body.slice(start + statusMark.length, end)));
+    return marker.parse(JSON.parse(body.slice(start + statusMark.length, end)));
   } catch {
     return undefined;
   }
@@ -76,5 +67,5 @@ export function parseStatus(body: string): StatusMarker | undefined {
 
 /** Nothing more will be done for this trigger. */
 export function isTerminal(state: StatusMarker["state"]): boolean {
-  return state !== "queued" && state !== "working";
+  return !unfinished.some((one) => one === state);
 }

@@ -65,7 +65,10 @@ export function createReporter({ writer, marker, guard, progress, facts, ...pace
   const tell = async (): Promise<undefined> => {
     await guard();
     const { header, lines, waitingSince } = progress();
-    const told = { ...marker, state: "working" as const, ...(waitingSince !== undefined && { waitingSince }) };
+    const told: StatusMarker =
+      waitingSince === undefined
+        ? { ...marker, state: "working" }
+        : { ...marker, state: "waiting-model", since: waitingSince };
     await writer.tell(renderStatus(told, header, [...lines, ...facts()]));
   };
   const close = async () => {

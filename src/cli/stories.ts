@@ -63,7 +63,21 @@ async function reviewStory(context: StoryContext): Promise<StoryResult> {
   const body = comments
     .map((comment) => comment.body ?? "")
     .findLast((text) => text.startsWith("<!-- agent-fix:reply "));
-  return describePull(octokit, { ...name, branch: "agent-fix/issue-1" }, { body: body ?? "", page: first.pullRequest });
+  const told = [body ?? "", await describeThreads(octokit, pull)].join("\n\n");
+  return describePull(octokit, { ...name, branch: "agent-fix/issue-1" }, { body: told, page: first.pullRequest });
+}
+
+/** What was said on lines of the pull request, thread by thread. */
+async function describeThreads(octokit: Octokit, pull: number): Promise<string> {
+  const { data } = await octokit.rest.pulls.listReviewComments({ ...name, pull_number: pull, per_page: 100 });
+  const threads = data.filter((one) => one.in_reply_to_id === undefined);
+  return threads
+    .map((first) => {
+      const said = data.filter((one) => one === first || one.in_reply_to_id === first.id);
+      const lines = said.map(({ user, body }) => `${user.login}: ${visible(body)}`);
+      return [`--- ${first.path}:${first.original_line ?? first.line ?? ""} ---`, ...lines].join("\n");
+    })
+    .join("\n\n");
 }
 
 async function maintenanceStory({ laptop, say }: StoryContext): Promise<StoryResult> {

@@ -6,6 +6,7 @@ import { branchHead, createCommit, ensureBranch, ensureBranchGone, readCommit, r
 import { ensureReply, listRemarks, listReviews, listThreads, react, resolveThread } from "./conversation.ts";
 import {
   addLabel,
+  editComment,
   ensureComment,
   findComment,
   lastLabelEvent,
@@ -45,6 +46,7 @@ export function createForge(octokit: Octokit, repo: RepoRef, self: () => Promise
     remarks: (number) => listRemarks(octokit, { ...name, number }),
     react: (on, content) => react(octokit, name, on, content),
     findComment: async (number, marker) => findComment(octokit, { ...name, number }, { marker, login: await self() }),
+    editComment: (id, body) => editComment(octokit, name, id, body),
     ensureComment: async (number, marker, body) =>
       ensureComment(octokit, { ...name, number }, { marker, login: await self() }, body),
 

@@ -67,6 +67,10 @@ export async function findComment(
   return found && { id: found.id, body: found.body ?? "" };
 }
 
+export async function editComment(octokit: Octokit, name: Name, id: number, body: string): Promise<boolean> {
+  return (await orMissing(octokit.rest.issues.updateComment({ ...name, comment_id: id, body }))) !== undefined;
+}
+
 export async function ensureComment(
   octokit: Octokit,
   name: Name & { number: number },

@@ -62,6 +62,7 @@ function answer(text: string): Decision {
 const stateTexts: Record<StatusMarker["state"], string> = {
   queued: "Queued",
   working: "Working",
+  "waiting-model": "Waiting for the model",
   opened: "Done",
   "no-change": "Ended: there was nothing to change",
   "needs-input": "Waiting for you",

@@ -42,7 +42,7 @@ describe("the status comment's marker", () => {
   });
 
   it("has a state of its own on GitHub for a run that waits for its model", () => {
-    const status = { run: "r", state: "working", trigger: "t", waitingSince: "2026-01-05T09:41:30Z" } as const;
+    const status = { run: "r", state: "waiting-model", trigger: "t", since: "2026-01-05T09:41:30Z" } as const;
 
     const body = renderStatus(status, "Waiting");
 

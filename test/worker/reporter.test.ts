@@ -182,7 +182,7 @@ describe("what a status comment says", () => {
     await vi.advanceTimersByTimeAsync(0);
 
     expect(last()).toMatch(/"state":"waiting-model",.*"since":"2026-01-05T09:41:30.000Z"/);
-    expect(parseStatus(last())).toEqual({ ...marker, waitingSince: "2026-01-05T09:41:30.000Z" });
+    expect(parseStatus(last())).toEqual({ ...marker, state: "waiting-model", since: "2026-01-05T09:41:30.000Z" });
     await reporter[Symbol.asyncDispose]();
   });
 });

@@ -141,6 +141,13 @@ export function createLocalHost(...sets: Record<string, string | undefined>[]): 
     labelledIssues: async () => [],
     removeLabel: async () => {},
     findComment: async (number, marker) => comments.get(`${number} ${marker}`),
+    async editComment(id, body) {
+      const found = [...comments].find(([, comment]) => comment.id === id);
+      if (found === undefined) return false;
+      comments.set(found[0], { id, body });
+      writes.push(`comment ${found[0].split(" ")[0] ?? ""}`);
+      return true;
+    },
     async ensureComment(number, marker, body) {
       const comment = { id: comments.get(`${number} ${marker}`)?.id ?? comments.size + 1, body };
       comments.set(`${number} ${marker}`, comment);
