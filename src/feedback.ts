@@ -87,7 +87,8 @@ interface Word {
 export function readFeedback(conversation: Conversation, reading: Reading): Feedback {
   const { reviews, remarks } = conversation;
   const threads = threadPoints(conversation, reading);
-  const bodies = reviews.filter((review) => counts(reviewWord(review), review, { review, reading }));
+  const standing = reviews.filter(({ state }) => state !== "dismissed");
+  const bodies = standing.filter((review) => counts(reviewWord(review), review, { review, reading }));
   const comments = remarks.filter(
     (remark) => counts(commentWord(remark), remark, { reading }) && mentions(remark.body, reading.slug),
   );

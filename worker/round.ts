@@ -112,6 +112,14 @@ export interface Answered {
   applied: ReadonlySet<string>;
 }
 
+export function roundTitle({ feedback, replies, commit }: Answered, took: string): string {
+  const { points, before } = feedback;
+  const answered = points.filter(({ id }) => replies.some(({ point }) => point === id)).length;
+  const of = answered === points.length ? "" : ` of ${points.length}`;
+  const what = `Round ${(before?.count ?? 0) + 1}: ${answered}${of} ${points.length === 1 ? "point" : "points"} answered`;
+  return `${what} in ${took}, ${commit === undefined ? "nothing changed" : `with ${commit}`}`;
+}
+
 /** A table of what became of each point. */
 export function renderAnswers({ feedback, replies, commit, applied }: Answered): string {
   const rows = feedback.points.map((point) => {

@@ -111,6 +111,10 @@ describe("readFeedback", () => {
     expect(idsOf({ threads: [thread(1, [remark(1, body)])] })).toEqual([]);
   });
 
+  it("leaves out the text of a review that was dismissed", () => {
+    expect(idsOf({ reviews: [review(1, "Not so.", { state: "dismissed" })] })).toEqual([]);
+  });
+
   it("leaves out a thread that is resolved", () => {
     expect(idsOf({ threads: [thread(1, [remark(1, "Rename it.")], { isResolved: true })] })).toEqual([]);
   });

@@ -16,7 +16,16 @@ import { reviewMessages } from "../prompts/messages.ts";
 import { changedLines, readBranchPatch } from "../rebuild.ts";
 import { elapsed, renderOutcome, reporterFor } from "../report.ts";
 import type { Outcome, Run, WorkerDeps, Workflow } from "../run.ts";
-import { fixedThreads, postReplies, renderAnswers, repliesOf, repliesTo, roundsAfter, takeFeedback } from "../round.ts";
+import {
+  fixedThreads,
+  postReplies,
+  renderAnswers,
+  repliesOf,
+  repliesTo,
+  roundTitle,
+  roundsAfter,
+  takeFeedback,
+} from "../round.ts";
 import type { Answered } from "../round.ts";
 import { solve } from "../solve.ts";
 import { openSource } from "../source.ts";
@@ -175,12 +184,6 @@ function answeredIn({ log }: Run, feedback: FeedbackEvent, outcome: Outcome): An
     commit: pushed?.commit,
     applied: new Set(pushed?.applied),
   };
-}
-
-function roundTitle({ feedback, commit }: Answered, took: string): string {
-  const { points, before } = feedback;
-  const what = `Round ${(before?.count ?? 0) + 1}: ${points.length} ${points.length === 1 ? "point" : "points"} answered`;
-  return `${what} in ${took}, ${commit === undefined ? "nothing changed" : `with ${commit}`}`;
 }
 
 function checksIn({ log }: Run): string[] {
