@@ -86,6 +86,8 @@ export type RunEvent =
   /** A round's commit, the points whose suggestions stand in it, and whether the threads it mends may be resolved. */
   | { type: "pushed"; commit: string; applied: string[]; resolve: boolean }
   | { type: "agent.end"; end: string }
+  /** What there was of a change when the run gave up, as a commit in its own repository. */
+  | { type: "work"; commit: string }
   | ({ type: "gate" } & GateEvent)
   | { type: "publish.intent"; step: PublishStep }
   | { type: "publish.done"; step: PublishStep; value: string }

@@ -16,9 +16,10 @@ import type { Tally } from "./agent/tally.ts";
 import type { Tool } from "./agent/tool.ts";
 import { brokenBase, describeBaseline } from "./baseline.ts";
 import type { Measuring } from "./baseline.ts";
+import type { EarlierWork } from "./earlier.ts";
 import { endingOutcome, rejectionText, withWork } from "./endings.ts";
 import type { Prepared } from "./environment.ts";
-import { judgeChange, renderDiff } from "./judge.ts";
+import { judgeChange, readWork } from "./judge.ts";
 import type { Judged } from "./judge.ts";
 import { gaveUp } from "./outcome.ts";
 import { baselineText, gateFailedMessage, testMissingMessage } from "./prompts/messages.ts";
@@ -43,6 +44,7 @@ export interface AttemptTask {
   /** Of a review or a question: what has to be answered. */
   replies?: Replies | undefined;
   given?: WorkplaceTask["given"];
+  goesOnFrom?: EarlierWork | undefined;
   log: RunLog;
   signal: AbortSignal;
   settings: Settings;
@@ -85,7 +87,7 @@ export async function attempt(task: AttemptTask, tools: Tools): Promise<AttemptR
   const messages = task.messages(contextTokens);
   // What a change installs stands below the agent's tree from the next round on, so it goes after that.
   await using installed = new AsyncDisposableStack();
-  await using place = await openWorkplace({ ...task, engine: tools.engine, egress: tools.egress });
+  await using place = await openWorkplace({ ...task, ...startOf(task), engine: tools.engine, egress: tools.egress });
   const steering = createSteering(task.inbox, { nonce: createNonce, onComment: (by) => tellComment(task, by) });
   const agent = agentFor(task, { model, messages, tally, steering, tools: toolsFor(task, place, contextTokens) });
   let passed: AttemptResult | undefined;
@@ -127,6 +129,14 @@ export async function attempt(task: AttemptTask, tools: Tools): Promise<AttemptR
     messages.push(sentBackMessage(judged, contextTokens));
     round++;
   }
+}
+
+/** Where the agent begins, if not on the base. */
+function startOf({ goesOnFrom, sources, prepared }: AttemptTask): Pick<WorkplaceTask, "start"> {
+  if (goesOnFrom === undefined) return {};
+  const { commit, changes, objects } = goesOnFrom;
+  const extraObjects = [...(sources.extraObjects ?? []), objects];
+  return { start: { tree: prepared.tree, commit, changes, sources: { ...sources, extraObjects } } };
 }
 
 function sentBackMessage(judged: Exclude<Judged, { kind: "done" }>, contextTokens: number): Message {
@@ -178,7 +188,7 @@ function toolsFor(task: AttemptTask, place: Workplace, contextTokens: number): T
     root: repoDir,
     outputs: outputsDir,
     contextTokens,
-    diff: (abort) => renderDiff(task, place, abort),
+    diff: async (abort) => (await readWork(task, place, abort)).diff,
     replies: task.replies,
     ...(task.readOnly !== undefined && { review: "off" as const }),
     onPlan: async (items) => {
@@ -194,10 +204,12 @@ async function withWorkOf(
   { outcome, rejection }: { outcome: Outcome; rejection: Rejection | undefined },
 ): Promise<Outcome> {
   if (outcome.outcome !== "gave-up") return outcome;
+  const { diff: patch, commit } = await readWork(task, place, task.signal);
+  if (commit !== undefined) await task.log.append({ type: "work", commit });
   return withWork(outcome, {
     plan: lastEvent(task.log.events, "plan")?.items ?? [],
     rejection: rejection && rejectionText(rejection),
-    patch: await renderDiff(task, place, task.signal),
+    patch,
   });
 }
 

@@ -1,5 +1,9 @@
-import { lastEvent } from "../src/runlog.ts";
+import { join } from "node:path";
+import { existsSync } from "node:fs";
+import { lastEvent, readRun, runsDir } from "../src/runlog.ts";
 import type { RunEvent } from "../src/runlog.ts";
+import type { Change } from "../sandbox/changes.ts";
+import { readCommitChange } from "./rebuild.ts";
 import type { Run } from "./run.ts";
 
 /** What a run that goes on from another is told: what that one said to people, and what one of them answered. */
@@ -16,4 +20,29 @@ export async function takeEarlier(run: Pick<Run, "job" | "log" | "inboxMessages"
   const earlier = { how: follows.how, said, by, answer };
   await run.log.append({ type: "earlier", ...earlier });
   return earlier;
+}
+
+/** A change that an earlier run left, and the folder that has its git objects. */
+export interface EarlierWork {
+  commit: string;
+  changes: Change[];
+  objects: string;
+}
+
+/**
+ * What the run before left of a change, for one that goes on from it: where that run was on this machine, and stood on the
+ * same commit.
+ */
+export async function takeEarlierWork(
+  { job: { follows } }: Pick<Run, "job">,
+  { dataDir, base }: { dataDir: string; base: string },
+): Promise<EarlierWork | undefined> {
+  if (follows?.how !== "continue" || follows.run === undefined) return undefined;
+  const events = readRun(dataDir, follows.run) ?? [];
+  const work = lastEvent(events, "work");
+  const repository = join(runsDir(dataDir), follows.run, "repo.git");
+  if (work === undefined || lastEvent(events, "base")?.commit !== base || !existsSync(repository)) return undefined;
+  const { files, deleted } = await readCommitChange(repository, base, work.commit);
+  const removed = deleted.map((path) => ({ path, mode: "deleted" as const }));
+  return { commit: work.commit, changes: [...files, ...removed], objects: join(repository, "objects") };
 }

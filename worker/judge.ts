@@ -204,20 +204,25 @@ export interface JudgeParts {
   mayAskForTest: boolean;
 }
 
-/** The change as it stands, for the agent to read: what the pull request would show. */
-export async function renderDiff(
+/**
+ * The change as it stands: as text, for the agent to read and as a pull request would show it, and as a commit in the run's
+ * own repository, where there is one that can be taken over.
+ */
+export async function readWork(
   { repository, base }: AttemptTask,
   place: Workplace,
   signal: AbortSignal,
-): Promise<string> {
+): Promise<{ diff: string; commit?: string }> {
   const taken = await place.changes(signal);
-  if (taken.kind === "refused") return `The change can't be taken over:\n${taken.reasons.join("\n")}`;
-  if (taken.changes.length === 0) return "";
+  if (taken.kind === "refused") return { diff: `The change can't be taken over:\n${taken.reasons.join("\n")}` };
+  if (taken.changes.length === 0) return { diff: "" };
   const built = await rebuildCommit(repository, base, taken.changes, signal).catch(unlessRefused);
-  if (built instanceof ChangeRefused) return `The change can't be taken over: ${built.message}`;
-  const patch = Buffer.from(await readPatch(repository, base, built.commit));
-  if (patch.length <= diffBytes) return patch.toString("utf8");
-  return renderOutput(patch.subarray(0, diffBytes / 2), patch.subarray(-diffBytes / 2), patch.length).text;
+  if (built instanceof ChangeRefused) return { diff: `The change can't be taken over: ${built.message}` };
+  const { commit } = built;
+  const patch = Buffer.from(await readPatch(repository, base, commit));
+  if (patch.length <= diffBytes) return { diff: patch.toString("utf8"), commit };
+  const { text } = renderOutput(patch.subarray(0, diffBytes / 2), patch.subarray(-diffBytes / 2), patch.length);
+  return { diff: text, commit };
 }
 
 function unlessRefused(error: unknown): ChangeRefused {

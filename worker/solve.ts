@@ -29,6 +29,7 @@ export interface SolveTask {
   readOnly?: AttemptTask["readOnly"];
   replies?: AttemptTask["replies"];
   given?: AttemptTask["given"];
+  goesOnFrom?: AttemptTask["goesOnFrom"];
   log: RunLog;
   signal: AbortSignal;
   mirror: string;

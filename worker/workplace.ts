@@ -26,6 +26,8 @@ export interface WorkplaceTask {
   base: string;
   settings: Pick<Settings, "network">;
   egress: Omit<EgressPolicy, "hosts">;
+  /** Where it begins, if not on the base. */
+  start?: Start | undefined;
   /** What the agent finds changed from the beginning, by path from the checkout's root. */
   given?: ReadonlyMap<string, Buffer> | undefined;
   log: RunLog;
@@ -39,14 +41,22 @@ export interface Workplace extends AsyncDisposable {
   /** The whole change against the base, as it stands. */
   changes(signal: AbortSignal): Promise<Changes>;
   /** Goes on in a new container, on a tree that has the change as a commit. Processes and ignored files stay behind. */
-  moveTo(next: { tree: Layered; commit: string; sources: Sources; changes: readonly Change[] }): Promise<void>;
+  moveTo(next: Start): Promise<void>;
+}
+/** A commit to stand on, and what it changes against the base. */
+interface Start {
+  tree: Layered;
+  commit: string;
+  sources: Sources;
+  changes: readonly Change[];
 }
 
 export async function openWorkplace(task: WorkplaceTask): Promise<Workplace> {
-  const { base, sources, prepared, engine } = task;
-  let place = await openPlace(task, { tree: prepared.tree, commit: base, sources });
+  const { base, sources, prepared, engine, start } = task;
+  let place = await openPlace(task, start ?? { tree: prepared.tree, commit: base, sources });
+  if (start !== undefined) await showAsUncommitted(place.sandbox, base);
   for (const [path, bytes] of task.given ?? []) await place.sandbox.writeFile(`${repoDir}/${path}`, bytes);
-  let carried: readonly Change[] = [];
+  let carried: readonly Change[] = start?.changes ?? [];
   return {
     sandbox: {
       exec: (command, options) => place.sandbox.exec(command, options),

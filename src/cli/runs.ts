@@ -133,6 +133,7 @@ const says: { [T in RunEvent["type"]]: (event: Event<T>) => string } = {
   feedback: ({ points }) => `${points.length} points, on ${points.map(({ url }) => url).join(", ")}`,
   reply: ({ point, disposition, text }) => `${point} ${disposition}: ${plainText(text, 160)}`,
   pushed: ({ commit }) => commit,
+  work: ({ commit }) => commit,
   "agent.end": ({ end }) => end,
   gate: ({ passed, reason }) => `${passed ? "passed" : "rejected"}: ${reason}`,
   "publish.intent": ({ step }) => step,

@@ -43,7 +43,12 @@ const unsure = scriptFor("unsure", "What should it be", [
 ]);
 const approved = scriptFor("approved", "Think first[^]*Write 42 into answer.txt[^]*Its plan is approved", mend);
 const planned = scriptFor("planned", "Think first[^]*Only a plan is wanted", [submit("Write 42 into answer.txt")]);
-const resumed = scriptFor("resumed", "It has many steps[^]*\\+half done[^]*Go on from there", mend);
+const resumed = scriptFor("resumed", "It has many steps[^]*\\+half done[^]*Its change is in the working tree", [
+  bash("git status --short; cat note.txt"),
+  { ...bash("echo 42 >answer.txt"), after: "\\?\\? note.txt[^]*half done" },
+  submit("Mended."),
+  submit("Mended."),
+]);
 const endless = scriptFor("endless", "It has many steps", [
   bash("echo half done >note.txt"),
   ...Array.from({ length: 10 }, (_, n) => bash(`echo ${n}`)),

@@ -36,9 +36,15 @@ const mostAttachments = 50;
 
 /** The first messages of a run on an issue, whose title and body are as they were when the run was asked for. */
 export function issueMessages(
-  task: RepositoryContext & { title: string; body: string; earlier?: Earlier | undefined; planOnly?: boolean },
+  task: RepositoryContext & {
+    title: string;
+    body: string;
+    earlier?: Earlier | undefined;
+    hasWork?: boolean;
+    planOnly?: boolean;
+  },
 ): Message[] {
-  const { repo, root, nonce, title, body, earlier, planOnly = false } = task;
+  const { repo, root, nonce, title, body, earlier, hasWork = false, planOnly = false } = task;
   const { text, attachments } = visibleText(body);
   return begin(
     renderPrompt("issue", {
@@ -47,7 +53,7 @@ export function issueMessages(
       title: quoteUntrusted("issue title", title, nonce),
       body: quoteUntrusted("issue", text, nonce, roomFor(task)),
       attachments: attachmentsOf(attachments, nonce),
-      earlier: earlier === undefined ? "" : earlierText(earlier, { nonce, most: roomFor(task) }),
+      earlier: earlier === undefined ? "" : earlierText(earlier, { nonce, most: roomFor(task), hasWork }),
       plan: planOnly ? renderPrompt("plan-only", {}) : "",
       context: contextOf(task),
     }),
@@ -171,18 +177,23 @@ export function commentText({ by, text, nonce }: { by: string; text: string; non
 
 const nextSteps: Record<Earlier["how"], string> = {
   retry: "The task is to be done anew: look for yourself, and rely on nothing of that.",
-  continue: "Go on from there, and finish it.",
+  continue: "Go on from there, and finish it. Its change is not in the working tree: make what is good of it again.",
   plan: "A plan is wanted anew.",
   approve: "Its plan is approved: carry it out as it stands.",
   answer: "Go on with that answer.",
 };
 
-function earlierText({ how, said, by, answer }: Earlier, { nonce, most }: { nonce: string; most: number }): string {
+const nextWithWork = "Go on from there, and finish it. Its change is in the working tree, as `git diff` shows.";
+
+function earlierText(
+  { how, said, by, answer }: Earlier,
+  { nonce, most, hasWork }: { nonce: string; most: number; hasWork: boolean },
+): string {
   const shown = visibleText(answer).text;
   return renderPrompt("earlier", {
     said: quoteUntrusted("what it told", said, nonce, most),
     answer: shown === "" ? "" : quoteUntrusted(commentLabel(by), shown, nonce, most),
-    next: nextSteps[how],
+    next: hasWork ? nextWithWork : nextSteps[how],
   });
 }
 

@@ -7,7 +7,7 @@ import { lastEvent } from "../../src/runlog.ts";
 import { visibleText } from "../../src/visible.ts";
 import { commitOf } from "../checkout.ts";
 import { deliverFor, deliveredOutcome, keepBranch } from "../deliver.ts";
-import { takeEarlier } from "../earlier.ts";
+import { takeEarlier, takeEarlierWork } from "../earlier.ts";
 import { needsInput } from "../outcome.ts";
 import { obstacleTo } from "../obstacle.ts";
 import { issueMessages } from "../prompts/messages.ts";
@@ -37,6 +37,7 @@ async function work(run: Run, deps: WorkerDeps): Promise<Outcome> {
   if (tip === undefined) return needsInput("base branch", `The settings name \`${branch}\`.`);
   const base = source.passed?.base ?? tip;
 
+  const goesOnFrom = await takeEarlierWork(run, { dataDir: deps.dataDir, base });
   await using reporter = reporterFor(run, deps, number);
   const result =
     source.passed !== undefined
@@ -54,8 +55,10 @@ async function work(run: Run, deps: WorkerDeps): Promise<Outcome> {
             progress: reporter.say,
             inbox: () => run.inboxMessages(),
             repo: `${job.repo.owner}/${job.repo.name}`,
+            goesOnFrom,
             planOnly: ({ plan }) => wantsPlan(plan, job.follows?.how),
-            messages: (context, planOnly) => issueMessages({ ...task, ...context, earlier, planOnly }),
+            messages: (context, planOnly) =>
+              issueMessages({ ...task, ...context, earlier, hasWork: goesOnFrom !== undefined, planOnly }),
           },
           deps,
         );
