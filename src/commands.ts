@@ -1,5 +1,5 @@
 /** What a person may tell us, as the first line of a comment. */
-export const commands = ["stop", "retry", "continue", "status", "plan", "approve"] as const;
+export const commands = ["stop", "retry", "continue", "status", "plan", "approve", "ci"] as const;
 export type Command = (typeof commands)[number];
 
 const prefix = "/agent-fix";

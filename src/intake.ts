@@ -1,6 +1,7 @@
 import { onCommand } from "./intake/command.ts";
 import { onComment, onLabel, onStop } from "./intake/events.ts";
 import { onFeedback } from "./intake/feedback.ts";
+import { onWatch } from "./intake/watch.ts";
 import type { IntakeDeps } from "./intake/start.ts";
 import type { IntakeJob } from "./job.ts";
 import { withLock } from "./lock.ts";
@@ -19,6 +20,8 @@ export async function handleIntake(job: Accepted, deps: IntakeDeps, askedAt?: nu
         return onLabel(job, deps, askedAt);
       case "feedback":
         return onFeedback(job, deps);
+      case "watch":
+        return onWatch(job, deps);
       case "stop":
         return onStop(job, deps);
       case "comment":
@@ -33,6 +36,7 @@ export async function handleIntake(job: Accepted, deps: IntakeDeps, askedAt?: nu
 function placeOf(job: Accepted): string {
   switch (job.kind) {
     case "feedback":
+    case "watch":
       return job.branch.slice(branchPrefix.length);
     case "comment":
     case "command":

@@ -47,6 +47,8 @@ export const intakeJob = z.discriminatedUnion("kind", [
     /** A comment that stands alone: its author may be writing the next one. */
     isSingle: z.boolean().optional(),
   }),
+  /** Something changed about a commit, or a branch, that pull requests of ours may stand on. */
+  z.object({ kind: z.literal("watch"), delivery: z.string(), repo: repoRef, pull: z.number(), branch: z.string() }),
   z.object({ kind: z.literal("comment"), ...said }),
   z.object({ kind: z.literal("command"), ...said }),
   z.object({
@@ -55,7 +57,7 @@ export const intakeJob = z.discriminatedUnion("kind", [
     repo: repoRef,
     issue: z.number(),
     actor,
-    reason: z.enum(["label removed", "issue closed"]),
+    reason: z.enum(["label removed", "issue closed", "issue transferred", "issue deleted"]),
   }),
   z.object({ kind: z.literal("sweep") }),
 ]);
@@ -65,6 +67,13 @@ export type IntakeJob = z.infer<typeof intakeJob>;
 const subject = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("issue"), number: z.number() }),
   z.object({ kind: z.literal("review"), pull: z.number(), branch: z.string() }),
+  /** Checks that fail on our pull request. `key` names the commit and the checks. */
+  z.object({
+    kind: z.literal("checks"),
+    pull: z.number(),
+    branch: z.string(),
+    key: z.string(),
+  }),
   /** What a comment asks; in a thread on lines of a pull request, that thread's answer. */
   z.object({
     kind: z.literal("question"),
@@ -121,6 +130,7 @@ export function subjectKey(subject: Subject): string {
     case "issue":
       return `issue-${subject.number}`;
     case "review":
+    case "checks":
       return subject.branch.replace(/^agent-fix\//, "").replaceAll("/", "-");
     case "question":
       return `question-${subject.number}-${subject.comment}`;

@@ -97,7 +97,7 @@ const intakeRetries = { attempts: 100, backoff: { type: "capped" } } as const;
 const longestWaitMs = 5 * 60_000;
 // How often a run may fail is counted in its log; these are for what fails outside it, such as its lock in Redis.
 const runRetries = { attempts: 100, backoff: { type: "fixed", delay: 4000, jitter: 0.5 } } as const;
-const priorities = { issue: 1, question: 1, review: 2, task: 3 } as const;
+const priorities = { issue: 1, question: 1, review: 2, checks: 2, task: 3 } as const;
 
 /** How long an event waits before its next try. BullMQ's own strategies know no longest wait. */
 export function intakeBackoffMs(attemptsMade: number): number {

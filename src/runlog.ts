@@ -15,6 +15,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import type { FeedbackEvent, Reply } from "./feedback.ts";
+import type { Rounds, Watch } from "./status.ts";
 import type { Follows, RunJob, TaskText } from "./job.ts";
 
 /** What a run tells about itself, in order; intent before an effect, result after it. */
@@ -83,6 +84,8 @@ export type RunEvent =
   | { type: "plan"; items: string[] }
   | ({ type: "feedback" } & FeedbackEvent)
   | ({ type: "reply" } & Reply)
+  /** A pull request's checks are seen to; what it remembers from then on. */
+  | { type: "watched"; watch: Watch; rounds: Rounds | undefined }
   /** A round's commit, the points whose suggestions stand in it, and whether the threads it mends may be resolved. */
   | { type: "pushed"; commit: string; applied: string[]; resolve: boolean }
   | { type: "agent.end"; end: string }

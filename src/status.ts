@@ -20,6 +20,15 @@ const rounds = z.object({
 /** What a pull request remembers of its rounds of review. */
 export type Rounds = z.infer<typeof rounds>;
 
+const watch = z.object({
+  /** How often its checks or a conflict were seen to by ourselves since a person last had a hand in it. */
+  attempts: z.number(),
+  /** The key of what was seen to last. */
+  handled: z.string(),
+});
+/** What a pull request remembers of its checks. */
+export type Watch = z.infer<typeof watch>;
+
 const marker = z.object({
   run: z.string(),
   state: z.enum(states),
@@ -29,6 +38,7 @@ const marker = z.object({
   /** Why it ended, where a person's next word depends on it. */
   cause: z.string().optional(),
   rounds: rounds.optional(),
+  watch: watch.optional(),
   /** Since when a run has been waiting for its model, as an ISO time. */
   since: z.string().optional(),
 });

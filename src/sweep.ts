@@ -25,7 +25,7 @@ export async function sweep(deps: IntakeDeps, now: Date): Promise<void> {
   for (const repo of await host.repositories()) {
     try {
       await findLabelled(repo, deps);
-      await findFeedback(repo, deps);
+      await lookAtPulls(repo, deps);
       await startDueTasks(repo, deps, now);
     } catch (error) {
       log.warn({ repo: `${repo.owner}/${repo.name}`, error: messageOf(error) }, "a repository could not be swept");
@@ -48,12 +48,14 @@ async function findLabelled(repo: RepoRef, { host, queues }: IntakeDeps): Promis
   }
 }
 
-/** What was said on our pull requests, and no webhook told. */
-async function findFeedback(repo: RepoRef, { host, queues }: IntakeDeps): Promise<void> {
+/** What was said on our pull requests, or became of their checks, and no webhook told. */
+async function lookAtPulls(repo: RepoRef, { host, queues }: IntakeDeps): Promise<void> {
   for (const { number: pull, head } of await host.forge(repo, "report").openPulls()) {
     if (!head.branch.startsWith(branchPrefix)) continue;
     const delivery = `sweep-${repo.id}-pull-${pull}`;
-    await queues.addIntake({ kind: "feedback", delivery, repo, pull, branch: head.branch }, delivery);
+    const about = { delivery, repo, pull, branch: head.branch };
+    await queues.addIntake({ kind: "feedback", ...about }, delivery);
+    await queues.addIntake({ kind: "watch", ...about }, `${delivery}-checks`);
   }
 }
 

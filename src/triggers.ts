@@ -16,6 +16,10 @@ interface Account {
   type?: string;
 }
 
+interface Suite {
+  pull_requests: readonly { number: number; head: { ref: string } }[];
+}
+
 /** The part of a webhook that decides whether it concerns us. */
 export interface WebhookEvent {
   id: string;
@@ -44,6 +48,8 @@ export interface WebhookEvent {
     comment?: { id: number; body: string };
     pull_request?: { number: number; state: string; user: Account | null; head: { ref: string } };
     review?: { id: number; user: Account | null };
+    check_suite?: Suite;
+    check_run?: Suite;
     /** Of a push. */
     ref?: string;
   };
@@ -59,11 +65,16 @@ export function intakeFor(event: WebhookEvent): IntakeJob | undefined {
     case "issues.labeled":
     case "issues.unlabeled":
     case "issues.closed":
+    case "issues.transferred":
+    case "issues.deleted":
       return forIssue(event, repo, actor);
     case "issue_comment.created":
       return forComment(event, repo, actor);
     case "pull_request_review.submitted":
       return forReview(event, repo, actor);
+    case "check_suite.completed":
+    case "check_run.completed":
+      return forChecks(event, repo);
     case "pull_request_review_comment.created":
       return forReviewComment(event, repo, actor);
     default:
@@ -108,8 +119,8 @@ function repoOf({ payload: { installation, repository } }: WebhookEvent): RepoRe
 function forIssue({ id, payload }: WebhookEvent, repo: RepoRef, actor: Account): IntakeJob | undefined {
   const { action, issue, label } = payload;
   if (issue === undefined || issue.pull_request !== undefined) return undefined;
-  if (action === "closed")
-    return { kind: "stop", delivery: id, repo, issue: issue.number, actor, reason: "issue closed" };
+  if (action === "closed" || action === "transferred" || action === "deleted")
+    return { kind: "stop", delivery: id, repo, issue: issue.number, actor, reason: `issue ${action}` };
   if (label?.name !== triggerLabel) return undefined;
   if (action === "unlabeled")
     return { kind: "stop", delivery: id, repo, issue: issue.number, actor, reason: "label removed" };
@@ -150,6 +161,13 @@ function forReviewComment({ id, payload }: WebhookEvent, repo: RepoRef, actor: A
   if (!mentionsAnybody(comment.body)) return undefined;
   const said = { delivery: id, repo, number, isPull: true, actor, comment: comment.id, text: comment.body };
   return { kind: "comment", ...said, inThread: true };
+}
+
+/** A check ended on a branch that may be ours. Whose check it is, and what it says, is asked from the code host. */
+function forChecks({ id, payload }: WebhookEvent, repo: RepoRef): IntakeJob | undefined {
+  const about = (payload.check_suite ?? payload.check_run)?.pull_requests ?? [];
+  const pull = about.find(({ head }) => head.ref.startsWith(branchPrefix));
+  return pull && { kind: "watch", delivery: id, repo, pull: pull.number, branch: pull.head.ref };
 }
 
 function mayBeOurs({ state, head, user }: NonNullable<WebhookEvent["payload"]["pull_request"]>): boolean {

@@ -34,7 +34,7 @@ import { createTools } from "./tools/tools.ts";
 /** Beside the checkout, so that nothing in it becomes part of the change. */
 const outputsDir = "/workspace/home/outputs";
 
-export type TaskKind = "issue" | "review" | "question" | "maintenance";
+export type TaskKind = "issue" | "review" | "checks" | "question" | "maintenance";
 
 export interface AttemptTask {
   runId: string;
@@ -109,7 +109,7 @@ export async function attempt(task: AttemptTask, tools: Tools): Promise<AttemptR
     await place.sandbox.freeze();
     task.progress();
     // A review's points may be anything, few of them a defect: its first message asks for a test where behaviour changes.
-    const mayAskForTest = task.kind !== "review" && !sentBack.has("without-test");
+    const mayAskForTest = task.kind !== "review" && task.kind !== "checks" && !sentBack.has("without-test");
     const submitted = { place, installed, round, submission: end.submission, mayAskForTest };
     const judged = await judgeChange(task, tools, submitted);
     if (judged.kind === "done") {

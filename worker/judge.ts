@@ -171,7 +171,7 @@ async function judge(
 /** What a person asked for. A review's pull request has a title of ours. */
 function requestOf({ kind, log }: CheckTask): { request?: string } {
   const asked = lastEvent(log.events, "snapshot");
-  if (asked === undefined || kind === "review") return {};
+  if (asked === undefined || kind === "review" || kind === "checks") return {};
   return { request: kind === "issue" ? asked.title : asked.body };
 }
 

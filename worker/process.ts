@@ -18,6 +18,7 @@ import { elapsed } from "./report.ts";
 import { openRun } from "./run.ts";
 import type { Outcome, Run, WorkerDeps, Workflow } from "./run.ts";
 import { tidy } from "./tidy.ts";
+import { checksWorkflow } from "./workflows/checks.ts";
 import { issueWorkflow } from "./workflows/issue.ts";
 import { maintenanceWorkflow } from "./workflows/maintenance.ts";
 import { questionWorkflow } from "./workflows/question.ts";
@@ -175,6 +176,7 @@ function countOf(run: Run, type: "claimed" | "released"): number {
 const workflows: Record<RunJob["subject"]["kind"], Workflow> = {
   issue: issueWorkflow,
   review: reviewWorkflow,
+  checks: checksWorkflow,
   question: questionWorkflow,
   task: maintenanceWorkflow,
 };

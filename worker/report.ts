@@ -18,7 +18,8 @@ import { verdictOf } from "./verdict.ts";
 export function reporterFor(run: Run, deps: WorkerDeps, number: number): Reporter {
   const { events } = run.log;
   const snapshot = lastEvent(events, "snapshot")?.hash;
-  const rounds = roundsBefore(lastEvent(events, "feedback"));
+  const watched = lastEvent(events, "watched");
+  const rounds = roundsBefore(lastEvent(events, "feedback")) ?? watched?.rounds;
   const { runId, repo } = run.job;
   return createReporter({
     writer: createStatusWriter({ redis: deps.redis, forge: deps.host.forge(repo, "report"), number }),
@@ -28,6 +29,7 @@ export function reporterFor(run: Run, deps: WorkerDeps, number: number): Reporte
       trigger: coveredBy(run.job),
       ...(snapshot === undefined ? {} : { snapshot }),
       ...(rounds === undefined ? {} : { rounds }),
+      ...(watched === undefined ? {} : { watch: watched.watch }),
     },
     everyMs: deps.reportEveryMs,
     guard: () => run.guard(),

@@ -187,7 +187,10 @@ function composeShared({ config, credentials, redisUrl, pace }: Omit<Parts, "log
   inbox: ReturnType<typeof createInbox>;
 } {
   const queues = createQueues(connectRedis(redisUrl, "producer"), pace);
-  const host = createGitHub({ apiUrl: config.github.apiUrl, throttle: pace.throttle }, credentials);
+  const host = createGitHub(
+    { apiUrl: config.github.apiUrl, throttle: pace.throttle, redact: redactOf(config) },
+    credentials,
+  );
   return { queues, host, inbox: createInbox(queues.redis) };
 }
 

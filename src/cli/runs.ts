@@ -82,6 +82,8 @@ function describeSubject(subject: Subject): string {
       return `#${subject.number}`;
     case "review":
       return `#${subject.pull} review`;
+    case "checks":
+      return `#${subject.pull} checks`;
     case "question":
       return `#${subject.number} question`;
     case "task":
@@ -133,6 +135,7 @@ const says: { [T in RunEvent["type"]]: (event: Event<T>) => string } = {
   feedback: ({ points }) => `${points.length} points, on ${points.map(({ url }) => url).join(", ")}`,
   reply: ({ point, disposition, text }) => `${point} ${disposition}: ${plainText(text, 160)}`,
   pushed: ({ commit }) => commit,
+  watched: ({ watch }) => `attempt ${watch.attempts}`,
   work: ({ commit }) => commit,
   "agent.end": ({ end }) => end,
   gate: ({ passed, reason }) => `${passed ? "passed" : "rejected"}: ${reason}`,

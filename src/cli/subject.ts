@@ -9,6 +9,7 @@ import type { Forge } from "../forge.ts";
 import { forgeWithToken } from "../github/client.ts";
 import { statusOf } from "../github/status.ts";
 import type { TaskText } from "../job.ts";
+import { createRedact } from "../redact.ts";
 
 export interface SubjectOptions {
   repo?: string;
@@ -72,7 +73,10 @@ async function remoteSubject(url: string, options: SubjectOptions, config: Confi
   const [, owner = "", repo = "", number = ""] = match;
   const { apiUrl, webUrl } = config.github;
   requireSameSite(url, webUrl);
-  const connected = forgeWithToken({ apiUrl, throttle: true }, token, { owner, repo });
+  const connected = forgeWithToken({ apiUrl, throttle: true, redact: createRedact(config.secrets) }, token, {
+    owner,
+    repo,
+  });
   const { forge, issue, facts, open } = await connected
     .then((there) => lookAround(there, Number(number), options))
     .catch((error: unknown) => explainRefusal(error, url));

@@ -6,8 +6,11 @@ import type { AppCredentials } from "../config.ts";
 import { LimitedError, OutageError, RefusedError } from "../errors.ts";
 import type { Access, CodeHost, Forge, Token } from "../forge.ts";
 import type { RepoRef } from "../job.ts";
+import { createRedact } from "../redact.ts";
+import type { Redact } from "../redact.ts";
 import { redeliverFailed } from "./deliveries.ts";
 import { createForge } from "./forge.ts";
+import { cleanOutgoing } from "./outgoing.ts";
 import { accessPermissions } from "./permissions.ts";
 import { explainFailure, explainLimit, explainMint } from "./refusal.ts";
 import { statusOf } from "./status.ts";
@@ -16,6 +19,8 @@ export interface GitHubOptions {
   apiUrl: string;
   /** Octokit's own pacing (one write a second). Off only where the other side is ours. */
   throttle: boolean;
+  /** What every text passes before it is sent; without, what looks like a token is taken out. */
+  redact?: Redact;
 }
 
 const ThrottledOctokit = Octokit.plugin(throttling);
@@ -95,7 +100,8 @@ export async function convertManifest(
 }
 
 /** Throws LimitedError where GitHub takes no more requests for longer than is worth a wait. */
-function connect({ apiUrl, throttle }: GitHubOptions, auth: object, pause: Pause = { until: 0 }): Octokit {
+function connect(options: GitHubOptions, auth: object, pause: Pause = { until: 0 }): Octokit {
+  const { apiUrl, throttle, redact = createRedact([]) } = options;
   const rest = (until: number) => {
     pause.until = Math.max(pause.until, until);
   };
@@ -112,6 +118,7 @@ function connect({ apiUrl, throttle }: GitHubOptions, auth: object, pause: Pause
     request: { fetch: fetchWithin },
     throttle: { enabled: throttle, onRateLimit: retryWhenLimited, onSecondaryRateLimit: retryWhenLimited },
   });
+  octokit.hook.before("request", (asked) => cleanOutgoing(asked, redact));
   // One request that is refused stops the others too: GitHub bans who goes on asking.
   octokit.hook.before("request", async () => {
     const left = pause.until - Date.now();
@@ -124,7 +131,16 @@ function connect({ apiUrl, throttle }: GitHubOptions, auth: object, pause: Pause
     throw limit ?? error;
   };
   octokit.hook.error("request", explain);
+  octokit.hook.after("request", (response) => {
+    // GraphQL answers 200 to one request too many.
+    if (hasMetLimit(response.data)) explain(Object.assign(new Error("rate limit"), { status: 429, response }));
+  });
   return octokit;
+}
+
+function hasMetLimit(answer: unknown): boolean {
+  const { errors } = Object(answer) as { errors?: unknown };
+  return Array.isArray(errors) && errors.some((one: unknown) => Object(one).type === "RATE_LIMITED");
 }
 
 /** A client for this repository alone: a redirect to another one, as of a transferred issue, leads to nothing of ours. */
@@ -173,7 +189,7 @@ function renewingClient(options: GitHubOptions, asApp: Octokit, { repo, access, 
       // The token was revoked, or this machine slept longer than it lives.
       if (statusOf(error) !== 401) throw error;
       asked.headers.authorization = await authorization(true);
-      return await request(asked);
+      return request(asked);
     }
   });
   return octokit;

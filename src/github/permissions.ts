@@ -17,6 +17,8 @@ export const accessPermissions = {
 
 /** The webhook events that src/triggers.ts answers. */
 export const webhookEvents = [
+  "check_run",
+  "check_suite",
   "issues",
   "issue_comment",
   "pull_request_review",

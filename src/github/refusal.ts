@@ -3,11 +3,12 @@ import { LimitedError, RefusedError } from "../errors.ts";
 import type { Refusal } from "../errors.ts";
 import { statusOf } from "./status.ts";
 
+const response = z.object({ headers: z.record(z.string(), z.union([z.string(), z.number()]).optional()) }).optional();
 const failure = z.object({
   message: z.string(),
   status: z.number(),
   request: z.object({ method: z.string(), url: z.string() }),
-  response: z.object({ headers: z.record(z.string(), z.unknown()) }).optional(),
+  response,
 });
 
 /** What octokit threw, as an error of ours where GitHub is sure of its no, or wants to be left alone; else as it is. */
@@ -15,10 +16,7 @@ export function explainFailure(error: unknown, owner: string): unknown {
   return explainLimit(error) ?? explainRefusal(error, owner) ?? error;
 }
 
-const limited = z.object({
-  message: z.string(),
-  response: z.object({ headers: z.record(z.string(), z.union([z.string(), z.number()]).optional()) }).optional(),
-});
+const limited = z.object({ message: z.string(), response });
 const leastMs = 60_000;
 /** The primary limit is counted by the hour. */
 const mostMs = 65 * 60_000;
@@ -59,8 +57,8 @@ function explainRefusal(error: unknown, owner: string): RefusedError | undefined
   if (/is locked/i.test(message))
     return refused("locked", "The conversation is locked, and GitHub lets no app speak there. Unlock it.");
   if (!/not accessible by integration/i.test(message)) return refused("refused", `GitHub refused ${what}: ${message}`);
-  const wanted = String(response?.headers["x-accepted-github-permissions"] ?? "one that GitHub does not name");
-  return refused("permission", `GitHub refused ${what}. ${lacking(owner, wanted)}`);
+  const wanted = response?.headers["x-accepted-github-permissions"] ?? "one that GitHub does not name";
+  return refused("permission", `GitHub refused ${what}. ${lacking(owner, String(wanted))}`);
 }
 
 /** Why no token was given. `lacks` names the permissions that were asked for and are not granted, such as "contents: write". */

@@ -9,6 +9,7 @@ import type { StatusMarker } from "../status.ts";
 import { inlineText } from "../text.ts";
 import { triggerLabel } from "../triggers.ts";
 import { visibleText } from "../visible.ts";
+import { runCi } from "./ci.ts";
 import { askAll, currentRun, isDone, keyOfPull, newRun, refuse, setDone, startRun } from "./start.ts";
 import type { IntakeDeps } from "./start.ts";
 import { stopRun } from "./stop.ts";
@@ -27,7 +28,11 @@ export interface Standing {
   status: StatusMarker | undefined;
 }
 
-export type Decision = { do: "start"; how: Follows["how"] } | { do: "stop" } | { do: "answer"; text: string };
+export type Decision =
+  | { do: "start"; how: Follows["how"] }
+  | { do: "stop" }
+  | { do: "run-ci" }
+  | { do: "answer"; text: string };
 
 /** What a command leads to. Pure. */
 export function decideCommand(command: Command | undefined, at: Standing): Decision {
@@ -35,8 +40,14 @@ export function decideCommand(command: Command | undefined, at: Standing): Decis
   if (command === undefined) return answer(`I do not know that. I know ${known}.`);
   if (command === "status") return answer(standingText(at));
   if (command === "stop") return at.isLive ? { do: "stop" } : answer("Nothing of mine is at work here.");
+  if (command === "ci") return decideCi(at);
   const obstacle = obstacleTo(command, at);
   return obstacle === undefined ? { do: "start", how: command } : answer(obstacle);
+}
+
+function decideCi({ isPull, isOpen }: Standing): Decision {
+  if (!isPull) return answer("CI runs on a pull request: say it there.");
+  return isOpen ? { do: "run-ci" } : answer("This is closed. Open it again, then say it again.");
 }
 
 function obstacleTo(command: Follows["how"], { isPull, isOpen, isLive, status }: Standing): string | undefined {
@@ -99,6 +110,9 @@ export async function onCommand(job: Extract<IntakeJob, { kind: "command" }>, de
     await forge.ensureComment(number, mark, `${mark}\n${decision.text}`);
   } else if (decision.do === "start") {
     await startFollowing({ forge, deps, job, how: decision.how, place, asked });
+  } else if (decision.do === "run-ci") {
+    const mark = answerMark(comment);
+    await forge.ensureComment(number, mark, `${mark}\n${await runCi(deps.host.forge(repo, "publish"), job)}`);
   } else if (runId !== undefined) {
     await stopRun(deps, { runId, forge, number, by: actor, reason: "stopped by command" });
   }

@@ -1,3 +1,4 @@
+import { RefusedError } from "../errors.ts";
 import { mentions } from "../feedback.ts";
 import { mayWrite } from "../forge.ts";
 import type { Forge } from "../forge.ts";
@@ -40,11 +41,15 @@ export async function onStop(job: Extract<IntakeJob, { kind: "stop" }>, deps: In
   const runId = await currentRun(queues.redis, job.repo, `issue-${job.issue}`);
   if (runId === undefined) return;
   const forge = host.forge(job.repo, "report");
-  const [issue, ours] = await Promise.all([forge.issue(job.issue), host.app()]);
-  const stillWanted = issue.state === "open" && issue.labels.includes(triggerLabel);
+  const [issue, ours] = await Promise.all([forge.issue(job.issue).catch(unlessGone), host.app()]);
+  const stillWanted = issue?.state === "open" && issue.labels.includes(triggerLabel);
   if (stillWanted || job.actor.login === ours.botLogin) return;
 
   await stopRun(deps, { runId, forge, number: job.issue, by: job.actor, reason: job.reason });
+}
+
+function unlessGone(error: unknown): undefined {
+  if (!(error instanceof RefusedError && error.why === "gone")) throw error;
 }
 
 /**

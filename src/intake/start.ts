@@ -1,6 +1,6 @@
 import type { Redis } from "ioredis";
 import { begin } from "../begin.ts";
-import { OutageError } from "../errors.ts";
+import { OutageError, RefusedError } from "../errors.ts";
 import type { CodeHost, Forge, Pull } from "../forge.ts";
 import type { Inbox } from "../inbox.ts";
 import { coveredBy, runIdOf, snapshotHash, subjectKey } from "../job.ts";
@@ -53,10 +53,11 @@ export async function startRun(start: Start): Promise<void> {
   const [status, settings] = await Promise.all([start.status, start.settings]);
   const hasEnded = status !== undefined && isTerminal(status.state);
   if (hasEnded && (status.trigger === run.trigger || status.run === run.runId)) return;
-  const marker = markerOf(start, status?.rounds);
+  const marker = markerOf(start, status);
   const place = { redis: queues.redis, forge, number };
   if (!settings.ok) {
-    await writeStatus(place, renderSettingsProblems({ ...marker, state: "needs-input" }, settings.problems));
+    const said = renderSettingsProblems({ ...marker, state: "needs-input" }, settings.problems);
+    await orUnlabel(forge, number, writeStatus(place, said));
     return;
   }
   const before = await runBefore(status, run, deps);
@@ -71,15 +72,31 @@ export async function startRun(start: Start): Promise<void> {
   if (before !== undefined || !isOurs) return;
   // Behind the run, which does not wait for it, and may have begun to tell of itself.
   const queued = async () => renderQueued(marker, run, await waitOf(queues, run.runId));
-  await writeStatus(place, queued, (found) => found?.run === run.runId);
+  await orUnlabel(
+    forge,
+    number,
+    writeStatus(place, queued, (found) => found?.run === run.runId),
+  );
 }
 
-function markerOf({ run, text }: Start, rounds: StatusMarker["rounds"]): Omit<StatusMarker, "state"> {
+/** Where a conversation is locked, that the label comes off is all that we can say; else a sweep would find it for ever. */
+async function orUnlabel(forge: Forge, number: number, speaking: Promise<unknown>): Promise<void> {
+  try {
+    await speaking;
+  } catch (error) {
+    if (!(error instanceof RefusedError && error.why === "locked")) throw error;
+    await forge.removeLabel(number, triggerLabel);
+  }
+}
+
+function markerOf({ run, text }: Start, before: StatusMarker | undefined): Omit<StatusMarker, "state"> {
+  const { rounds, watch } = before ?? {};
   return {
     run: run.runId,
     trigger: coveredBy(run),
     ...(text !== undefined && { snapshot: snapshotHash(text) }),
     ...(rounds !== undefined && { rounds }),
+    ...(watch !== undefined && { watch }),
   };
 }
 
@@ -126,7 +143,7 @@ export async function refuse(
 ): Promise<void> {
   const mark = `<!-- agent-fix:refused ${trigger} -->`;
   const body = `${mark}\nOnly people with write access can start me, so I leave this as it is. Somebody with write access can set the label \`${triggerLabel}\`. (Asked by ${inlineText(actor.login)}.)`;
-  await forge.ensureComment(number, mark, body);
+  await orUnlabel(forge, number, forge.ensureComment(number, mark, body));
 }
 
 /** The job that a trigger asks for. */

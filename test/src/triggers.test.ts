@@ -42,12 +42,14 @@ describe("intakeFor", () => {
     expect(intakeFor(other)).toBeUndefined();
   });
 
-  it("turns a removed label and a closed issue into a stop", () => {
+  it("turns a removed label, and an issue that is closed or gone, into a stop", () => {
     const removed = intakeFor(event("issues", { action: "unlabeled", issue, label: { name: "agent-fix" } }));
     const closed = intakeFor(event("issues", { action: "closed", issue }));
 
     expect(removed).toMatchObject({ kind: "stop", issue: 5, reason: "label removed" });
     expect(closed).toMatchObject({ kind: "stop", issue: 5, reason: "issue closed" });
+    for (const action of ["transferred", "deleted"])
+      expect(intakeFor(event("issues", { action, issue }))).toMatchObject({ kind: "stop", reason: `issue ${action}` });
   });
 
   it("takes a review only on an open pull request from a bot's own branch, by a person", () => {

@@ -1,7 +1,7 @@
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { LimitedError } from "../../src/errors.ts";
+import { LimitedError, RefusedError } from "../../src/errors.ts";
 import { statusMark } from "../../src/status.ts";
 import { createInbox } from "../../src/inbox.ts";
 import { connectRedis, createQueues } from "../../src/queue.ts";
@@ -122,6 +122,39 @@ describe("processJob", () => {
 
     expect(retryAfterMs).toBeGreaterThan(1_190_000);
     expect(typesOf()?.at(-1)).toBe("released");
+  });
+
+  it.each([
+    [new RefusedError("permission", "It lacks `contents: write`."), "no rights", 1],
+    [new RefusedError("archived", "It is archived."), "refused", 1],
+    // What was made a moment ago may not be seen yet.
+    [new RefusedError("gone", "It is not there.", { status: 404 }), "refused", 2],
+  ] as const)("ends what the code host refuses for good, and says why: %s", async (refusal, cause, tries) => {
+    host.forge.repository = () => Promise.reject(refusal);
+    const engine = { ...deps.engine, list: async () => [] };
+    const ended: Ended[] = [];
+    while (ended.at(-1)?.outcome === undefined) ended.push(await processJob(job, never, { ...deps, engine }));
+
+    expect(ended.at(-1)).toMatchObject({ outcome: { outcome: "gave-up", cause }, isTold: true });
+    expect(ended).toHaveLength(tries);
+    expect(statusText()).toContain(refusal.message);
+  });
+
+  it("leaves an outcome that it may tell nobody for later, without another try", async () => {
+    await writeFinished();
+    let asked = 0;
+    const ensureComment = host.forge.ensureComment.bind(host.forge);
+    host.forge.ensureComment = () => {
+      asked++;
+      return Promise.reject(new RefusedError("suspended", "It is suspended."));
+    };
+
+    expect(await processJob(job, never, deps)).toMatchObject({ isTold: false });
+    expect(asked).toBe(1);
+
+    host.forge.ensureComment = ensureComment;
+    expect(await processJob(job, never, deps)).toMatchObject({ isTold: true });
+    expect(statusText()).toContain("No more steps.");
   });
 
   it("ends a run on which workers keep dying", async () => {

@@ -92,6 +92,36 @@ export function reviewMessages(task: ReviewTask): Message[] {
   );
 }
 
+/** A check of the repository's own CI that fails. */
+export interface FailingCheck {
+  name: string;
+  url: string | undefined;
+  /** What it says of lines, each as one text. */
+  says: readonly string[];
+}
+
+/** The first messages of a run on what the repository's own checks hold against our pull request. */
+export function checksMessages(
+  task: RepositoryContext & { title: string; diff: string; failing: readonly FailingCheck[] },
+): Message[] {
+  const { repo, root, nonce, title, diff, failing } = task;
+  const most = roomFor(task);
+  const texts = failing.map(({ name, url, says }) => ({
+    name: `check ${name}`,
+    text: [url ?? "", ...says].join("\n"),
+  }));
+  return begin(
+    renderPrompt("checks", {
+      repo,
+      root,
+      checks: quoteAll(texts, { nonce, most }),
+      title: quoteUntrusted("pull request title", title, nonce),
+      diff: quoteUntrusted("change so far", diff, nonce, most),
+      context: contextOf(task),
+    }),
+  );
+}
+
 /** The first messages of a run that answers a question and changes nothing. */
 export function questionMessages(task: RepositoryContext & { by: string; text: string; about: string }): Message[] {
   const { repo, root, nonce, by, text, about } = task;

@@ -8,6 +8,7 @@ export type PromptName =
   | "review-applied"
   | "review-late"
   | "question"
+  | "checks"
   | "maintenance"
   | "context"
   | "instructions"

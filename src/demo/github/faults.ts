@@ -28,8 +28,8 @@ export interface Faults {
   limit(calls: Calls, limit: Limit): Limited;
   /** Something happens right before the next such call is carried out. */
   before(calls: Calls, act: () => void | Promise<void>): void;
-  /** No installation token is good any longer; new ones are. */
-  expireTokens(): void;
+  /** No installation token for the repository (`owner/name`), or none at all, is good any longer; new ones are. */
+  expireTokens(repository?: string): void;
 }
 
 /** A call as it arrives. */
@@ -61,7 +61,10 @@ export function createFaults(state: State): FaultyWire {
       waiting.push({ calls, start: () => (limited = { ...limit, until: Date.now() + limit.seconds * 1000, told }) });
       return told;
     },
-    expireTokens: () => state.installationTokens.clear(),
+    expireTokens(repository) {
+      for (const [value, { repositories }] of state.installationTokens)
+        if (repository === undefined || repositories.has(repository)) state.installationTokens.delete(value);
+    },
 
     async refusalOf(call) {
       if (isPersons(call)) return undefined;
@@ -69,7 +72,7 @@ export function createFaults(state: State): FaultyWire {
       take(waiting, call, ({ calls }) => calls)?.start();
       if (limited === undefined || limited.until <= Date.now() || !isInstallations(call)) return undefined;
       limited.told.refused++;
-      return limited.kind === "secondary" ? secondary(limited) : primary(limited);
+      return limited.kind === "secondary" ? secondary(limited) : primary(limited, call.path === "/graphql");
     },
     loses: (call) => !isPersons(call) && take(lost, call, (calls) => calls) !== undefined,
   };
@@ -102,12 +105,13 @@ function secondary({ status, until }: { status: number; until: number }): Respon
   return Response.json(body, { status, headers: { "retry-after": String(seconds) } });
 }
 
-function primary({ status, until }: { status: number; until: number }): Response {
+function primary({ status, until }: { status: number; until: number }, isGraphql: boolean): Response {
   const message = "API rate limit exceeded for installation.";
   const headers = {
     "x-ratelimit-limit": "5000",
     "x-ratelimit-remaining": "0",
     "x-ratelimit-reset": String(Math.ceil(until / 1000)),
   };
+  if (isGraphql) return Response.json({ errors: [{ type: "RATE_LIMITED", message }] }, { headers });
   return Response.json({ message, documentation_url: documentation, status: String(status) }, { status, headers });
 }

@@ -1,6 +1,9 @@
 import { newNumber } from "./context.ts";
+import type { Context } from "./context.ts";
 import { notFound } from "./failure.ts";
 import { branchCommit, setHead, updateRef, zero } from "./git.ts";
+import { issueJson } from "./json/issue.ts";
+import { repositoryJson } from "./json/repository.ts";
 import { accountOf, fullName, installationOf } from "./state.ts";
 import type { Installation, Permissions, Repository, State } from "./state.ts";
 
@@ -14,7 +17,7 @@ export interface Owners {
   unarchive(repository: string): void;
   /** Open pull requests into the default branch follow it to its new name. */
   renameDefaultBranch(repository: string, name: string): Promise<void>;
-  /** Returns its number over there. */
+  /** Returns its number over there. The app is told of it. */
   transferIssue(from: string, number: number, to: string): number;
   lock(repository: string, number: number): void;
   /** No token and no webhook for the installation on a repository. */
@@ -24,7 +27,8 @@ export interface Owners {
   grant(repository: string, permissions: Permissions): void;
 }
 
-export function createOwners(state: State): Owners {
+export function createOwners(context: Context): Owners {
+  const { state } = context;
   const repositoryAt = (name: string) => {
     const repository = state.repositories.get(name);
     if (repository === undefined) throw notFound();
@@ -47,7 +51,7 @@ export function createOwners(state: State): Owners {
       repositoryAt(name).archived = false;
     },
     renameDefaultBranch: (name, branch) => renameDefaultBranch(repositoryAt(name), branch),
-    transferIssue: (from, number, to) => transferIssue(repositoryAt(from), number, repositoryAt(to)),
+    transferIssue: (from, number, to) => transferIssue(context, repositoryAt(from), { number, to: repositoryAt(to) }),
     lock(name, number) {
       const issue = repositoryAt(name).issues.get(number);
       if (issue === undefined) throw notFound();
@@ -90,12 +94,20 @@ async function renameDefaultBranch(repository: Repository, name: string): Promis
     if (pull?.base === before && state === "open") pull.base = name;
 }
 
-function transferIssue(from: Repository, number: number, to: Repository): number {
+function transferIssue(
+  { site, webhooks }: Context,
+  from: Repository,
+  { number, to }: { number: number; to: Repository },
+): number {
   const issue = from.issues.get(number);
   if (issue === undefined) throw notFound();
+  const before = issueJson(site, from, issue);
   from.issues.delete(number);
   issue.number = newNumber(to);
   to.issues.set(issue.number, issue);
   from.transferred.set(number, { repository: to, number: issue.number });
+  const changes = { new_issue: issueJson(site, to, issue), new_repository: repositoryJson(site, to) };
+  const subject = { issue: before, changes };
+  webhooks.emit({ event: "issues", action: "transferred", repository: from, sender: from.owner, subject });
   return issue.number;
 }

@@ -115,7 +115,7 @@ export async function startGitHub(options: GitHubOptions): Promise<EmbeddedGitHu
     apiUrl: site.api,
     state,
     faults,
-    owners: createOwners(state),
+    owners: createOwners(context),
     otherApps: createOtherApps(context),
     get app() {
       if (state.app === undefined) throw new Error("no GitHub App has been created yet");

@@ -177,6 +177,12 @@ describe("a limit", () => {
     expect(limit.refused).toBe(1);
   });
 
+  it("that GraphQL tells of in an answer 200 is one", async () => {
+    github.faults.limit({ method: "POST", path: /^\/graphql$/ }, { kind: "primary", status: 403, seconds: 1800 });
+
+    expect(await thrown(host().forge(repo, "report").remarks(1))).toBeInstanceOf(LimitedError);
+  });
+
   it("that is short is waited out within the call where calls are paced", async () => {
     const paced = host(true);
     const limit = github.faults.limit(everything, { kind: "secondary", status: 403, seconds: 1 });

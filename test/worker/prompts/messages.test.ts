@@ -43,6 +43,7 @@ const budgets = new Map([
   ["reminder.md", 60],
   ["review.md", 245],
   ["question.md", 170],
+  ["checks.md", 155],
   ["submit-checklist.md", 165],
   ["submit-empty.md", 75],
   ["system.md", 550],
