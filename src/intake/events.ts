@@ -26,7 +26,8 @@ export async function onLabel(
   const { number } = issue;
   const subject: Subject = { kind: "issue", number };
   const trigger = event === undefined ? `delivery-${job.delivery}` : labelTrigger(event.id);
-  if (!mayWrite(await asked.permission(actor))) {
+  // A bot may have the permission, and would begin what nobody asked for.
+  if (actor.login.endsWith("[bot]") || !mayWrite(await asked.permission(actor))) {
     await refuse(forge, { number, trigger, actor });
     await forge.removeLabel(number, triggerLabel);
     return;
