@@ -13,7 +13,7 @@ export interface Forge {
 
   issue(number: number): Promise<Issue>;
   /** Who set the label last, and when. */
-  labelEvent(number: number, label: string): Promise<{ id: number; actor: { id: number; login: string } } | undefined>;
+  labelEvent(number: number, label: string): Promise<LabelEvent | undefined>;
   labelledIssues(label: string): Promise<number[]>;
   addLabel(number: number, label: string): Promise<void>;
   removeLabel(number: number, label: string): Promise<void>;
@@ -82,6 +82,12 @@ export interface Issue {
   state: "open" | "closed";
   labels: string[];
   isPull: boolean;
+}
+export interface LabelEvent {
+  id: number;
+  actor: { id: number; login: string };
+  /** ISO 8601 in UTC, whole seconds. */
+  at: string;
 }
 export interface Comment {
   id: number;

@@ -26,6 +26,8 @@ export type RunEvent =
   | { type: "earlier"; how: Follows["how"]; said: string; by: string; answer: string }
   /** `removed`: what of the body no person sees, and the model therefore neither. */
   | ({ type: "snapshot"; hash: string; removed?: string[] } & TaskText)
+  /** What people with write access said before the run was asked for, oldest first; `left`: how many comments do not count. */
+  | { type: "remarks"; said: { by: string; body: string }[]; left: number }
   | { type: "base"; branch: string; commit: string }
   | {
       type: "environment";

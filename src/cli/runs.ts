@@ -103,6 +103,7 @@ const says: { [T in RunEvent["type"]]: (event: Event<T>) => string } = {
   claimed: ({ epoch }) => `epoch ${epoch}`,
   released: () => "given back to the queue",
   snapshot: ({ title }) => title,
+  remarks: ({ said, left }) => `${said.length} comments read, ${left} left out`,
   base: ({ branch, commit }) => `${branch} ${commit}`,
   environment: ({ image, setup, checks }) =>
     `${image}; set-up: ${setup.join("; ") || "none"}; checks: ${checks.join("; ")}`,

@@ -28,7 +28,8 @@ export async function lastLabelEvent(octokit: Octokit, name: Name & { number: nu
     per_page: 100,
   });
   const event = events.findLast((one) => one.event === "labeled" && "label" in one && one.label.name === label);
-  return event?.actor ? { id: event.id, actor: { id: event.actor.id, login: event.actor.login } } : undefined;
+  if (!event?.actor) return undefined;
+  return { id: event.id, actor: { id: event.actor.id, login: event.actor.login }, at: event.created_at };
 }
 
 export async function openIssuesWith(octokit: Octokit, name: Name, label: string): Promise<number[]> {

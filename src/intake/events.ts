@@ -39,7 +39,8 @@ export async function onLabel(
 
 export async function onStop(job: Extract<IntakeJob, { kind: "stop" }>, deps: IntakeDeps): Promise<void> {
   const { queues, host } = deps;
-  const runId = await currentRun(queues.redis, job.repo, `issue-${job.issue}`);
+  // A review of the pull request for it has the same branch, and is none of the label's business.
+  const runId = await currentRun(queues.redis, job.repo, `issue-${job.issue}`, "issue");
   if (runId === undefined) return;
   const forge = host.forge(job.repo, "report");
   const [issue, ours] = await Promise.all([forge.issue(job.issue).catch(unlessGone), host.app()]);

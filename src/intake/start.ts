@@ -151,15 +151,23 @@ export function newRun(repo: RepoRef, subject: Subject, actor: Actor, trigger: s
   return { runId: runIdOf(repo, subject, trigger), repo, subject, actor, trigger };
 }
 
-const currentKey = (repo: RepoRef, key: string) => `${redisPrefix}:current:${repo.id}:${key}`;
+const currentKey = (repo: RepoRef, key: string, kind: Subject["kind"] | "any") =>
+  `${redisPrefix}:current:${repo.id}:${key}:${kind}`;
 
-async function setCurrentRun(redis: Redis, run: RunJob): Promise<void> {
-  await within(3000, redis.set(currentKey(run.repo, subjectKey(run.subject)), run.runId, "EX", 7 * 24 * 3600));
+async function setCurrentRun(redis: Redis, { repo, subject, runId }: RunJob): Promise<void> {
+  const set = (kind: Subject["kind"] | "any") =>
+    redis.set(currentKey(repo, subjectKey(subject), kind), runId, "EX", 7 * 24 * 3600);
+  await within(3000, Promise.all([set("any"), set(subject.kind)]));
 }
 
-/** The run that was last started on a subject, whether it still works or not. */
-export async function currentRun(redis: Redis, repo: RepoRef, key: string): Promise<string | undefined> {
-  return (await within(3000, redis.get(currentKey(repo, key)))) ?? undefined;
+/** The run that was last started on a subject, of one kind or of any, whether it still works or not. */
+export async function currentRun(
+  redis: Redis,
+  repo: RepoRef,
+  key: string,
+  kind: Subject["kind"] | "any" = "any",
+): Promise<string | undefined> {
+  return (await within(3000, redis.get(currentKey(repo, key, kind)))) ?? undefined;
 }
 
 const saidKey = (repo: RepoRef, comment: number) => `${redisPrefix}:said:${repo.id}:${comment}`;

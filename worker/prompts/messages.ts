@@ -3,7 +3,9 @@ import type { Point } from "../../src/feedback.ts";
 import { visibleText } from "../../src/visible.ts";
 import type { Attachment } from "../../src/visible.ts";
 import type { Earlier } from "../earlier.ts";
+import type { Said } from "../remarks.ts";
 import { cutText, outputLimit } from "../tools/output.ts";
+import { namesOf } from "../unread.ts";
 import { mostBytes, quoteUntrusted, renderPrompt } from "./render.ts";
 
 /** A file in which the repository tells contributors and agents what to do, such as AGENTS.md. */
@@ -32,19 +34,19 @@ export interface RepositoryContext {
 
 /** In characters: it stays in the conversation also where the rest of it is summed up. */
 const mostComment = 8000;
-const mostAttachments = 50;
 
 /** The first messages of a run on an issue, whose title and body are as they were when the run was asked for. */
 export function issueMessages(
   task: RepositoryContext & {
     title: string;
     body: string;
+    remarks?: Said;
     earlier?: Earlier | undefined;
     hasWork?: boolean;
     planOnly?: boolean;
   },
 ): Message[] {
-  const { repo, root, nonce, title, body, earlier, hasWork = false, planOnly = false } = task;
+  const { repo, root, nonce, title, body, remarks = [], earlier, hasWork = false, planOnly = false } = task;
   const { text, attachments } = visibleText(body);
   return begin(
     renderPrompt("issue", {
@@ -52,6 +54,7 @@ export function issueMessages(
       root,
       title: quoteUntrusted("issue title", title, nonce),
       body: quoteUntrusted("issue", text, nonce, roomFor(task)),
+      remarks: remarksText(remarks, { nonce, most: roomFor(task) }),
       attachments: attachmentsOf(attachments, nonce),
       earlier: earlier === undefined ? "" : earlierText(earlier, { nonce, most: roomFor(task), hasWork }),
       plan: planOnly ? renderPrompt("plan-only", {}) : "",
@@ -130,7 +133,7 @@ export function questionMessages(task: RepositoryContext & { by: string; text: s
     renderPrompt("question", {
       repo,
       root,
-      question: quoteUntrusted(commentLabel(by), visibleText(text).text, nonce, most),
+      question: quoteUntrusted(commentLabel(by), seen(text), nonce, most),
       about: quoteUntrusted("where it was asked", about, nonce, most),
       context: contextOf(task),
     }),
@@ -146,7 +149,9 @@ function pointText({ id, thread, texts }: Point): { name: string; text: string }
 }
 
 function seen(body: string): string {
-  return visibleText(body).text;
+  const { text, attachments } = visibleText(body);
+  if (attachments.length === 0) return text;
+  return `${text}\n\n(Attached, and not to be read here: ${namesOf(attachments).join(", ")})`;
 }
 
 /** The first messages of a maintenance run; the task's words come from the repository's settings. */
@@ -198,7 +203,7 @@ function movedText({ moved }: { moved: boolean }): string {
 
 /** What the agent reads when somebody with write access comments while it works. */
 export function commentText({ by, text, nonce }: { by: string; text: string; nonce: string }): string {
-  const shown = cutText(visibleText(text).text, {
+  const shown = cutText(seen(text), {
     limit: mostComment,
     advice: "The comment is longer than can be shown.",
   });
@@ -219,7 +224,7 @@ function earlierText(
   { how, said, by, answer }: Earlier,
   { nonce, most, hasWork }: { nonce: string; most: number; hasWork: boolean },
 ): string {
-  const shown = visibleText(answer).text;
+  const shown = seen(answer);
   return renderPrompt("earlier", {
     said: quoteUntrusted("what it told", said, nonce, most),
     answer: shown === "" ? "" : quoteUntrusted(commentLabel(by), shown, nonce, most),
@@ -227,10 +232,16 @@ function earlierText(
   });
 }
 
+function remarksText(said: Said, room: { nonce: string; most: number }): string {
+  if (said.length === 0) return "";
+  const texts = said.map(({ by, body }) => ({ name: commentLabel(by), text: seen(body) }));
+  return `Maintainers said below it, oldest first:\n\n${quoteAll(texts, room)}`;
+}
+
 function attachmentsOf(attachments: readonly Attachment[], nonce: string): string {
   if (attachments.length === 0) return "";
-  const names = attachments.slice(0, mostAttachments).map(({ name, type }) => `${name} (${type})`);
-  return `The issue has attachments, which can't be read here:\n\n${quoteUntrusted("attachments", names.join("\n"), nonce)}`;
+  const names = namesOf(attachments).join("\n");
+  return `The issue has attachments, which can't be read here:\n\n${quoteUntrusted("attachments", names, nonce)}`;
 }
 
 /** What the agent reads when the checks of the unchanged code have ended, which ran beside it. */

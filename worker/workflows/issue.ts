@@ -4,18 +4,23 @@ import { snapshotHash } from "../../src/job.ts";
 import type { Follows, TaskText } from "../../src/job.ts";
 import { labelTrigger, triggerLabel } from "../../src/triggers.ts";
 import { lastEvent } from "../../src/runlog.ts";
+import { inlineText } from "../../src/text.ts";
 import { visibleText } from "../../src/visible.ts";
+import { changedText } from "../changed.ts";
 import { commitOf } from "../checkout.ts";
 import { deliverFor, deliveredOutcome, keepBranch } from "../deliver.ts";
+import type { Delivery } from "../deliver.ts";
 import { takeEarlier, takeEarlierWork } from "../earlier.ts";
 import { needsInput } from "../outcome.ts";
 import { obstacleTo } from "../obstacle.ts";
 import { issueMessages } from "../prompts/messages.ts";
+import { takeRemarks } from "../remarks.ts";
 import { issueBranch, ourPulls } from "../publish.ts";
 import { elapsed, evidenceIn, renderOutcome, reporterFor } from "../report.ts";
 import type { Outcome, Run, WorkerDeps, Workflow } from "../run.ts";
 import { solve } from "../solve.ts";
 import { openSource } from "../source.ts";
+import { noteUnread, unreadText } from "../unread.ts";
 
 /** An issue with our label becomes a pull request, or a follow-up commit on the one that is open. */
 export const issueWorkflow: Workflow = { work, report };
@@ -27,6 +32,7 @@ async function work(run: Run, deps: WorkerDeps): Promise<Outcome> {
   const finding = begin(ourPulls(forge, issueBranch(number)));
   const task = await takeSnapshot(run, forge, number);
   const earlier = await takeEarlier(run);
+  const remembering = begin(takeRemarks(run, forge, number));
   const opened = await openSource(run, forge, deps);
   if (!opened.ok) return opened.outcome;
   const { source } = opened;
@@ -38,6 +44,8 @@ async function work(run: Run, deps: WorkerDeps): Promise<Outcome> {
   const base = source.passed?.base ?? tip;
 
   const goesOnFrom = await takeEarlierWork(run, { dataDir: deps.dataDir, base });
+  const remarks = await remembering;
+  await noteUnread(log, textsOf(log));
   await using reporter = reporterFor(run, deps, number);
   const result =
     source.passed !== undefined
@@ -58,7 +66,7 @@ async function work(run: Run, deps: WorkerDeps): Promise<Outcome> {
             goesOnFrom,
             planOnly: ({ plan }) => wantsPlan(plan, job.follows?.how),
             messages: (context, planOnly) =>
-              issueMessages({ ...task, ...context, earlier, hasWork: goesOnFrom !== undefined, planOnly }),
+              issueMessages({ ...task, ...context, remarks, earlier, hasWork: goesOnFrom !== undefined, planOnly }),
           },
           deps,
         );
@@ -67,8 +75,22 @@ async function work(run: Run, deps: WorkerDeps): Promise<Outcome> {
   reporter.say();
   const obstacle = await obstacleTo(run, deps, delivery);
   if (obstacle !== undefined) return obstacle;
-  const delivered = await deliverFor(run, deps, result.passed, delivery);
+  const changed = await changedText(run, forge, number);
+  const delivered = await deliverFor(run, deps, result.passed, withNotice(delivery, changed));
   return deliveredOutcome(delivered);
+}
+
+/** The pull request's body ends with it. */
+function withNotice(delivery: Delivery, notice: string | undefined): Delivery {
+  const { to } = delivery;
+  if (notice === undefined || "head" in to || to.pull === undefined) return delivery;
+  return { ...delivery, to: { ...to, pull: { ...to.pull, footer: `**${notice}**\n\n${to.pull.footer}` } } };
+}
+
+/** All that people wrote and the run read. */
+function textsOf({ events }: Run["log"]): string[] {
+  const said = lastEvent(events, "remarks")?.said ?? [];
+  return [lastEvent(events, "snapshot")?.body ?? "", ...said.map(({ body }) => body)];
 }
 
 /** With `plan: true` every run on an issue begins with one, until one is approved. */
@@ -88,10 +110,14 @@ async function report(run: Run, outcome: Outcome, deps: WorkerDeps): Promise<voi
   const { header, lines } = renderOutcome(outcome, facts);
   const state = outcome.outcome === "published" ? "opened" : outcome.outcome;
   const number = issueNumber(run);
+  const forge = deps.host.forge(run.job.repo, "report");
   // A label that was taken off and set again meanwhile asked for nothing more; after a stop it asks for a new run.
-  const event =
-    state === "cancelled" ? undefined : await deps.host.forge(run.job.repo, "report").labelEvent(number, triggerLabel);
-  await reporterFor(run, deps, number).finish(state, header, lines, {
+  const isOver = state === "cancelled";
+  const event = isOver ? undefined : await forge.labelEvent(number, triggerLabel);
+  const changed = isOver ? undefined : await changedText(run, forge, number);
+  const unread = unreadText(textsOf(run.log));
+  const notices = [changed, unread && inlineText(unread)].filter((notice) => notice !== undefined);
+  await reporterFor(run, deps, number).finish(state, header, [...lines, ...notices], {
     covers: event && labelTrigger(event.id),
     cause: outcome.cause,
   });
@@ -103,7 +129,7 @@ async function takeSnapshot(run: Run, forge: Forge, number: number): Promise<Tas
   if (logged !== undefined) return { title: logged.title, body: logged.body };
   const message = (await run.inboxMessages()).find((one) => one.kind === "task");
   const { title, body } = message ?? (await forge.issue(number));
-  const { removed, attachments } = visibleText(body);
+  const { removed } = visibleText(body);
   await run.log.append({
     type: "snapshot",
     hash: snapshotHash({ title, body }),
@@ -111,8 +137,6 @@ async function takeSnapshot(run: Run, forge: Forge, number: number): Promise<Tas
     body,
     ...(removed.length > 0 && { removed }),
   });
-  const names = attachments.map(({ name, type }) => `${name} (${type})`).join(", ");
-  if (names !== "") await run.log.append({ type: "note", text: `not read, since I can't open attachments: ${names}` });
   return { title, body };
 }
 

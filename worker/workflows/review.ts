@@ -2,7 +2,6 @@ import { setTimeout } from "node:timers/promises";
 import { messageOf } from "../../src/errors.ts";
 import { mostRounds } from "../../src/feedback.ts";
 import type { FeedbackEvent } from "../../src/feedback.ts";
-import { mayWrite } from "../../src/forge.ts";
 import type { Forge, Pull } from "../../src/forge.ts";
 import { snapshotHash } from "../../src/job.ts";
 import { lastEvent } from "../../src/runlog.ts";
@@ -11,7 +10,8 @@ import { readStatus } from "../../src/status-comment.ts";
 import { boundedBody, inlineText } from "../../src/text.ts";
 import type { Passed } from "../attempt.ts";
 import { deliverFor, deliveredOutcome } from "../deliver.ts";
-import { needsInput } from "../outcome.ts";
+import { obstacleTo } from "../obstacle.ts";
+import { cancelled, needsInput } from "../outcome.ts";
 import { reviewMessages } from "../prompts/messages.ts";
 import { changedLines, readBranchPatch } from "../rebuild.ts";
 import { elapsed, renderOutcome, reporterFor } from "../report.ts";
@@ -32,6 +32,7 @@ import { openSource } from "../source.ts";
 import type { Source } from "../source.ts";
 import { givenBy, standingIn, suggestionsAt, thanksTo } from "../suggestions.ts";
 import type { Applied } from "../suggestions.ts";
+import { noteUnread, unreadText } from "../unread.ts";
 
 /**
  * What was said on our pull request, and nobody has answered, is one round: at most one additive commit, and an answer to
@@ -55,6 +56,7 @@ async function work(run: Run, deps: WorkerDeps): Promise<Outcome> {
   const base = source.passed?.base ?? pull.head.commit;
   const body = points.flatMap(({ texts }) => texts.map((text) => text.body)).join("\n\n");
   await log.append({ type: "snapshot", hash: snapshotHash({ title: pull.title, body }), title: pull.title, body });
+  await noteUnread(log, [body]);
 
   await using reporter = reporterFor(run, deps, pull.number);
   const diff = await readBranchPatch(source.mirror, pull.base, base);
@@ -103,11 +105,11 @@ interface Push {
 
 /** The round's commit, where it is of a fair size, and who asked for it may still write. */
 async function push(run: Run, deps: WorkerDeps, { source, pull, base, passed, suggestions }: Push): Promise<Outcome> {
-  const { job, log } = run;
+  const { log } = run;
   const large = await tooLarge({ source, pull, base, commit: passed.commit, dir: log.dir });
   if (large !== undefined) return large;
-  if (!mayWrite(await deps.host.forge(job.repo, "report").permission(job.actor.login)))
-    return cancelled(`${job.actor.login} no longer has write access`);
+  const obstacle = await obstacleTo(run, deps, { source, base, to: pull });
+  if (obstacle !== undefined) return obstacle;
   const standing = await standingIn(log.dir, passed.commit, suggestions.applied);
   const coAuthors = thanksTo(standing, source.facts.cloneUrl);
   const delivered = await deliverFor(run, deps, passed, { source, base, to: pull, coAuthors });
@@ -116,10 +118,6 @@ async function push(run: Run, deps: WorkerDeps, { source, pull, base, passed, su
   const applied = standing.map(({ point }) => point);
   await log.append({ type: "pushed", commit: delivered.commit, applied, resolve: source.settings.review.resolve });
   return { ...outcome, detail: "" };
-}
-
-function cancelled(cause: string): Outcome {
-  return { outcome: "cancelled", cause, detail: "", pull: undefined };
 }
 
 /** What a reviewer has to read again grows with each round; by more than this, a person has to want it. */
@@ -163,7 +161,7 @@ async function report(run: Run, outcome: Outcome, deps: WorkerDeps): Promise<voi
   if (isAnswered) await postReplies(run, forge, pull, answered);
   const mark = replyMark(run.job.runId);
   const said = isAnswered
-    ? [renderAnswers(answered), ...checksIn(run), endOfRound(feedback)]
+    ? [renderAnswers(answered), ...checksIn(run), ...unreadIn(run), endOfRound(feedback)]
     : [...lines, "I have read what was said, and do not try again by myself: `/agent-fix retry` makes me."];
   await run.guard();
   await forge.ensureComment(pull, mark, boundedBody([mark, `**${title}**`, ...said].join("\n\n")));
@@ -191,6 +189,11 @@ function checksIn({ log }: Run): string[] {
   if (checks.length === 0) return [];
   const rows = checks.map((check) => `- \`${check.run.replaceAll(/[`\n]/g, " ")}\`: ${inlineText(check.end)}`);
   return [`Checked outside the model's reach:\n${rows.join("\n")}`];
+}
+
+function unreadIn({ log }: Run): string[] {
+  const unread = unreadText([lastEvent(log.events, "snapshot")?.body ?? ""]);
+  return unread === undefined ? [] : [inlineText(unread)];
 }
 
 function endOfRound({ before }: FeedbackEvent): string {
