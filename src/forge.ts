@@ -189,6 +189,8 @@ export interface Annotation {
 }
 /** What stands beside a commit, in the host's list of checks. */
 export interface CheckRun {
+  /** Of several with one name people see the newest alone; default: the one of a run's evidence. */
+  name?: string;
   commit: string;
   runId: string;
   conclusion: "success" | "neutral" | "failure";

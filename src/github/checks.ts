@@ -6,11 +6,11 @@ interface Name {
   repo: string;
 }
 
-const checkName = "agent-fix";
+const evidenceName = "agent-fix";
 
 /** Creates or edits our check run of this run on the commit. */
 export async function ensureCheckRun(octokit: Octokit, name: Name, check: CheckRun): Promise<void> {
-  const { commit, runId, conclusion, url, title, summary, annotations } = check;
+  const { name: checkName = evidenceName, commit, runId, conclusion, url, title, summary, annotations } = check;
   const { data } = await octokit.rest.checks.listForRef({
     ...name,
     ref: commit,
@@ -38,6 +38,8 @@ export async function ensureCheckRun(octokit: Octokit, name: Name, check: CheckR
     },
   };
   const found = data.check_runs.find((one) => one.external_id === runId);
+  // An edit comes back as a webhook, which may bring the same text again.
+  if (found?.conclusion === conclusion && found.output.title === title && found.output.summary === summary) return;
   if (found === undefined) await octokit.rest.checks.create({ ...name, ...content, head_sha: commit });
   // GitHub adds the annotations of an edit to those that are there.
   else

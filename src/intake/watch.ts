@@ -6,7 +6,8 @@ import { decideWatch, isInfrastructure } from "../watch.ts";
 import { currentRun, keyOfPull, newRun, readSettings, startRun } from "./start.ts";
 import type { IntakeDeps } from "./start.ts";
 
-const checkRunId = "watch";
+/** Beside the check run of our own evidence, which it must not hide. */
+const noteName = "agent-fix / checks";
 
 /**
  * Looks at what others' checks say of our pull request: a failure that our change brought begins a run, and what people
@@ -54,8 +55,9 @@ export async function onWatch(job: Extract<IntakeJob, { kind: "watch" }>, deps: 
     await startRun({ forge, deps, number, run, ...asked });
   } else if (decision.tells !== undefined) {
     await host.forge(repo, "check").ensureCheckRun({
+      name: noteName,
       commit: pull.head.commit,
-      runId: `${checkRunId} ${decision.why}`,
+      runId: decision.why,
       conclusion: "neutral",
       ...decision.tells,
       annotations: [],

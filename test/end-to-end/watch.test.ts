@@ -56,7 +56,7 @@ async function openedPull(name: string, ci: "run" | "hold") {
         body.startsWith("<!-- agent-fix:answer") ? [body.split("\n")[1] ?? ""] : [],
       ),
     told: async (ref: string) =>
-      (await checks.listForRef({ ...where, ref, check_name: "agent-fix" })).data.check_runs.map(
+      (await checks.listForRef({ ...where, ref, check_name: "agent-fix / checks" })).data.check_runs.map(
         ({ output, conclusion }) => `${conclusion}: ${output.title}`,
       ),
     fails: (commit: string, message = "The answer has no lint") =>

@@ -100,4 +100,20 @@ describe("ensureCheckRun", () => {
     const [, first] = data.check_runs;
     expect([first?.name, first?.output.annotations_count]).toEqual(["agent-fix", 1]);
   });
+
+  it("writes nothing where it stands so already, since an edit would come back as a webhook", async () => {
+    const writes: string[] = [];
+    await using github = await startTestGitHub({
+      onExchange: ({ method, path }) => method !== "GET" && path.includes("check-runs") && void writes.push(method),
+    });
+    const { head_sha: commit } = await start(github);
+    const octokit = github.with(await github.mint({ permissions: { checks: "write" } }));
+    const check = { name: "agent-fix / checks", commit, runId: "green", conclusion: "neutral" as const };
+    const said = { title: "Red on the base", summary: "- lint", annotations: [] };
+
+    await ensureCheckRun(octokit, shop, { ...check, ...said });
+    await ensureCheckRun(octokit, shop, { ...check, ...said });
+
+    expect(writes).toEqual(["POST"]);
+  });
 });
