@@ -59,7 +59,8 @@ function questionsText(questions: Extract<AgentEnd, { end: "asked" }>["questions
 
 /** A plan that waits for a person; what it says is the model's. */
 export function planOutcome({ title, cause, change }: Submission): Outcome {
-  const parts = [`**${inlineText(title)}**`, inlineText(cause), bullets(change)];
+  // Of a title without a visible character the marks alone would be a rule.
+  const parts = [`**${inlineText(title) || "Plan"}**`, inlineText(cause), bullets(change)];
   return needsInput("plan", parts.join("\n\n"));
 }
 

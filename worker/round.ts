@@ -125,9 +125,14 @@ export function renderAnswers({ feedback, replies, commit, applied }: Answered):
   const rows = feedback.points.map((point) => {
     const reply = replies.find((one) => one.point === point.id);
     const answer = reply === undefined ? "No answer." : answerText(reply, { commit, applied: applied.has(point.id) });
-    return `| [${placeOf(point)}](${point.url}) | ${answer.replaceAll("\n", " ")} |`;
+    return `| [${cell(placeOf(point))}](${point.url}) | ${cell(answer)} |`;
   });
   return ["| Point | Answer |", "| --- | --- |", ...rows].join("\n");
+}
+
+/** Neutral text as a table's cell: a bar ends one also within code. */
+function cell(text: string): string {
+  return text.replaceAll("\n", " ").replaceAll(/(?<!\\)\|/g, String.raw`\|`);
 }
 
 function placeOf({ thread, id, texts }: Point): string {
