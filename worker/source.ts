@@ -2,11 +2,12 @@ import { begin } from "../src/begin.ts";
 import type { Forge, RepositoryFacts } from "../src/forge.ts";
 import { lastEvent } from "../src/runlog.ts";
 import type { Settings } from "../src/settings.ts";
-import type { Passed } from "./attempt.ts";
+import type { AttemptResult, Passed } from "./attempt.ts";
 import { commitOf, fetchedSince, mirrorPath } from "./checkout.ts";
 import { needsInput } from "./outcome.ts";
 import type { Outcome, Run, WorkerDeps } from "./run.ts";
-import { settingsAt } from "./solve.ts";
+import { settingsAt, solve } from "./solve.ts";
+import type { SolveTask } from "./solve.ts";
 import { verdictOf } from "./verdict.ts";
 
 /** The repository as a run finds it. */
@@ -68,4 +69,27 @@ function passedBefore(run: Run): Source["passed"] {
   const base = lastEvent(run.log.events, "base");
   if (gate?.passed !== true || gate.verdict === undefined || base === undefined) return undefined;
   return { base: base.commit, change: { ...gate, verdict: verdictOf(gate.verdict, gate.checks) } };
+}
+
+/** What each kind of run says of its own work. */
+type Work = Omit<SolveTask, "runId" | "log" | "signal" | "mirror" | "trusted" | "repo" | "inbox" | "progress"> &
+  Partial<Pick<SolveTask, "progress">>;
+
+/** Lets a run work on a commit of its source; a change that a former worker recorded as passed is not made again. */
+export async function solveOn(run: Run, deps: WorkerDeps, source: Source, work: Work): Promise<AttemptResult> {
+  if (source.passed !== undefined) return { ok: true, passed: source.passed.change };
+  const { job, log, signal } = run;
+  const { mirror, trusted } = source;
+  const task = {
+    runId: job.runId,
+    log,
+    signal,
+    mirror,
+    trusted,
+    repo: `${job.repo.owner}/${job.repo.name}`,
+    inbox: () => run.inboxMessages(),
+    progress: () => {},
+    ...work,
+  };
+  return solve(task, deps);
 }

@@ -2,6 +2,7 @@ import type { Check, Forge, Pull } from "../../src/forge.ts";
 import { snapshotHash } from "../../src/job.ts";
 import { lastEvent } from "../../src/runlog.ts";
 import { readStatus } from "../../src/status-comment.ts";
+import { isInfrastructure } from "../../src/watch.ts";
 import { deliverFor, deliveredOutcome } from "../deliver.ts";
 import { cancelled } from "../outcome.ts";
 import { checksMessages } from "../prompts/messages.ts";
@@ -9,14 +10,13 @@ import type { FailingCheck } from "../prompts/messages.ts";
 import { readBranchPatch } from "../rebuild.ts";
 import { elapsed, renderOutcome, reporterFor } from "../report.ts";
 import type { Outcome, Run, WorkerDeps, Workflow } from "../run.ts";
-import { solve } from "../solve.ts";
-import { openSource } from "../source.ts";
+import { openSource, solveOn } from "../source.ts";
 
 /** What the repository's own checks hold against our pull request becomes at most one more commit on it. */
 export const checksWorkflow: Workflow = { work, report };
 
 async function work(run: Run, deps: WorkerDeps): Promise<Outcome> {
-  const { job, log, signal } = run;
+  const { job, log } = run;
   const { pull: number, key } = checksSubject(run);
   const forge = deps.host.forge(job.repo, "report");
   const [pull, status] = await Promise.all([forge.pull(number), readStatus(forge, number)]);
@@ -29,54 +29,46 @@ async function work(run: Run, deps: WorkerDeps): Promise<Outcome> {
   if (!opened.ok) return opened.outcome;
   const { source } = opened;
   const base = source.passed?.base ?? pull.head.commit;
-  const failing = await failingChecks(forge, pull);
+  const { slug } = await deps.host.app();
+  const failing = await failingChecks(forge, pull, slug);
   const body = failing.map(({ name }) => name).join("\n");
   await log.append({ type: "snapshot", hash: snapshotHash({ title: pull.title, body }), title: pull.title, body });
   if (failing.length === 0 && source.passed === undefined) return cancelled("no check fails any more");
 
   await using reporter = reporterFor(run, deps, number);
   const diff = await readBranchPatch(source.mirror, pull.base, base);
-  const result =
-    source.passed !== undefined
-      ? { ok: true as const, passed: source.passed.change }
-      : await solve(
-          {
-            runId: job.runId,
-            kind: "checks",
-            log,
-            signal,
-            mirror: source.mirror,
-            trusted: source.trusted,
-            base,
-            branch: pull.head.branch,
-            progress: reporter.say,
-            inbox: () => run.inboxMessages(),
-            repo: `${job.repo.owner}/${job.repo.name}`,
-            messages: (context) => checksMessages({ ...context, title: pull.title, diff, failing }),
-          },
-          deps,
-        );
+  const result = await solveOn(run, deps, source, {
+    kind: "checks",
+    base,
+    branch: pull.head.branch,
+    progress: reporter.say,
+    messages: (context) => checksMessages({ ...context, title: pull.title, diff, failing }),
+  });
   if (!result.ok) return result.outcome;
   const delivered = await deliverFor(run, deps, result.passed, { source, base, to: pull });
   const outcome = deliveredOutcome(delivered);
   return delivered.ok ? { ...outcome, detail: `In ${delivered.commit}.` } : outcome;
 }
 
-/** The head's checks that fail, and do not on the base, with what they say of lines. */
-async function failingChecks(forge: Forge, { base, head }: Pull): Promise<FailingCheck[]> {
+/** The head's checks by others that fail, and neither on the base nor for their machine, with what they say of lines. */
+async function failingChecks(forge: Forge, { base, head }: Pull, slug: string): Promise<FailingCheck[]> {
   const onto = await forge.branchHead(base);
   const [checks, before] = await Promise.all([
     forge.checksOn(head.commit),
     onto === undefined ? [] : forge.checksOn(onto),
   ]);
   const red = before.filter(({ state }) => state === "failed").map(({ name }) => name);
-  const own = checks.filter(({ state, name }) => state === "failed" && !red.includes(name));
-  return Promise.all(own.map(async (check) => ({ ...check, says: await wordsOf(forge, check) })));
+  const own = checks.filter(({ state, name, app }) => state === "failed" && app !== slug && !red.includes(name));
+  return (await Promise.all(own.map((check) => withWords(forge, check)))).flat();
 }
 
-async function wordsOf(forge: Forge, { run }: Check): Promise<string[]> {
-  const found = run === undefined ? [] : await forge.annotations(run);
-  return found.map(({ path, line, title, message }) => [`${path}:${line}`, title, message].filter(Boolean).join(": "));
+async function withWords(forge: Forge, check: Check): Promise<FailingCheck[]> {
+  const found = check.run === undefined ? [] : await forge.annotations(check.run);
+  if (isInfrastructure(found)) return [];
+  const says = found.map(({ path, line, title, message }) =>
+    [`${path}:${line}`, title, message].filter(Boolean).join(": "),
+  );
+  return [{ ...check, says }];
 }
 
 async function report(run: Run, outcome: Outcome, deps: WorkerDeps): Promise<void> {

@@ -18,15 +18,14 @@ import { takeRemarks } from "../remarks.ts";
 import { issueBranch, ourPulls } from "../publish.ts";
 import { elapsed, evidenceIn, renderOutcome, reporterFor } from "../report.ts";
 import type { Outcome, Run, WorkerDeps, Workflow } from "../run.ts";
-import { solve } from "../solve.ts";
-import { openSource } from "../source.ts";
+import { openSource, solveOn } from "../source.ts";
 import { noteUnread, unreadText } from "../unread.ts";
 
 /** An issue with our label becomes a pull request, or a follow-up commit on the one that is open. */
 export const issueWorkflow: Workflow = { work, report };
 
 async function work(run: Run, deps: WorkerDeps): Promise<Outcome> {
-  const { job, log, signal } = run;
+  const { job, log } = run;
   const number = issueNumber(run);
   const forge = deps.host.forge(job.repo, "report");
   const finding = begin(ourPulls(forge, issueBranch(number)));
@@ -47,29 +46,16 @@ async function work(run: Run, deps: WorkerDeps): Promise<Outcome> {
   const remarks = await remembering;
   await noteUnread(log, textsOf(log));
   await using reporter = reporterFor(run, deps, number);
-  const result =
-    source.passed !== undefined
-      ? { ok: true as const, passed: source.passed.change }
-      : await solve(
-          {
-            runId: job.runId,
-            kind: "issue",
-            log,
-            signal,
-            mirror: source.mirror,
-            trusted: source.trusted,
-            base,
-            branch,
-            progress: reporter.say,
-            inbox: () => run.inboxMessages(),
-            repo: `${job.repo.owner}/${job.repo.name}`,
-            goesOnFrom,
-            planOnly: ({ plan }) => wantsPlan(plan, job.follows?.how),
-            messages: (context, planOnly) =>
-              issueMessages({ ...task, ...context, remarks, earlier, hasWork: goesOnFrom !== undefined, planOnly }),
-          },
-          deps,
-        );
+  const result = await solveOn(run, deps, source, {
+    kind: "issue",
+    base,
+    branch,
+    progress: reporter.say,
+    goesOnFrom,
+    planOnly: ({ plan }) => wantsPlan(plan, job.follows?.how),
+    messages: (context, planOnly) =>
+      issueMessages({ ...task, ...context, remarks, earlier, hasWork: goesOnFrom !== undefined, planOnly }),
+  });
   const delivery = { source, base, to: open ?? newBranch(run, number, branch, pulls.at(-1)) };
   if (!result.ok) return await keepBranch(run, deps, result, delivery);
   reporter.say();

@@ -7,11 +7,9 @@ import { commitOf } from "../checkout.ts";
 import { deliverFor, deliveredOutcome, keepBranch } from "../deliver.ts";
 import { cancelled, needsInput } from "../outcome.ts";
 import { maintenanceMessages } from "../prompts/messages.ts";
-import type { RepositoryContext } from "../prompts/messages.ts";
 import { openPull } from "../publish.ts";
 import type { Outcome, Run, WorkerDeps, Workflow } from "../run.ts";
-import { solve } from "../solve.ts";
-import { openSource } from "../source.ts";
+import { openSource, solveOn } from "../source.ts";
 
 /** A task of the settings whose time has come becomes one pull request; one that is open is left alone. */
 export const maintenanceWorkflow: Workflow = {
@@ -21,14 +19,14 @@ export const maintenanceWorkflow: Workflow = {
 };
 
 async function work(run: Run, deps: WorkerDeps): Promise<Outcome> {
-  const { job, log, signal } = run;
+  const { job, log } = run;
   const key = taskKey(run);
   const forge = deps.host.forge(job.repo, "report");
   const finding = begin(openPull(forge, branchOf(key)));
   const opened = await openSource(run, forge, deps);
   if (!opened.ok) return opened.outcome;
   const { source } = opened;
-  const { mirror, trusted, passed } = source;
+  const { mirror, passed } = source;
   const task = source.settings.maintenance[key];
   if (task === undefined) return cancelled("the task is no longer in the settings");
   const { task: text, paths, measure } = task;
@@ -39,21 +37,12 @@ async function work(run: Run, deps: WorkerDeps): Promise<Outcome> {
   const base = passed?.base ?? (await commitOf(mirror, branch));
   if (base === undefined) return needsInput("base branch", `The settings name \`${branch}\`.`);
   await log.append({ type: "snapshot", hash: snapshotHash({ title: key, body: text }), title: key, body: text });
-  const solving = {
-    runId: job.runId,
-    kind: "maintenance" as const,
-    log,
-    signal,
-    mirror,
-    trusted,
+  const result = await solveOn(run, deps, source, {
+    kind: "maintenance",
     base,
     branch,
-    progress: () => {},
-    inbox: () => run.inboxMessages(),
-    repo: `${job.repo.owner}/${job.repo.name}`,
-    messages: (context: RepositoryContext) => maintenanceMessages({ ...context, task: text, paths, measure }),
-  };
-  const result = passed === undefined ? await solve(solving, deps) : { ok: true as const, passed: passed.change };
+    messages: (context) => maintenanceMessages({ ...context, task: text, paths, measure }),
+  });
   const delivery = { source, base, to: newBranch(key, task, branch) };
   if (!result.ok) return keepBranch(run, deps, result, delivery);
   const delivered = await deliverFor(run, deps, result.passed, delivery);

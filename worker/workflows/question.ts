@@ -9,8 +9,7 @@ import { questionMessages } from "../prompts/messages.ts";
 import { elapsed, renderOutcome } from "../report.ts";
 import { answerLines, repliesOf, repliesTo } from "../round.ts";
 import type { Outcome, Run, WorkerDeps, Workflow } from "../run.ts";
-import { solve } from "../solve.ts";
-import { openSource } from "../source.ts";
+import { openSource, solveOn } from "../source.ts";
 
 /** What somebody with write access asks us is answered where it was asked. Nothing is changed by it. */
 export const questionWorkflow: Workflow = { work, report };
@@ -18,13 +17,13 @@ export const questionWorkflow: Workflow = { work, report };
 const point = { id: "q1" };
 
 async function work(run: Run, deps: WorkerDeps): Promise<Outcome> {
-  const { job, log, signal } = run;
+  const { job } = run;
   const forge = deps.host.forge(job.repo, "report");
   const text = await takeQuestion(run);
   if (text === undefined) return gaveUp("question lost", "What was asked is no longer known here. Ask it again.");
   const opened = await openSource(run, forge, deps);
   if (!opened.ok) return opened.outcome;
-  const { mirror, trusted, settings, facts } = opened.source;
+  const { mirror, settings, facts } = opened.source;
   const branch = settings.base ?? facts.defaultBranch;
   const place = await placeOf(run, forge);
   // A fork's head is not in the mirror.
@@ -32,25 +31,14 @@ async function work(run: Run, deps: WorkerDeps): Promise<Outcome> {
   const base = head ?? (await commitOf(mirror, branch));
   if (base === undefined)
     return needsInput("base branch", `The branch \`${branch}\` that the settings name as \`base\` does not exist.`);
-  const result = await solve(
-    {
-      runId: job.runId,
-      kind: "question",
-      log,
-      signal,
-      mirror,
-      trusted,
-      base,
-      branch: place.branch ?? branch,
-      progress: () => {},
-      inbox: () => run.inboxMessages(),
-      repo: `${job.repo.owner}/${job.repo.name}`,
-      replies: repliesTo([point], run),
-      readOnly: () => answered(run),
-      messages: (context) => questionMessages({ ...context, by: job.actor.login, text, about: place.about }),
-    },
-    deps,
-  );
+  const result = await solveOn(run, deps, opened.source, {
+    kind: "question",
+    base,
+    branch: place.branch ?? branch,
+    replies: repliesTo([point], run),
+    readOnly: () => answered(run),
+    messages: (context) => questionMessages({ ...context, by: job.actor.login, text, about: place.about }),
+  });
   if (result.ok) throw new Error(`run ${job.runId} answers a question, and has a change`);
   return result.outcome;
 }

@@ -27,8 +27,7 @@ import {
   takeFeedback,
 } from "../round.ts";
 import type { Answered } from "../round.ts";
-import { solve } from "../solve.ts";
-import { openSource } from "../source.ts";
+import { openSource, solveOn } from "../source.ts";
 import type { Source } from "../source.ts";
 import { givenBy, standingIn, suggestionsAt, thanksTo } from "../suggestions.ts";
 import type { Applied } from "../suggestions.ts";
@@ -43,7 +42,7 @@ export const reviewWorkflow: Workflow = { work, report };
 const nothingNew = "answered before";
 
 async function work(run: Run, deps: WorkerDeps): Promise<Outcome> {
-  const { job, log, signal } = run;
+  const { job, log } = run;
   const forge = deps.host.forge(job.repo, "report");
   const pull = await forge.pull(reviewSubject(run).pull);
   if (pull.state !== "open") return cancelled("the pull request is closed");
@@ -61,36 +60,23 @@ async function work(run: Run, deps: WorkerDeps): Promise<Outcome> {
   await using reporter = reporterFor(run, deps, pull.number);
   const diff = await readBranchPatch(source.mirror, pull.base, base);
   const suggestions = await suggestionsAt(source.mirror, base, points);
-  const result =
-    source.passed !== undefined
-      ? { ok: true as const, passed: source.passed.change }
-      : await solve(
-          {
-            runId: job.runId,
-            kind: "review",
-            log,
-            signal,
-            mirror: source.mirror,
-            trusted: source.trusted,
-            base,
-            branch: pull.head.branch,
-            progress: reporter.say,
-            inbox: () => run.inboxMessages(),
-            repo: `${job.repo.owner}/${job.repo.name}`,
-            replies: repliesTo(points, run),
-            given: givenBy(suggestions),
-            messages: (context) =>
-              reviewMessages({
-                ...context,
-                title: pull.title,
-                diff,
-                points,
-                applied: suggestions.applied.map(({ point }) => point),
-                round: (before?.count ?? 0) + 1,
-              }),
-          },
-          deps,
-        );
+  const result = await solveOn(run, deps, source, {
+    kind: "review",
+    base,
+    branch: pull.head.branch,
+    progress: reporter.say,
+    replies: repliesTo(points, run),
+    given: givenBy(suggestions),
+    messages: (context) =>
+      reviewMessages({
+        ...context,
+        title: pull.title,
+        diff,
+        points,
+        applied: suggestions.applied.map(({ point }) => point),
+        round: (before?.count ?? 0) + 1,
+      }),
+  });
   if (!result.ok) return result.outcome;
   return await push(run, deps, { source, pull, base, passed: result.passed, suggestions });
 }
