@@ -1,0 +1,54 @@
+import { expect, it } from "vitest";
+import { decideCommand } from "../../../src/intake/command.ts";
+import { runCi } from "../../../src/intake/ci.ts";
+import { createLocalHost } from "../../worker/support.ts";
+
+/** Our pull request 9, whose head commit has this message. */
+async function pullWith(message: string) {
+  const host = createLocalHost({ "a.txt": "1\n" });
+  const [base = ""] = host.commits;
+  const { commit } = await host.forge.createCommit({ base, message, files: [], deleted: [] });
+  const branch = "agent-fix/issue-7";
+  await host.forge.ensureBranch(branch, commit, undefined);
+  const head = async () => (await host.forge.branchHead(branch)) ?? "";
+  const about = { number: 9, url: "", title: "", body: "", state: "open" as const, ours: true, base: "main" };
+  const forge = { ...host.forge, pull: async () => ({ ...about, head: { branch, commit: await head() } }) };
+  return {
+    first: commit,
+    head,
+    commits: async () => host.git("rev-list", "--count", branch),
+    run: (comment: number) => runCi(forge, { number: 9, comment }),
+    parents: async () => (await host.forge.commit(await head())).parents,
+    [Symbol.dispose]: () => host[Symbol.dispose](),
+  };
+}
+
+it("lets CI run with one empty commit, however often the comment is delivered", async () => {
+  using on = await pullWith("Mend it [skip ci]\n\nAgent-Fix-Run: r1\n");
+
+  const first = await on.run(21);
+  const again = await on.run(21);
+
+  expect(again).toBe(first);
+  expect(first).toContain(`CI can run on \`${(await on.head()).slice(0, 12)}\``);
+  expect(await on.parents()).toEqual([on.first]);
+  expect(await on.commits()).toBe("3");
+});
+
+it("adds nothing where CI is not held back", async () => {
+  using on = await pullWith("Mend it\n\nAgent-Fix-Run: r1\n");
+
+  expect(await on.run(21)).toContain("does not hold CI back");
+  expect(await on.head()).toBe(on.first);
+});
+
+it.each([
+  ["on an issue", { isPull: false }, { do: "answer", text: "CI runs on a pull request: say it there." }],
+  ["on a closed pull request", { isOpen: false }, { do: "answer", text: expect.stringContaining("closed") as string }],
+  ["on a pull request of somebody else", { isOurs: false }, { do: "answer" }],
+  ["on ours, also while a run is at work", { isLive: true }, { do: "run-ci" }],
+])("`ci` %s", (_where, more, decision) => {
+  const standing = { isPull: true, isOurs: true, isOpen: true, isLive: false, status: undefined };
+
+  expect(decideCommand("ci", { ...standing, ...more })).toMatchObject(decision);
+});
