@@ -27,7 +27,6 @@ export function createApp({ queues, announce }: AppDeps): (probot: Probot) => vo
         "pull_request_review.submitted",
         "pull_request_review_comment.created",
         "check_suite.completed",
-        "check_run.completed",
         "push",
       ],
       async ({ id, name, payload }) => {

@@ -1,3 +1,4 @@
+import { begin } from "./begin.ts";
 import { isCommand } from "./commands.ts";
 import { mayWrite } from "./forge.ts";
 import type { Author, Forge, Remark, ReviewFacts, Thread } from "./forge.ts";
@@ -117,11 +118,11 @@ function threadPoints({ threads, reviews }: Conversation, reading: Reading) {
     const { isResolved, remarks, id, path, line, startLine, hunk, isOutdated } = thread;
     const [first] = remarks;
     if (isResolved || first === undefined) return [];
-    const isNew = (remark: Thread["remarks"][number]) => {
-      const review = reviews.find((one) => one.id === remark.review);
-      return counts(threadWord(remark), remark, { review, reading });
-    };
-    const words = remarks.filter(isNew).map(threadWord);
+    const reviewOf = ({ review }: Thread["remarks"][number]) => reviews.find(({ id: one }) => one === review);
+    const wordOf = (remark: Thread["remarks"][number]) => threadWord(remark, reviewOf(remark));
+    const isNew = (remark: Thread["remarks"][number]) =>
+      counts(wordOf(remark), remark, { review: reviewOf(remark), reading });
+    const words = remarks.filter(isNew).map(wordOf);
     if (words.length === 0) return [];
     const heard = remarks.filter(({ author }) => isOurs(author, reading.slug) || reading.trusts(author));
     const texts = heard.map((remark) => ({ ...newText(remark), isNew: isNew(remark) }));
@@ -174,8 +175,14 @@ function newestOf(words: readonly Word[]): Feedback["newest"] {
   return newest && { name: name(newest), by: newest.by };
 }
 
-const threadWord = ({ id, createdAt, author }: Remark): Word => ({ kind: "threads", id, at: createdAt, by: author });
-const commentWord = (remark: Remark): Word => ({ ...threadWord(remark), kind: "remarks" });
+/** Nobody sees what belongs to a review before that is submitted, however long ago it was written. */
+const threadWord = ({ id, createdAt, author }: Remark, review: ReviewFacts | undefined): Word => ({
+  kind: "threads",
+  id,
+  at: review?.submittedAt ?? createdAt,
+  by: author,
+});
+const commentWord = ({ id, createdAt, author }: Remark): Word => ({ kind: "remarks", id, at: createdAt, by: author });
 const reviewWord = ({ id, submittedAt, author }: ReviewFacts): Word => ({
   kind: "reviews",
   id,
@@ -192,11 +199,11 @@ export async function readConversation(
   forge: Forge,
   pull: number,
 ): Promise<{ conversation: Conversation; trusts: (author: Author) => boolean }> {
-  const [threads, reviews, remarks] = await Promise.all([
-    forge.threads(pull),
-    forge.reviews(pull),
-    forge.remarks(pull),
-  ]);
+  const asking = begin(forge.remarks(pull));
+  const threads = await forge.threads(pull);
+  // After the threads, so that of each comment in them the review is known.
+  const reviews = await forge.reviews(pull);
+  const remarks = await asking;
   const conversation = { threads, reviews, remarks };
   const asked = speakersOf(conversation).map(async ({ login }) =>
     mayWrite(await forge.permission(login)) ? login : undefined,

@@ -15,12 +15,11 @@ export interface Forge {
   /** Who set the label last, and when. */
   labelEvent(number: number, label: string): Promise<LabelEvent | undefined>;
   labelledIssues(label: string): Promise<number[]>;
-  addLabel(number: number, label: string): Promise<void>;
   removeLabel(number: number, label: string): Promise<void>;
   /** The conversation under an issue or pull request, oldest first. */
   remarks(number: number): Promise<Remark[]>;
   /** Sets our reaction; nothing changes where it is set. */
-  react(on: { kind: "issue" | "comment" | "review-comment"; id: number }, content: "eyes"): Promise<void>;
+  react(on: { kind: "comment" | "review-comment"; id: number }, content: "eyes"): Promise<void>;
   /** Our own comment that contains the marker, if any. */
   findComment(number: number, marker: string): Promise<Comment | undefined>;
   /** Edits a comment of ours; false where it is gone. */
@@ -36,14 +35,11 @@ export interface Forge {
   commit(id: string): Promise<Commit>;
   /** Creates the branch, or moves it forward from `expected`. `conflict` when it stands elsewhere. */
   ensureBranch(branch: string, commit: string, expected: string | undefined): Promise<"done" | "conflict">;
-  /** Deletes the branch, wherever it stands. */
-  ensureBranchGone(branch: string): Promise<void>;
   pullsFrom(branch: string): Promise<Pull[]>;
   /** The open ones that are ours. */
   openPulls(): Promise<Pull[]>;
   ensurePull(pull: NewPull): Promise<Pull>;
   pull(number: number): Promise<Pull>;
-  changePull(number: number, change: PullChange): Promise<void>;
   /** The host works it out after each push, from when it is first asked: `unknown` until then. */
   mergeability(pull: number): Promise<{ state: "clean" | "conflict" | "unknown"; merged: boolean }>;
   /** The conversations on the pull request's lines, oldest first. */
@@ -135,8 +131,6 @@ export interface ReviewFacts {
 }
 export interface CommitChange {
   base: string;
-  /** Further parents after `base`, of a merge. */
-  parents?: string[];
   message: string;
   files: { path: string; mode: "100644" | "100755" | "120000"; bytes: Buffer }[];
   deleted: string[];
@@ -163,11 +157,6 @@ export interface Pull {
   ours: boolean;
   base: string;
   head: { branch: string; commit: string };
-}
-export interface PullChange {
-  state?: "open" | "closed";
-  title?: string;
-  body?: string;
 }
 /** A check run or commit status, by whomever. */
 export interface Check {

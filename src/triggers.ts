@@ -16,10 +16,6 @@ interface Account {
   type?: string;
 }
 
-interface Suite {
-  pull_requests: readonly { number: number; head: { ref: string } }[];
-}
-
 /** The part of a webhook that decides whether it concerns us. */
 export interface WebhookEvent {
   id: string;
@@ -48,8 +44,7 @@ export interface WebhookEvent {
     comment?: { id: number; body: string };
     pull_request?: { number: number; state: string; user: Account | null; head: { ref: string } };
     review?: { id: number; user: Account | null };
-    check_suite?: Suite;
-    check_run?: Suite;
+    check_suite?: { pull_requests: readonly { number: number; head: { ref: string } }[] };
     /** Of a push. */
     ref?: string;
   };
@@ -73,7 +68,6 @@ export function intakeFor(event: WebhookEvent): IntakeJob | undefined {
     case "pull_request_review.submitted":
       return forReview(event, repo, actor);
     case "check_suite.completed":
-    case "check_run.completed":
       return forChecks(event, repo);
     case "pull_request_review_comment.created":
       return forReviewComment(event, repo, actor);
@@ -163,10 +157,9 @@ function forReviewComment({ id, payload }: WebhookEvent, repo: RepoRef, actor: A
   return { kind: "comment", ...said, inThread: true };
 }
 
-/** A check ended on a branch that may be ours. Whose check it is, and what it says, is asked from the code host. */
+/** All checks of an app have ended on a branch that may be ours. What they say is asked from the code host. */
 function forChecks({ id, payload }: WebhookEvent, repo: RepoRef): IntakeJob | undefined {
-  const about = (payload.check_suite ?? payload.check_run)?.pull_requests ?? [];
-  const pull = about.find(({ head }) => head.ref.startsWith(branchPrefix));
+  const pull = payload.check_suite?.pull_requests.find(({ head }) => head.ref.startsWith(branchPrefix));
   return pull && { kind: "watch", delivery: id, repo, pull: pull.number, branch: pull.head.ref };
 }
 

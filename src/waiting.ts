@@ -1,6 +1,6 @@
 import type { Redis } from "ioredis";
 import type { CodeHost } from "./forge.ts";
-import type { RunJob } from "./job.ts";
+import type { RunJob, Subject } from "./job.ts";
 import { redisPrefix, within } from "./queue.ts";
 import type { Queues } from "./queue.ts";
 import { readStatus, writeStatus } from "./status-comment.ts";
@@ -61,7 +61,7 @@ export async function tellPlaces({ host, queues }: { host: CodeHost; queues: Que
   for (const [index, run] of runs.entries()) {
     const place = index + 1;
     const { subject } = run;
-    const number = subject.kind === "issue" ? subject.number : subject.kind === "review" ? subject.pull : undefined;
+    const number = placeOf(subject);
     if (number === undefined || !(await isNews(queues.redis, run.runId, place))) continue;
     const at = { redis: queues.redis, forge: host.forge(run.repo, "report"), number };
     const status = await readStatus(at.forge, number);
@@ -69,6 +69,12 @@ export async function tellPlaces({ host, queues }: { host: CodeHost; queues: Que
     const wait = await expectFor(queues.redis, { place, atWork });
     await writeStatus(at, renderQueued(status, run, wait), (found) => !isWaiting(found, run));
   }
+}
+
+/** The issue or pull request that carries the status comment of a run. */
+function placeOf(subject: Subject): number | undefined {
+  if (subject.kind === "issue") return subject.number;
+  return "pull" in subject ? subject.pull : undefined;
 }
 
 function isWaiting(status: StatusMarker | undefined, { runId }: RunJob): status is StatusMarker {

@@ -24,7 +24,7 @@ export async function createCommit(
     ...name,
     message: change.message,
     tree,
-    parents: [change.base, ...(change.parents ?? [])],
+    parents: [change.base],
   });
   return { commit: commit.sha, tree };
 }
@@ -86,16 +86,6 @@ export async function ensureBranch(
   } catch (error) {
     if (statusOf(error) !== 422) throw error;
     return (await branchHead(octokit, name, branch)) === commit ? "done" : "conflict";
-  }
-}
-
-export async function ensureBranchGone(octokit: Octokit, name: Name, branch: string): Promise<void> {
-  try {
-    await octokit.rest.git.deleteRef({ ...name, ref: `heads/${branch}` });
-  } catch (error) {
-    // 422 is the answer for a branch that is not there, and for one that may not be deleted.
-    if (statusOf(error) !== 404 && statusOf(error) !== 422) throw error;
-    if ((await branchHead(octokit, name, branch)) !== undefined) throw error;
   }
 }
 

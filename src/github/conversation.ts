@@ -178,11 +178,10 @@ export async function ensureReply(
 export async function react(
   octokit: Octokit,
   name: Name,
-  { kind, id }: { kind: "issue" | "comment" | "review-comment"; id: number },
+  { kind, id }: { kind: "comment" | "review-comment"; id: number },
   content: "eyes",
 ): Promise<void> {
   const { reactions } = octokit.rest;
-  if (kind === "issue") await reactions.createForIssue({ ...name, issue_number: id, content });
-  else if (kind === "comment") await reactions.createForIssueComment({ ...name, comment_id: id, content });
+  if (kind === "comment") await reactions.createForIssueComment({ ...name, comment_id: id, content });
   else await reactions.createForPullRequestReviewComment({ ...name, comment_id: id, content });
 }

@@ -2,10 +2,9 @@ import type { Octokit } from "@octokit/rest";
 import type { Forge, Permission } from "../forge.ts";
 import type { RepoRef } from "../job.ts";
 import { checksOn, ensureCheckRun, readAnnotations } from "./checks.ts";
-import { branchHead, createCommit, ensureBranch, ensureBranchGone, readCommit, readFile } from "./commits.ts";
+import { branchHead, createCommit, ensureBranch, readCommit, readFile } from "./commits.ts";
 import { ensureReply, listRemarks, listReviews, listThreads, react, resolveThread } from "./conversation.ts";
 import {
-  addLabel,
   editComment,
   ensureComment,
   findComment,
@@ -14,7 +13,7 @@ import {
   readIssue,
   removeLabel,
 } from "./issues.ts";
-import { changePull, ensurePull, openPulls, pullsFrom, readMergeability, readPull } from "./pulls.ts";
+import { ensurePull, openPulls, pullsFrom, readMergeability, readPull } from "./pulls.ts";
 import { orMissing } from "./status.ts";
 
 /** One repository through one authenticated client. `self` is our own login, by which our comments are known. */
@@ -41,7 +40,6 @@ export function createForge(octokit: Octokit, repo: RepoRef, self: () => Promise
     issue: (number) => readIssue(octokit, name, number),
     labelEvent: (number, label) => lastLabelEvent(octokit, { ...name, number }, label),
     labelledIssues: (label) => openIssuesWith(octokit, name, label),
-    addLabel: (number, label) => addLabel(octokit, { ...name, number }, label),
     removeLabel: (number, label) => removeLabel(octokit, { ...name, number }, label),
     remarks: (number) => listRemarks(octokit, { ...name, number }),
     react: (on, content) => react(octokit, name, on, content),
@@ -53,12 +51,10 @@ export function createForge(octokit: Octokit, repo: RepoRef, self: () => Promise
     createCommit: (change) => createCommit(octokit, name, change),
     commit: (id) => readCommit(octokit, name, id),
     ensureBranch: (branch, commit, expected) => ensureBranch(octokit, name, { branch, commit, expected }),
-    ensureBranchGone: (branch) => ensureBranchGone(octokit, name, branch),
     pullsFrom: async (branch) => pullsFrom(octokit, name, branch, await self()),
     openPulls: async () => openPulls(octokit, name, await self()),
     ensurePull: async (pull) => ensurePull(octokit, name, pull, await self()),
     pull: async (number) => readPull(octokit, name, number, await self()),
-    changePull: (number, change) => changePull(octokit, { ...name, number }, change),
     mergeability: (pull) => readMergeability(octokit, { ...name, number: pull }),
     threads: (pull) => listThreads(octokit, { ...name, number: pull }),
     reviews: (pull) => listReviews(octokit, { ...name, number: pull }),

@@ -42,11 +42,6 @@ export async function openIssuesWith(octokit: Octokit, name: Name, label: string
   return issues.filter((issue) => issue.pull_request === undefined).map((issue) => issue.number);
 }
 
-export async function addLabel(octokit: Octokit, name: Name & { number: number }, label: string): Promise<void> {
-  const { number, ...repository } = name;
-  await octokit.rest.issues.addLabels({ ...repository, issue_number: number, labels: [label] });
-}
-
 export async function removeLabel(octokit: Octokit, name: Name & { number: number }, label: string): Promise<void> {
   const { number, ...repository } = name;
   await orMissing(octokit.rest.issues.removeLabel({ ...repository, issue_number: number, name: label }));

@@ -17,7 +17,6 @@ export const accessPermissions = {
 
 /** The webhook events that src/triggers.ts answers. */
 export const webhookEvents = [
-  "check_run",
   "check_suite",
   "issues",
   "issue_comment",

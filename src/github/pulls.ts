@@ -1,5 +1,5 @@
 import type { Octokit } from "@octokit/rest";
-import type { NewPull, Pull, PullChange } from "../forge.ts";
+import type { NewPull, Pull } from "../forge.ts";
 import { statusOf } from "./status.ts";
 
 interface Name {
@@ -55,14 +55,6 @@ export async function ensurePull(octokit: Octokit, name: Name, pull: NewPull, se
 export async function readPull(octokit: Octokit, name: Name, number: number, self: string): Promise<Pull> {
   const { data } = await octokit.rest.pulls.get({ ...name, pull_number: number });
   return toPull(data, self);
-}
-
-export async function changePull(
-  octokit: Octokit,
-  { number, ...name }: Name & { number: number },
-  change: PullChange,
-): Promise<void> {
-  await octokit.rest.pulls.update({ ...name, pull_number: number, ...change });
 }
 
 export async function readMergeability(octokit: Octokit, { number, ...name }: Name & { number: number }) {

@@ -166,6 +166,18 @@ describe("readFeedback", () => {
     );
   });
 
+  it("takes what was written before the last round, and submitted after it, for new", () => {
+    const drafted = { ...remark(1, "Rename it."), review: 8 };
+    const read = { threads: { at: at(5), ids: [4] }, reviews: { at: at(5), ids: [3] } };
+    const said = { ...nothing, threads: [thread(1, [drafted])], reviews: [review(8, "")] };
+
+    const found = readFeedback(said, { ...reading, read });
+
+    expect(found.points.map(({ url }) => url)).toEqual(["http://host/1"]);
+    expect(found.read.threads).toEqual({ at: at(8), ids: [1] });
+    expect(readFeedback(said, { ...reading, read: found.read }).points).toEqual([]);
+  });
+
   it("names the newest word, so that the same words ask for the same round", () => {
     const said = { ...nothing, threads: [thread(1, [remark(7, "One.")])], reviews: [review(9, "Two.")] };
 

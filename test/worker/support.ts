@@ -91,10 +91,6 @@ export function dataFolder(): { path: string } & Disposable {
   return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
 }
 
-async function unasked(): Promise<never> {
-  throw new Error("this is not on the local host");
-}
-
 /** A code host of one repository in this process: a real bare repository, and lists of pull requests and comments. */
 export interface LocalHost extends Disposable {
   forge: Forge;
@@ -199,12 +195,9 @@ export function createLocalHost(...sets: Record<string, string | undefined>[]): 
     ensureReply: async (_pull, comment, _mark, body) => void writes.push(`reply to ${comment}: ${body}`),
     resolveThread: async (id) => void writes.push(`resolve ${id}`),
     react: async ({ kind, id }) => void writes.push(`eyes on ${kind} ${id}`),
-    addLabel: unasked,
     checksOn: async () => [],
     annotations: async () => [],
     mergeability: async () => ({ state: "clean", merged: false }),
-    changePull: unasked,
-    ensureBranchGone: unasked,
   };
   return {
     ...source,

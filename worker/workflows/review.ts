@@ -9,6 +9,7 @@ import { replyMark } from "../../src/status.ts";
 import { readStatus } from "../../src/status-comment.ts";
 import { boundedBody, inlineText } from "../../src/text.ts";
 import type { Passed } from "../attempt.ts";
+import { forkOf } from "../checkout.ts";
 import { deliverFor, deliveredOutcome } from "../deliver.ts";
 import { obstacleTo } from "../obstacle.ts";
 import { cancelled, needsInput } from "../outcome.ts";
@@ -99,7 +100,7 @@ async function push(run: Run, deps: WorkerDeps, { source, pull, base, passed, su
   const standing = await standingIn(log.dir, passed.commit, suggestions.applied);
   const coAuthors = thanksTo(standing, source.facts.cloneUrl);
   const delivered = await deliverFor(run, deps, passed, { source, base, to: pull, coAuthors });
-  const outcome = deliveredOutcome(delivered, "Say `/agent-fix retry` and I start from where it stands now.");
+  const outcome = deliveredOutcome(delivered);
   if (!delivered.ok) return outcome;
   const applied = standing.map(({ point }) => point);
   await log.append({ type: "pushed", commit: delivered.commit, applied, resolve: source.settings.review.resolve });
@@ -117,7 +118,9 @@ async function tooLarge(at: {
   dir: string;
 }): Promise<Outcome | undefined> {
   const { source, pull, base, commit, dir } = at;
-  const before = await changedLines(source.mirror, `refs/heads/${pull.base}...${base}`);
+  const into = `refs/heads/${pull.base}`;
+  const fork = (await forkOf(source.mirror, into, base)) ?? into;
+  const before = await changedLines(source.mirror, `${fork}..${base}`);
   const added = await changedLines(`${dir}/repo.git`, `${base}..${commit}`);
   if (added <= Math.max(fairGrowth.lines, fairGrowth.factor * before)) return undefined;
   return needsInput(

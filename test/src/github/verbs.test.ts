@@ -1,41 +1,13 @@
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { describe, expect, it } from "vitest";
 import { branchCommit } from "../../../src/demo/github/git.ts";
 import { statusOf } from "../../../src/github/status.ts";
 import type { Forge } from "../../../src/forge.ts";
-import { ensureBranchGone } from "../../../src/github/commits.ts";
-import { connect, git, shop, startTestGitHub } from "../../demo/github/support.ts";
+import { shop, startTestGitHub } from "../../demo/github/support.ts";
 import { forgeOf, openPull } from "./support.ts";
 
 const pull = { ...shop, pull_number: 1 };
 
-it("a label is put on once", async () => {
-  await using github = await startTestGitHub();
-  const { pull: issue } = await openPull(github);
-  const forge = forgeOf(github);
-
-  await forge.addLabel(1, "agent-fix");
-  await forge.addLabel(1, "agent-fix");
-
-  expect((await forge.issue(1)).labels).toEqual(["agent-fix"]);
-  expect(issue.events).toHaveLength(1);
-});
-
 describe("a pull request", () => {
-  it("is closed, reopened and rewritten, also when it is so already", async () => {
-    await using github = await startTestGitHub();
-    await openPull(github);
-    const forge = forgeOf(github);
-
-    for (let time = 0; time < 2; time++) {
-      await forge.changePull(1, { state: "closed" });
-      expect(await forge.pull(1)).toMatchObject({ state: "closed", title: "t" });
-    }
-    for (let time = 0; time < 2; time++) await forge.changePull(1, { state: "open", title: "New", body: "Text" });
-    expect(await forge.pull(1)).toMatchObject({ state: "open", title: "New", body: "Text" });
-  });
-
   it("is clean or in conflict when GitHub has worked it out, and unknown until then", async () => {
     await using github = await startTestGitHub();
     await openPull(github);
@@ -59,59 +31,7 @@ describe("a pull request", () => {
   });
 });
 
-describe("a branch", () => {
-  it("goes, and stays gone", async () => {
-    await using github = await startTestGitHub();
-    const { repository } = await openPull(github);
-    const forge = forgeOf(github);
-
-    await forge.ensureBranchGone("topic");
-    await forge.ensureBranchGone("topic");
-
-    expect(await branchCommit(repository.gitDir, "topic")).toBeUndefined();
-  });
-
-  it("that may not go is an error", async () => {
-    await using github = await startTestGitHub();
-    await openPull(github);
-
-    const refused = forgeOf(github, "report").ensureBranchGone("topic");
-
-    expect(await refused.then(() => "gone", statusOf)).toBe(403);
-  });
-});
-
-it("a branch that GitHub keeps is an error, and no branch that is gone", async () => {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const server = createServer(({ method }, response) => {
-    const [status, body] =
-      method === "GET" ? [200, { object: { sha: "a".repeat(40) } }] : [422, { message: "Protected" }];
-    response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
-  });
-  server.listen(0, "127.0.0.1", resolve);
-  await promise;
-  const octokit = connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
-
-  await expect(ensureBranchGone(octokit, shop, "main")).rejects.toThrow("Protected");
-  server.close();
-});
-
 describe("a commit", () => {
-  it("of a merge has further parents, and the files of both", async () => {
-    await using github = await startTestGitHub();
-    const { repository, head } = await openPull(github);
-    const other = { branch: "main", message: "Other", author: "ann" };
-    const base = await github.push("ann/shop", { "b.txt": "b\n" }, other);
-    const forge = forgeOf(github);
-
-    const files = [{ path: "b.txt", mode: "100644" as const, bytes: Buffer.from("b\n") }];
-    const merge = await forge.createCommit({ base: head, parents: [base], message: "Merge", files, deleted: [] });
-
-    expect(await forge.commit(merge.commit)).toEqual({ message: "Merge", tree: merge.tree, parents: [head, base] });
-    expect(await git(repository.gitDir, "show", `${merge.commit}:a.txt`)).toBe("one\n2\nthree");
-    expect(await git(repository.gitDir, "show", `${merge.commit}:b.txt`)).toBe("b");
-  });
-
   it("without a change has its base's tree", async () => {
     await using github = await startTestGitHub();
     const { head } = await openPull(github);
@@ -152,24 +72,6 @@ describe("a write whose answer got lost", () => {
       { method: "POST", path: /\/reactions$/ },
       ({ forge, first }) => forge.react({ kind: "review-comment", id: first }, "eyes"),
       { reactions: 1 },
-    ],
-    [
-      "a label",
-      { method: "POST", path: /\/labels$/ },
-      ({ forge }) => forge.addLabel(1, "bug"),
-      { events: ["labeled"] },
-    ],
-    [
-      "a closed pull request",
-      { method: "PATCH", path: /\/pulls\/1$/ },
-      ({ forge }) => forge.changePull(1, { state: "closed" }),
-      { events: ["closed"] },
-    ],
-    [
-      "a deleted branch",
-      { method: "DELETE", path: /\/git\/refs\// },
-      ({ forge }) => forge.ensureBranchGone("topic"),
-      { hasBranch: false, events: ["closed"] },
     ],
     [
       "a resolved thread",
