@@ -19,7 +19,7 @@ export class LimitedError extends OutageError {
 }
 
 /** Why the code host says no, in a word, as an ending's cause. */
-export type Refusal = "suspended" | "permission" | "archived" | "locked" | "gone" | "refused";
+export type Refusal = "suspended" | "permission" | "archived" | "locked" | "gone" | "workflows" | "refused";
 
 /** The code host said no, and would say it again: the message names the thing and the remedy. */
 export class RefusedError extends Error {
@@ -32,6 +32,12 @@ export class RefusedError extends Error {
     this.why = why;
     this.status = status;
   }
+}
+
+/** The refusal of a commit that changes this workflow file. */
+export function workflowsRefused(path: string, options: ErrorOptions & { status?: number }): RefusedError {
+  const text = `GitHub lets no app write \`${path.replaceAll("`", " ")}\` without the permission \`workflows\`.`;
+  return new RefusedError("workflows", text, options);
 }
 
 /** The text of whatever was thrown, for a log field or a status line. */

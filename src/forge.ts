@@ -14,8 +14,17 @@ export interface Forge {
   issue(number: number): Promise<Issue>;
   /** Who set the label last, and when. */
   labelEvent(number: number, label: string): Promise<LabelEvent | undefined>;
+  /** Whether somebody else than us gave the issue or pull request another title since a time, in ISO 8601 and UTC. */
+  renamedSince(number: number, since: string): Promise<boolean>;
   labelledIssues(label: string): Promise<number[]>;
+  addLabel(number: number, label: string): Promise<void>;
   removeLabel(number: number, label: string): Promise<void>;
+  /** Our own issue whose text contains the marker, the newest, open or closed; undefined too where issues are disabled. */
+  ownIssue(marker: string): Promise<OwnIssue | undefined>;
+  /** Edits that issue where it is open, else opens one with this text, which has the marker; undefined where issues are disabled. */
+  ensureIssue(marker: string, text: { title: string; body: string }): Promise<OwnIssue | undefined>;
+  /** As completed. */
+  closeIssue(number: number): Promise<void>;
   /** The conversation under an issue or pull request, oldest first. */
   remarks(number: number): Promise<Remark[]>;
   /** Sets our reaction; nothing changes where it is set. */
@@ -28,18 +37,23 @@ export interface Forge {
   ensureComment(number: number, marker: string, body: string): Promise<Comment>;
 
   /**
-   * Writes blobs, one tree on the base commit's tree, and one commit without author fields. Returns both ids. Without a
-   * file and a deletion the tree is the base's own.
+   * Writes blobs, one tree on the base commit's tree, and one commit on it, or on the parents that are given, without
+   * author fields. Returns both ids. Without a file and a deletion the tree is the base's own.
    */
   createCommit(change: CommitChange): Promise<{ commit: string; tree: string }>;
   commit(id: string): Promise<Commit>;
   /** Creates the branch, or moves it forward from `expected`. `conflict` when it stands elsewhere. */
   ensureBranch(branch: string, commit: string, expected: string | undefined): Promise<"done" | "conflict">;
+  /** Deletes the branch where it stands at `expected`, which closes its open pull requests; `moved` where it stands elsewhere. */
+  ensureBranchGone(branch: string, expected: string): Promise<"done" | "moved">;
   pullsFrom(branch: string): Promise<Pull[]>;
   /** The open ones that are ours. */
   openPulls(): Promise<Pull[]>;
   ensurePull(pull: NewPull): Promise<Pull>;
   pull(number: number): Promise<Pull>;
+  editPull(number: number, change: { title?: string; body?: string; state?: "closed" }): Promise<void>;
+  /** Oldest first; of more than 250, GitHub shows the first 250. */
+  pullCommits(number: number): Promise<PullCommit[]>;
   /** The host works it out after each push, from when it is first asked: `unknown` until then. */
   mergeability(pull: number): Promise<{ state: "clean" | "conflict" | "unknown"; merged: boolean }>;
   /** The conversations on the pull request's lines, oldest first. */
@@ -70,6 +84,8 @@ export interface RepositoryFacts {
   private: boolean;
   cloneUrl: string;
   archived: boolean;
+  fork: boolean;
+  hasIssues: boolean;
 }
 export interface Issue {
   number: number;
@@ -78,6 +94,9 @@ export interface Issue {
   state: "open" | "closed";
   labels: string[];
   isPull: boolean;
+}
+export interface OwnIssue extends Issue {
+  url: string;
 }
 export interface LabelEvent {
   id: number;
@@ -130,13 +149,18 @@ export interface ReviewFacts {
   url: string;
 }
 export interface CommitChange {
+  /** The commit whose tree it changes. */
   base: string;
+  /** Default: the base alone. */
+  parents?: readonly string[];
   message: string;
   files: { path: string; mode: "100644" | "100755" | "120000"; bytes: Buffer }[];
   deleted: string[];
 }
 export interface Commit {
   message: string;
+  /** The author's name as git has it: of what the app committed through the API, the app's login. */
+  author: string;
   tree: string;
   parents: string[];
 }
@@ -157,14 +181,27 @@ export interface Pull {
   ours: boolean;
   base: string;
   head: { branch: string; commit: string };
+  labels: string[];
+  merged: boolean;
+  /** ISO 8601 in UTC, whole seconds; so is `closedAt`, which is undefined while it is open. */
+  createdAt: string;
+  closedAt: string | undefined;
+}
+export interface PullCommit {
+  id: string;
+  message: string;
+  /** The account that the host knows by the author's address; undefined where it knows none. */
+  author: { login: string; isBot: boolean } | undefined;
 }
 /** A check run or commit status, by whomever. */
 export interface Check {
   name: string;
   /** The app that runs it; undefined for a commit status. */
   app: string | undefined;
-  /** `neutral`: it judges nothing (skipped, cancelled, waiting for a person). */
-  state: "pending" | "passed" | "failed" | "neutral";
+  /** `neutral`: it judges nothing (skipped, cancelled). `action-required`: it waits for a person. */
+  state: "pending" | "passed" | "failed" | "neutral" | "action-required";
+  /** When it began or was asked for, in ISO 8601; undefined where the host does not say. */
+  since: string | undefined;
   url: string | undefined;
   /** The check run's id; undefined for a commit status. */
   run: number | undefined;

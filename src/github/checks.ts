@@ -56,6 +56,7 @@ const conclusions: Record<string, Check["state"]> = {
   failure: "failed",
   timed_out: "failed",
   startup_failure: "failed",
+  action_required: "action-required",
 };
 const statusStates: Record<string, Check["state"]> = {
   success: "passed",
@@ -78,6 +79,7 @@ export async function checksOn(octokit: Octokit, name: Name, commit: string): Pr
       name: run.name,
       app: run.app?.slug,
       state: run.status === "completed" ? (conclusions[run.conclusion ?? ""] ?? "neutral") : "pending",
+      since: run.started_at ?? undefined,
       url: run.html_url ?? undefined,
       run: run.id,
     });
@@ -86,6 +88,7 @@ export async function checksOn(octokit: Octokit, name: Name, commit: string): Pr
       name: status.context,
       app: undefined,
       state: statusStates[status.state] ?? "neutral",
+      since: status.created_at,
       url: status.target_url ?? undefined,
       run: undefined,
     });

@@ -1,4 +1,5 @@
 import type { Octokit } from "@octokit/rest";
+import { RefusedError } from "../errors.ts";
 import type { Commit, CommitChange } from "../forge.ts";
 import { orMissing, statusOf } from "./status.ts";
 
@@ -24,7 +25,7 @@ export async function createCommit(
     ...name,
     message: change.message,
     tree,
-    parents: [change.base],
+    parents: [...(change.parents ?? [change.base])],
   });
   return { commit: commit.sha, tree };
 }
@@ -57,7 +58,8 @@ async function createTree(
 
 export async function readCommit(octokit: Octokit, name: Name, id: string): Promise<Commit> {
   const { data } = await octokit.rest.git.getCommit({ ...name, commit_sha: id });
-  return { message: data.message, tree: data.tree.sha, parents: data.parents.map(({ sha }) => sha) };
+  const { message, tree, parents, author } = data;
+  return { message, author: author.name, tree: tree.sha, parents: parents.map(({ sha }) => sha) };
 }
 
 export async function branchHead(octokit: Octokit, name: Name, branch: string): Promise<string | undefined> {
@@ -84,8 +86,26 @@ export async function ensureBranch(
     else await octokit.rest.git.updateRef({ ...name, ref: `heads/${branch}`, sha: commit, force: false });
     return "done";
   } catch (error) {
-    if (statusOf(error) !== 422) throw error;
+    if (statusOf(error) !== 422 || error instanceof RefusedError) throw error;
     return (await branchHead(octokit, name, branch)) === commit ? "done" : "conflict";
+  }
+}
+
+export async function ensureBranchGone(
+  octokit: Octokit,
+  name: Name,
+  { branch, expected }: { branch: string; expected: string },
+): Promise<"done" | "moved"> {
+  const head = await branchHead(octokit, name, branch);
+  if (head === undefined) return "done";
+  if (head !== expected) return "moved";
+  try {
+    await octokit.rest.git.deleteRef({ ...name, ref: `heads/${branch}` });
+    return "done";
+  } catch (error) {
+    // Somebody else deleted it in between; or it may not be deleted.
+    if (statusOf(error) === 422 && (await branchHead(octokit, name, branch)) === undefined) return "done";
+    throw error;
   }
 }
 

@@ -2,18 +2,23 @@ import type { Octokit } from "@octokit/rest";
 import type { Forge, Permission } from "../forge.ts";
 import type { RepoRef } from "../job.ts";
 import { checksOn, ensureCheckRun, readAnnotations } from "./checks.ts";
-import { branchHead, createCommit, ensureBranch, readCommit, readFile } from "./commits.ts";
+import { branchHead, createCommit, ensureBranch, ensureBranchGone, readCommit, readFile } from "./commits.ts";
 import { ensureReply, listRemarks, listReviews, listThreads, react, resolveThread } from "./conversation.ts";
 import {
+  addLabel,
+  closeIssue,
   editComment,
   ensureComment,
+  ensureIssue,
   findComment,
   lastLabelEvent,
   openIssuesWith,
+  ownIssue,
   readIssue,
   removeLabel,
+  renamedSince,
 } from "./issues.ts";
-import { ensurePull, openPulls, pullsFrom, readMergeability, readPull } from "./pulls.ts";
+import { editPull, ensurePull, openPulls, pullCommits, pullsFrom, readMergeability, readPull } from "./pulls.ts";
 import { orMissing } from "./status.ts";
 
 /** One repository through one authenticated client. `self` is our own login, by which our comments are known. */
@@ -28,6 +33,8 @@ export function createForge(octokit: Octokit, repo: RepoRef, self: () => Promise
         private: data.private,
         cloneUrl: data.clone_url,
         archived: data.archived,
+        fork: data.fork,
+        hasIssues: data.has_issues,
       };
     },
     async permission(login) {
@@ -39,8 +46,13 @@ export function createForge(octokit: Octokit, repo: RepoRef, self: () => Promise
 
     issue: (number) => readIssue(octokit, name, number),
     labelEvent: (number, label) => lastLabelEvent(octokit, { ...name, number }, label),
+    renamedSince: async (number, since) => renamedSince(octokit, { ...name, number }, { since, but: await self() }),
     labelledIssues: (label) => openIssuesWith(octokit, name, label),
+    addLabel: (number, label) => addLabel(octokit, { ...name, number }, label),
     removeLabel: (number, label) => removeLabel(octokit, { ...name, number }, label),
+    ownIssue: async (marker) => ownIssue(octokit, name, { marker, login: await self() }),
+    ensureIssue: async (marker, text) => ensureIssue(octokit, name, { marker, login: await self() }, text),
+    closeIssue: (number) => closeIssue(octokit, name, number),
     remarks: (number) => listRemarks(octokit, { ...name, number }),
     react: (on, content) => react(octokit, name, on, content),
     findComment: async (number, marker) => findComment(octokit, { ...name, number }, { marker, login: await self() }),
@@ -51,10 +63,13 @@ export function createForge(octokit: Octokit, repo: RepoRef, self: () => Promise
     createCommit: (change) => createCommit(octokit, name, change),
     commit: (id) => readCommit(octokit, name, id),
     ensureBranch: (branch, commit, expected) => ensureBranch(octokit, name, { branch, commit, expected }),
+    ensureBranchGone: (branch, expected) => ensureBranchGone(octokit, name, { branch, expected }),
     pullsFrom: async (branch) => pullsFrom(octokit, name, branch, await self()),
     openPulls: async () => openPulls(octokit, name, await self()),
     ensurePull: async (pull) => ensurePull(octokit, name, pull, await self()),
     pull: async (number) => readPull(octokit, name, number, await self()),
+    editPull: (number, change) => editPull(octokit, { ...name, number }, change),
+    pullCommits: (number) => pullCommits(octokit, { ...name, number }),
     mergeability: (pull) => readMergeability(octokit, { ...name, number: pull }),
     threads: (pull) => listThreads(octokit, { ...name, number: pull }),
     reviews: (pull) => listReviews(octokit, { ...name, number: pull }),

@@ -15,11 +15,12 @@ export const accessPermissions = {
   check: { metadata: "read", checks: "write" },
 } as const satisfies Record<Access, Record<string, "read" | "write">>;
 
-/** The webhook events that src/triggers.ts answers. */
+/** The webhook events that src/triggers.ts answers, beside those of installations, which every app gets. */
 export const webhookEvents = [
   "check_suite",
   "issues",
   "issue_comment",
+  "pull_request",
   "pull_request_review",
   "pull_request_review_comment",
   "push",

@@ -1,5 +1,5 @@
 import type { Octokit } from "@octokit/rest";
-import type { NewPull, Pull } from "../forge.ts";
+import type { Forge, NewPull, Pull, PullCommit } from "../forge.ts";
 import { statusOf } from "./status.ts";
 
 interface Name {
@@ -16,6 +16,10 @@ interface PullData {
   user: { login: string } | null;
   base: { ref: string };
   head: { ref: string; sha: string };
+  labels: { name: string }[];
+  merged_at: string | null;
+  created_at: string;
+  closed_at: string | null;
 }
 
 /** Open and closed pull requests whose head is this branch of the same repository, newest first. */
@@ -57,6 +61,38 @@ export async function readPull(octokit: Octokit, name: Name, number: number, sel
   return toPull(data, self);
 }
 
+/** Sends what differs, and nothing where nothing does. */
+export async function editPull(
+  octokit: Octokit,
+  { number, ...name }: Name & { number: number },
+  { title, body, state }: Parameters<Forge["editPull"]>[1],
+): Promise<void> {
+  const one = { ...name, pull_number: number };
+  const { data } = await octokit.rest.pulls.get(one);
+  const change = {
+    ...(title !== undefined && title !== data.title && { title }),
+    ...(body !== undefined && body !== (data.body ?? "") && { body }),
+    ...(state !== undefined && state !== data.state && { state }),
+  };
+  if (Object.keys(change).length > 0) await octokit.rest.pulls.update({ ...one, ...change });
+}
+
+export async function pullCommits(
+  octokit: Octokit,
+  { number, ...name }: Name & { number: number },
+): Promise<PullCommit[]> {
+  const commits = await octokit.paginate(octokit.rest.pulls.listCommits, {
+    ...name,
+    pull_number: number,
+    per_page: 100,
+  });
+  return commits.map(({ sha, commit, author }) => ({
+    id: sha,
+    message: commit.message,
+    author: author && "login" in author ? { login: author.login, isBot: author.type === "Bot" } : undefined,
+  }));
+}
+
 export async function readMergeability(octokit: Octokit, { number, ...name }: Name & { number: number }) {
   const { data } = await octokit.rest.pulls.get({ ...name, pull_number: number });
   const state = data.mergeable === null ? "unknown" : data.mergeable ? "clean" : "conflict";
@@ -73,5 +109,9 @@ function toPull(data: PullData, self: string): Pull {
     ours: data.user?.login === self,
     base: data.base.ref,
     head: { branch: data.head.ref, commit: data.head.sha },
+    labels: data.labels.map((label) => label.name),
+    merged: data.merged_at !== null,
+    createdAt: data.created_at,
+    closedAt: data.closed_at ?? undefined,
   };
 }

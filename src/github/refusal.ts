@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { LimitedError, RefusedError } from "../errors.ts";
+import { LimitedError, RefusedError, workflowsRefused } from "../errors.ts";
 import type { Refusal } from "../errors.ts";
 import { statusOf } from "./status.ts";
 
@@ -48,6 +48,8 @@ function explainRefusal(error: unknown, owner: string): RefusedError | undefined
   const { message, status, request, response } = read.data;
   const refused = (why: Refusal, text: string) => new RefusedError(why, text, { status, cause: error });
   const what = `${request.method} ${new URL(request.url).pathname}`;
+  const [, workflow] = /refusing to allow .* to create or update workflow `?([^`\s]+)/i.exec(message) ?? [];
+  if (workflow !== undefined) return workflowsRefused(workflow, { status, cause: error });
   if (status === 404 || status === 410)
     return refused("gone", `GitHub does not have it, or not for me: ${what} was answered with ${status}.`);
   if (status !== 403 && status !== 451) return undefined;

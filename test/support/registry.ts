@@ -8,6 +8,9 @@ export interface PublishedPackage {
   name: string;
   version: string;
   scripts?: Record<string, string>;
+  dependencies?: Record<string, string>;
+  peerDependencies?: Record<string, string>;
+  deprecated?: string;
   files?: Record<string, string>;
 }
 
@@ -46,8 +49,8 @@ export async function startRegistry(packages: readonly PublishedPackage[]): Prom
   };
   function documentOf(versions: readonly PublishedPackage[]) {
     const entries = versions.map((one) => {
-      const { name, version, scripts = {} } = one;
-      return [version, { name, version, scripts, hasInstallScript: hasScript(one), dist: dist(one) }];
+      const { files: _files, scripts = {}, ...rest } = one;
+      return [one.version, { ...rest, scripts, hasInstallScript: hasScript(one), dist: dist(one) }];
     });
     const latest = versions.at(-1)?.version;
     return { name: versions[0]?.name, "dist-tags": { latest }, versions: Object.fromEntries(entries) };
@@ -78,9 +81,9 @@ function archivePath(name: string, version: string): string {
   return `/${name}/-/${name}-${version}.tgz`;
 }
 
-async function archiveOf({ name, version, scripts = {}, files = {} }: PublishedPackage): Promise<Buffer> {
+async function archiveOf({ files = {}, scripts = {}, deprecated: _said, ...rest }: PublishedPackage): Promise<Buffer> {
   const archive = pack();
-  const manifest = JSON.stringify({ name, version, scripts });
+  const manifest = JSON.stringify({ ...rest, scripts });
   for (const [path, text] of Object.entries({ "package.json": manifest, ...files })) {
     archive.entry({ name: `package/${path}`, mtime: new Date(0) }, text);
   }

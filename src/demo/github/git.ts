@@ -184,6 +184,12 @@ export async function commitsBetween(gitDir: string, known: string | undefined, 
     .filter(Boolean);
 }
 
+/** The commits of a branch since it left another, oldest first; at most the first 250, as GitHub shows them. */
+export async function commitsOf(gitDir: string, base: string, head: string): Promise<string[]> {
+  const commits = await line(gitDir, ["rev-list", "--topo-order", "--reverse", head, `^${base}`]);
+  return commits.split("\n").filter(Boolean).slice(0, 250);
+}
+
 /** What a commit did to which paths. */
 export async function pathsOf(
   gitDir: string,

@@ -18,20 +18,25 @@ export function deedOf({ caller, repository }: RepositoryCall): Deed {
 /** What texts were before, by what they are. */
 export type Changes = Partial<Record<"title" | "body", { from: string }>>;
 
-/** Sets title and text; undefined when neither changed. */
-export function rewrite(
+/** Sets title and text, with the events that GitHub records and sends; nothing happens where they are so already. */
+export async function rewrite(
+  deed: Deed,
+  context: Context,
   issue: Issue,
   { title, body }: { title?: string | undefined; body?: string | null | undefined },
-  now: string,
-): Changes | undefined {
+): Promise<void> {
   const changes: Changes = {
     ...(title !== undefined && title !== issue.title && { title: { from: issue.title } }),
     ...(body !== undefined && body !== issue.body && { body: { from: issue.body ?? "" } }),
   };
   issue.title = title ?? issue.title;
   if (body !== undefined) issue.body = body;
-  issue.updatedAt = now;
-  return Object.keys(changes).length === 0 ? undefined : changes;
+  issue.updatedAt = context.state.now();
+  if (changes.title !== undefined) {
+    const rename = { from: changes.title.from, to: issue.title };
+    record(deed, context, { issue, event: "renamed", rename });
+  }
+  if (Object.keys(changes).length > 0) await emitIssue(deed, context, issue, { action: "edited", changes });
 }
 
 /** Opens or closes, with the event that GitHub records and sends; nothing happens where it is so already. */
@@ -62,15 +67,9 @@ export async function setLabel(
 function record(
   { sender }: Deed,
   { state }: Context,
-  { issue, event, label }: { issue: Issue; event: IssueEvent["event"]; label?: Label },
+  { issue, ...event }: { issue: Issue } & Pick<IssueEvent, "event" | "label" | "rename">,
 ): void {
-  issue.events.push({
-    id: state.nextId(),
-    event,
-    actor: sender,
-    createdAt: state.now(),
-    ...(label === undefined ? {} : { label }),
-  });
+  issue.events.push({ id: state.nextId(), actor: sender, createdAt: state.now(), ...event });
 }
 
 /** Tells of an issue as of an issue, and of a pull request as of a pull request. */

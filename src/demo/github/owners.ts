@@ -15,6 +15,8 @@ export interface Owners {
   rename(repository: string, name: string): void;
   archive(repository: string): void;
   unarchive(repository: string): void;
+  /** Its issues are not to be had any more; its pull requests are. */
+  disableIssues(repository: string): void;
   /** Open pull requests into the default branch follow it to its new name. */
   renameDefaultBranch(repository: string, name: string): Promise<void>;
   /** Returns its number over there. The app is told of it. */
@@ -49,6 +51,9 @@ export function createOwners(context: Context): Owners {
     },
     unarchive(name) {
       repositoryAt(name).archived = false;
+    },
+    disableIssues(name) {
+      repositoryAt(name).hasIssues = false;
     },
     renameDefaultBranch: (name, branch) => renameDefaultBranch(repositoryAt(name), branch),
     transferIssue: (from, number, to) => transferIssue(context, repositoryAt(from), { number, to: repositoryAt(to) }),

@@ -11,6 +11,7 @@ import type { Exchange } from "./exchange.ts";
 import { Failure, notFound } from "./failure.ts";
 import { createGraphql } from "./graphql/endpoint.ts";
 import { branchCommit, createBare, zero } from "./git.ts";
+import { install } from "./installations.ts";
 import { registerApp } from "./manifest.ts";
 import { createOtherApps } from "./other-apps.ts";
 import type { OtherApps } from "./other-apps.ts";
@@ -45,6 +46,7 @@ export interface NewRepository {
   owner: string;
   name: string;
   private?: boolean;
+  fork?: boolean;
   defaultBranch?: string;
   /** The first commit: files by path, or a folder's; neither: the repository is empty. */
   files?: Files;
@@ -63,7 +65,7 @@ export interface EmbeddedGitHub extends AsyncDisposable {
   /** Owned by a person, who is its admin. */
   addRepository(wanted: NewRepository): Promise<Repository>;
   setRole(repository: string, login: string, role: Role): void;
-  /** Puts the app on repositories (`owner/name`), with the app's permissions. */
+  /** Puts the app on repositories (`owner/name`) of one owner, with the app's permissions; it is told of those that are new. */
   install(on: { repositories: string[] }): void;
   /** A commit on a branch, as a person's push makes it. Returns its SHA. */
   push(repository: string, files: Files, commit: SeedCommit): Promise<string>;
@@ -126,7 +128,7 @@ export async function startGitHub(options: GitHubOptions): Promise<EmbeddedGitHu
     setRole: (name, login, role) => {
       repositoryOf(state, name).roles.set(accountOf(state, login).login, role);
     },
-    install: ({ repositories }) => install(state, repositories),
+    install: ({ repositories }) => install(context, repositories),
     async push(name, files, commit) {
       const repository = repositoryOf(state, name);
       const before = (await branchCommit(repository.gitDir, commit.branch)) ?? zero;
@@ -201,6 +203,8 @@ async function addRepository(state: State, dataDir: string, wanted: NewRepositor
     name,
     private: isPrivate,
     archived: false,
+    fork: wanted.fork ?? false,
+    hasIssues: true,
     defaultBranch,
     gitDir,
     roles: new Map([[owner.login, "admin"]]),
@@ -215,26 +219,6 @@ async function addRepository(state: State, dataDir: string, wanted: NewRepositor
   state.repositories.set(fullName(repository), repository);
   state.moved.delete(fullName(repository));
   return repository;
-}
-
-function install(state: State, repositories: string[]): void {
-  const { app } = state;
-  if (app === undefined) throw new Error("no GitHub App has been created yet");
-  const account = repositoryOf(state, repositories[0] ?? "").owner;
-  const known = [...state.installations.values()].find((one) => one.account === account);
-  if (known !== undefined) for (const name of repositories) known.repositories.add(name);
-  else {
-    const id = state.nextId();
-    const { permissions } = app;
-    state.installations.set(id, {
-      id,
-      account,
-      repositories: new Set(repositories),
-      permissions,
-      suspendedAt: null,
-      createdAt: state.now(),
-    });
-  }
 }
 
 function repositoryOf(state: State, name: string): Repository {

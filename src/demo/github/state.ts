@@ -47,6 +47,8 @@ export interface Repository {
   name: string;
   private: boolean;
   archived: boolean;
+  fork: boolean;
+  hasIssues: boolean;
   defaultBranch: string;
   gitDir: string;
   roles: Map<string, Role>;
@@ -140,9 +142,10 @@ export interface Reaction {
 }
 export interface IssueEvent {
   id: number;
-  event: "labeled" | "unlabeled" | "closed" | "reopened";
+  event: "labeled" | "unlabeled" | "closed" | "reopened" | "renamed";
   actor: Account;
   label?: Label;
+  rename?: { from: string; to: string };
   createdAt: string;
 }
 export interface PullRequest {
@@ -210,7 +213,8 @@ export interface Delivery {
   status: string;
   statusCode: number;
   installationId: number;
-  repositoryId: number;
+  /** None where it is about the installation. */
+  repositoryId: number | null;
   headers: Record<string, string>;
   payload: string;
 }
@@ -239,6 +243,13 @@ export function accountOf(state: State, login: string, type: Account["type"] = "
   const account: Account = { id: state.nextId(), login, type };
   state.accounts.set(login, account);
   return account;
+}
+
+/** Whose address it is: the one that GitHub gives, or the one at example.com. */
+export function accountAt(state: State, email: string): Account | undefined {
+  return [...state.accounts.values()].find(({ id, login }) =>
+    [`${id}+${login}@users.noreply.github.com`, `${login}@example.com`].includes(email),
+  );
 }
 
 /** The installation that covers a repository. */

@@ -5,7 +5,7 @@ import { nodeId } from "./json/site.ts";
 import type { Site } from "./json/site.ts";
 import { repositoryJson } from "./json/repository.ts";
 import { installationOf } from "./state.ts";
-import type { Account, Delivery, Repository, State } from "./state.ts";
+import type { Account, Delivery, Installation, Repository, State } from "./state.ts";
 
 const mostDeliveries = 1000;
 
@@ -19,10 +19,17 @@ interface WebhookEvent {
   subject: Record<string, unknown>;
 }
 
+interface InstallationEvent {
+  event: "installation" | "installation_repositories";
+  payload: { action: string; [subject: string]: unknown };
+}
+
 /** Signed deliveries to the app, recorded and repeatable. */
 export interface Webhooks extends AsyncDisposable {
   /** Sends the event, if the app is installed on the repository and subscribed; does not wait for the answer. */
   emit(event: WebhookEvent): void;
+  /** Sends what is about the installation itself, of which every app is told. */
+  emitTo(installation: Installation, event: InstallationEvent): void;
   /** Sends a recorded delivery once more under the same GUID. */
   redeliver(delivery: Delivery): void;
 }
@@ -37,6 +44,11 @@ export function createWebhooks(state: State, site: Site, { onDelivery, limitMs }
   const underWay = new Set<Promise<void>>();
   const closing = new AbortController();
 
+  const tell = (delivery: Delivery | undefined) => {
+    if (delivery === undefined) return;
+    onDelivery({ event: delivery.event, payload: JSON.parse(delivery.payload) });
+    start(delivery);
+  };
   const start = (delivery: Delivery) => {
     state.deliveries.unshift(delivery);
     state.deliveries.length = Math.min(state.deliveries.length, mostDeliveries);
@@ -46,12 +58,8 @@ export function createWebhooks(state: State, site: Site, { onDelivery, limitMs }
     underWay.add(work);
   };
   return {
-    emit(event) {
-      const delivery = newDelivery(state, site, event);
-      if (delivery === undefined) return;
-      onDelivery({ event: event.event, payload: JSON.parse(delivery.payload) });
-      start(delivery);
-    },
+    emit: (event) => tell(deliveryOf(state, site, event)),
+    emitTo: (installation, { event, payload }) => tell(newDelivery(state, installation, { event, payload })),
     redeliver(former) {
       start({ ...former, id: state.nextId(), redelivery: true, deliveredAt: state.now(), ...pending });
     },
@@ -64,19 +72,29 @@ export function createWebhooks(state: State, site: Site, { onDelivery, limitMs }
 
 const pending = { status: "pending", statusCode: 0, duration: 0 };
 
-function newDelivery(state: State, site: Site, about: WebhookEvent): Delivery | undefined {
-  const { event, action = null, repository, sender, subject } = about;
-  const { app } = state;
+function deliveryOf(state: State, site: Site, about: WebhookEvent): Delivery | undefined {
+  const { event, action, repository, sender, subject } = about;
   const installation = installationOf(state, repository);
-  if (app === undefined || installation === undefined || installation.suspendedAt !== null) return undefined;
-  if (!app.events.includes(event)) return undefined;
-  const payload = JSON.stringify({
-    ...(action === null ? {} : { action }),
+  if (installation === undefined || state.app?.events.includes(event) !== true) return undefined;
+  const payload = {
+    ...(action === undefined ? {} : { action }),
     ...subject,
     repository: repositoryJson(site, repository),
     sender: accountJson(site, sender),
     installation: { id: installation.id, node_id: nodeId("IntegrationInstallation", installation.id) },
-  });
+  };
+  return newDelivery(state, installation, { event, payload, repositoryId: repository.id });
+}
+
+function newDelivery(
+  state: State,
+  installation: Installation,
+  about: { event: string; payload: { action?: string }; repositoryId?: number },
+): Delivery | undefined {
+  const { app } = state;
+  if (app === undefined || installation.suspendedAt !== null) return undefined;
+  const { event, repositoryId = null } = about;
+  const payload = JSON.stringify(about.payload);
   const guid = randomUUID();
   const headers = {
     "content-type": "application/json",
@@ -91,12 +109,12 @@ function newDelivery(state: State, site: Site, about: WebhookEvent): Delivery | 
     id: state.nextId(),
     guid,
     event,
-    action,
+    action: about.payload.action ?? null,
     deliveredAt: state.now(),
     redelivery: false,
     ...pending,
     installationId: installation.id,
-    repositoryId: repository.id,
+    repositoryId,
     headers,
     payload,
   };

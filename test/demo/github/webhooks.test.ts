@@ -291,8 +291,8 @@ describe("a redelivery", () => {
 async function listening(receiver: Pick<Receiver, "url">, events?: string[], limitMs?: number): Promise<TestGitHub> {
   const app = { id: 77, slug: "fixer", webhookSecret, ...(events === undefined ? {} : { events }) };
   const github = await startTestGitHub({ app, ...(limitMs === undefined ? {} : { deliveryLimitMs: limitMs }) });
-  github.setWebhookUrl(receiver.url);
   await addShop(github);
+  github.setWebhookUrl(receiver.url);
   return github;
 }
 

@@ -18,8 +18,9 @@ it("checks are those of every app and every status, each by its newest result", 
 
   const checks = await forgeOf(github, "report").checksOn(commit);
 
-  const page = (run: number) => ({ run, url: `${github.url}/ann/shop/runs/${run}` });
-  const status = { app: undefined, run: undefined, url: undefined };
+  const since = expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:]+Z$/) as string;
+  const page = (run: number) => ({ run, since, url: `${github.url}/ann/shop/runs/${run}` });
+  const status = { app: undefined, run: undefined, url: undefined, since };
   expect(checks.toSorted((a, b) => `${a.app} ${a.name}`.localeCompare(`${b.app} ${b.name}`))).toEqual([
     { name: "lint", app: "ci", state: "pending", ...page(lint) },
     { name: "test", app: "ci", state: "passed", ...page(test) },
@@ -37,7 +38,7 @@ it.each([
   ["neutral", "neutral"],
   ["skipped", "neutral"],
   ["cancelled", "neutral"],
-  ["action_required", "neutral"],
+  ["action_required", "action-required"],
 ] as const)("a check run that ended as %s is %s", async (conclusion, state) => {
   await using github = await startTestGitHub();
   const { head: commit } = await openPull(github);

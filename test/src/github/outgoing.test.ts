@@ -53,6 +53,12 @@ it("no text leaves with a secret in it, and none is longer than GitHub takes, wh
   });
   expect(opened).toMatchObject({ title: clean, body: clean });
 
+  await forge.editPull(opened.number, { body: `Now: ${leak}` });
+  expect((await forge.pull(opened.number)).body).toBe(`Now: ${clean}`);
+  const issue = { title: leak, body: `<!-- four -->\n${leak}` };
+  expect(await forge.ensureIssue("<!-- four -->", issue)).toMatchObject({ title: clean });
+  expect(await forge.ownIssue("<!-- four -->")).toMatchObject({ body: `<!-- four -->\n${clean}` });
+
   const check = { commit: head, runId: "r1", conclusion: "failure" as const, title: leak, summary: leak };
   const annotations = [{ path: "a.txt", title: leak, message: leak }];
   await host.forge(repo, "check").ensureCheckRun({ ...check, annotations });

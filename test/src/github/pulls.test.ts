@@ -15,6 +15,10 @@ const shown = {
   user: { login: "agent-fix[bot]" },
   base: { ref: "main" },
   head: { ref: "topic", sha: "a".repeat(40) },
+  labels: [],
+  merged_at: null,
+  created_at: "2026-01-01T00:00:00Z",
+  closed_at: null,
 };
 
 it("opens a draft as ready where the repository can't have drafts", async () => {

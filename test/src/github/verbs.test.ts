@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { branchCommit } from "../../../src/demo/github/git.ts";
+import { branchCommit, readCommit, writeCommit } from "../../../src/demo/github/git.ts";
 import { statusOf } from "../../../src/github/status.ts";
 import type { Forge } from "../../../src/forge.ts";
 import { shop, startTestGitHub } from "../../demo/github/support.ts";
@@ -31,6 +31,126 @@ describe("a pull request", () => {
   });
 });
 
+describe("a pull request's facts", () => {
+  it("are its labels, when it began and ended, and whether it was merged", async () => {
+    await using github = await startTestGitHub();
+    await openPull(github);
+    const forge = forgeOf(github);
+    await forge.addLabel(1, "bug");
+    const open = await forge.pull(1);
+
+    await github.as("ann").rest.pulls.merge(pull);
+
+    const time = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
+    expect(open).toMatchObject({ labels: ["bug"], merged: false, createdAt: time, closedAt: undefined });
+    const [merged] = await forge.pullsFrom("topic");
+    expect(merged).toEqual({ ...open, base: "main", state: "closed", merged: true, closedAt: time });
+  });
+
+  it("are changed where they differ, and it is closed, once", async () => {
+    await using github = await startTestGitHub();
+    await openPull(github);
+    const forge = forgeOf(github, "report");
+    github.state.deliveries.length = 0;
+
+    await forge.editPull(1, { title: "t" });
+    await forge.editPull(1, { title: "Renamed", body: "Text" });
+    for (let time = 0; time < 2; time++) await forge.editPull(1, { title: "Renamed", body: "Text", state: "closed" });
+
+    expect(await forge.pull(1)).toMatchObject({ title: "Renamed", body: "Text", state: "closed", merged: false });
+    const told = github.state.deliveries.map(({ event, action }) => `${event} ${action}`);
+    expect(told.toReversed()).toEqual(["pull_request edited", "pull_request closed"]);
+  });
+
+  it("tell whether a person gave it another title since a time", async () => {
+    await using github = await startTestGitHub();
+    await openPull(github);
+    const forge = forgeOf(github, "report");
+    await forge.editPull(1, { title: "Our name for it" });
+    const { createdAt } = await forge.pull(1);
+    const before = await forge.renamedSince(1, createdAt);
+
+    await github.as("ann").rest.pulls.update({ ...pull, title: "Her name for it", body: "Text" });
+
+    expect(before).toBe(false);
+    expect(await forge.renamedSince(1, createdAt)).toBe(true);
+    expect(await forge.renamedSince(1, "2999-01-01T00:00:00Z")).toBe(false);
+  });
+});
+
+describe("the commits of a pull request", () => {
+  it("are in order, each with the account that wrote it, also after the merge", async () => {
+    await using github = await startTestGitHub();
+    const { head } = await openPull(github);
+    const forge = forgeOf(github);
+    const files = [{ path: "b.txt", mode: "100644" as const, bytes: Buffer.from("b\n") }];
+    const { commit } = await forge.createCommit({ base: head, message: "Ours", files, deleted: [] });
+    await forge.ensureBranch("topic", commit, head);
+    const nobody = { branch: "topic", message: "By hand", author: "nobody" };
+    const last = await github.push("ann/shop", { "c.txt": "c\n" }, nobody);
+    github.state.accounts.delete("nobody");
+
+    const commits = await forge.pullCommits(1);
+
+    expect(commits).toEqual([
+      { id: head, message: "Change", author: { login: "ann", isBot: false } },
+      { id: commit, message: "Ours", author: { login: "fixer[bot]", isBot: true } },
+      { id: last, message: "By hand", author: undefined },
+    ]);
+    await github.as("ann").rest.pulls.merge(pull);
+    expect(await forge.pullCommits(1)).toEqual(commits);
+  });
+
+  it("are all read where there are more than GitHub gives at once", async () => {
+    await using github = await startTestGitHub();
+    const { repository, pull: issue, head } = await openPull(github);
+    const who = { name: "ann", email: "ann@example.com" };
+    const tree = (await readCommit(repository.gitDir, head))?.tree ?? "";
+    let last = head;
+    for (let n = 1; n < 105; n++)
+      last = await writeCommit(repository.gitDir, {
+        message: String(n),
+        tree,
+        parents: [last],
+        author: who,
+        committer: who,
+      });
+    issue.pull.headCommit = last;
+
+    const commits = await forgeOf(github, "report").pullCommits(1);
+
+    expect(commits.map(({ message }) => message)).toEqual([
+      "Change",
+      ...Array.from({ length: 104 }, (_, n) => `${n + 1}`),
+    ]);
+  });
+});
+
+describe("a branch", () => {
+  it("is deleted while it stands where it is expected, which closes its pull request, and only then", async () => {
+    await using github = await startTestGitHub();
+    const { head } = await openPull(github);
+    const forge = forgeOf(github);
+
+    expect(await forge.ensureBranchGone("topic", "0".repeat(40))).toBe("moved");
+    expect(await forge.branchHead("topic")).toBe(head);
+    expect(await forge.ensureBranchGone("topic", head)).toBe("done");
+    expect(await forge.ensureBranchGone("topic", head)).toBe("done");
+
+    expect(await forge.branchHead("topic")).toBeUndefined();
+    expect(await forge.pull(1)).toMatchObject({ state: "closed", merged: false });
+  });
+
+  it("is deleted with the permission to write contents, and not without", async () => {
+    await using github = await startTestGitHub();
+    const { head } = await openPull(github);
+
+    const refused = forgeOf(github, "report").ensureBranchGone("topic", head);
+
+    await expect(refused).rejects.toThrow("contents=write");
+  });
+});
+
 describe("a commit", () => {
   it("without a change has its base's tree", async () => {
     await using github = await startTestGitHub();
@@ -41,7 +161,12 @@ describe("a commit", () => {
 
     const { tree } = await forge.commit(head);
     expect(empty.tree).toBe(tree);
-    expect(await forge.commit(empty.commit)).toEqual({ message: "Run the checks", tree, parents: [head] });
+    expect(await forge.commit(empty.commit)).toEqual({
+      message: "Run the checks",
+      author: "fixer[bot]",
+      tree,
+      parents: [head],
+    });
   });
 });
 

@@ -1,5 +1,7 @@
 import type { CommitData } from "../git.ts";
-import type { Repository } from "../state.ts";
+import { accountAt } from "../state.ts";
+import type { Repository, State } from "../state.ts";
+import { accountJson } from "./account.ts";
 import { nodeId, repoApi, repoPage } from "./site.ts";
 import type { Site } from "./site.ts";
 
@@ -23,6 +25,27 @@ export function commitJson(site: Site, repo: Repository, data: CommitData) {
     message: data.message,
     parents,
     verification: { ...verification, verified_at: null },
+  };
+}
+
+/** A commit as it is listed, with the accounts that have its addresses. */
+export function accountedCommitJson({ state, site }: { state: State; site: Site }, repo: Repository, data: CommitData) {
+  const { sha, node_id, html_url, parents, ...commit } = commitJson(site, repo, data);
+  const at = `${repoApi(site, repo)}/commits/${sha}`;
+  const accountOf = (email: string) => {
+    const account = accountAt(state, email);
+    return account === undefined ? null : accountJson(site, account);
+  };
+  return {
+    url: at,
+    sha,
+    node_id,
+    html_url,
+    comments_url: `${at}/comments`,
+    commit: { ...commit, comment_count: 0 },
+    author: accountOf(data.author.email),
+    committer: accountOf(data.committer.email),
+    parents,
   };
 }
 

@@ -72,7 +72,7 @@ export function commentJson(
 export function issueEventJson(
   site: Site,
   repo: Repository,
-  { id, event, actor, label: given, createdAt }: IssueEvent,
+  { id, event, actor, label: given, rename, createdAt }: IssueEvent,
 ) {
   return {
     id,
@@ -85,5 +85,6 @@ export function issueEventJson(
     created_at: createdAt,
     performed_via_github_app: null,
     ...(given === undefined ? {} : { label: { name: given.name, color: given.color } }),
+    ...(rename === undefined ? {} : { rename }),
   };
 }

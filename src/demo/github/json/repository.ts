@@ -15,7 +15,7 @@ export function repositoryJson(site: Site, repo: Repository) {
     private: repo.private,
     owner: accountJson(site, repo.owner),
     description: null,
-    fork: false,
+    fork: repo.fork,
     ...repositoryLinks({
       api: repoApi(site, repo),
       page: repoPage(site, repo),
@@ -29,7 +29,7 @@ export function repositoryJson(site: Site, repo: Repository) {
     stargazers_count: 0,
     watchers_count: 0,
     language: null,
-    has_issues: true,
+    has_issues: repo.hasIssues,
     has_projects: false,
     has_downloads: true,
     has_wiki: false,
@@ -60,5 +60,5 @@ export function fullRepositoryJson(site: Site, repo: Repository) {
 
 export function labelJson(site: Site, repo: Repository, { id, name, color }: Label) {
   const at = `${repoApi(site, repo)}/labels/${encodeURIComponent(name)}`;
-  return { id, node_id: nodeId("Label", id), url: at, name, color, default: false, description: null };
+  return { id, node_id: nodeId("Label", id), url: at, name, color, default: false, description: "" };
 }

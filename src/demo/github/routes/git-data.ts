@@ -21,6 +21,7 @@ import {
 import { commitJson, referenceJson } from "../json/commit.ts";
 import { repoApi } from "../json/site.ts";
 import { afterPush } from "../pushes.ts";
+import { refuseNewWorkflows } from "../workflow-files.ts";
 
 const read = { permission: "contents", level: "read" } as const;
 const write = { permission: "contents", level: "write" } as const;
@@ -131,6 +132,7 @@ async function getRef({ repository, params }: RepositoryCall, { site }: Context)
 async function createRef({ repository, body, caller }: RepositoryCall, context: Context) {
   const { ref, sha: commit } = parseBody(newRef, "Reference", body);
   if ((await resolve(repository.gitDir, commit)) === undefined) throw new Failure(422, "Object does not exist");
+  await refuseNewWorkflows(caller, repository, commit);
   await updateRef(repository.gitDir, ref, commit, zero).catch((error: unknown) => {
     if (error instanceof GitError && /already exists/.test(error.message))
       throw new Failure(422, "Reference already exists");
@@ -149,6 +151,7 @@ async function moveRef({ repository, params, body, caller }: RepositoryCall, con
   if ((await resolve(repository.gitDir, commit)) === undefined) throw new Failure(422, "Object does not exist");
   if (!force && !(await isAncestor(repository.gitDir, before, commit)))
     throw new Failure(422, "Update is not a fast forward");
+  await refuseNewWorkflows(caller, repository, commit);
   await updateRef(repository.gitDir, `refs/${name}`, commit, before).catch(badObject);
   const moves = [{ ref: `refs/${name}`, before, after: commit }];
   await afterPush(context, repository, { sender: accountOfCaller(caller), moves });

@@ -70,8 +70,13 @@ export const issueRoutes: Route[] = [
 /** The issue or pull request that a call's address names. */
 export function issueOf({ repository, params }: RepositoryCall): Issue {
   const issue = repository.issues.get(Number(params["number"]));
+  if (issue?.pull === undefined && !repository.hasIssues) throw disabled();
   if (issue === undefined) throw notFound();
   return issue;
+}
+
+function disabled(): Failure {
+  return new Failure(410, "Issues has been disabled in this repository.");
 }
 
 /** An issue (or the issue side of a pull request) as new. */
@@ -104,7 +109,10 @@ function listIssues(call: RepositoryCall, { site }: Context) {
   const { repository, query } = call;
   const labels = (query["labels"] ?? "").split(",").filter(Boolean);
   const state = query["state"] ?? "open";
+  const { creator } = query;
   const found = [...repository.issues.values()]
+    .filter((one) => repository.hasIssues || one.pull !== undefined)
+    .filter((one) => creator === undefined || one.author.login === creator)
     .filter((one) => state === "all" || one.state === state)
     .filter((one) =>
       labels.every((name) => one.labels.some((label) => label.name.toLowerCase() === name.toLowerCase())),
@@ -114,6 +122,7 @@ function listIssues(call: RepositoryCall, { site }: Context) {
 }
 
 async function createIssue(call: RepositoryCall, context: Context) {
+  if (!call.repository.hasIssues) throw disabled();
   const content = parseBody(newIssue, "Issue", call.body);
   const issue = newIssueOf(call, context, { title: content.title, body: content.body ?? null });
   await emitIssue(deedOf(call), context, issue, { action: "opened" });
@@ -140,8 +149,7 @@ export async function rewritten(
   change: z.infer<typeof changedIssue>,
 ): Promise<void> {
   const deed = deedOf(call);
-  const changes = rewrite(issue, change, context.state.now());
-  if (changes !== undefined) await emitIssue(deed, context, issue, { action: "edited", changes });
+  await rewrite(deed, context, issue, change);
   if (change.state !== undefined) await setState(deed, context, issue, change.state);
 }
 

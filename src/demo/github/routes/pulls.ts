@@ -3,8 +3,9 @@ import { parseBody, text, title } from "../body.ts";
 import { created, ok, paged } from "../context.ts";
 import type { Context, RepositoryCall, Route } from "../context.ts";
 import { invalid, notFound } from "../failure.ts";
-import { branchCommit, diffOf, haveCommon, isAncestor } from "../git.ts";
+import { branchCommit, commitsOf, diffOf, haveCommon, isAncestor, readCommit } from "../git.ts";
 import { deedOf, emitIssue } from "../issue-events.ts";
+import { accountedCommitJson } from "../json/commit.ts";
 import { fullPullJson, pullJson } from "../json/pull.ts";
 import { askMergeability } from "../mergeability.ts";
 import type { Issue, PullRequest, Repository } from "../state.ts";
@@ -27,6 +28,13 @@ export const pullRoutes: Route[] = [
   { method: "POST", path: "/repos/:owner/:repo/pulls", on: "repository", need: write, handle: createPull },
   { method: "GET", path: "/repos/:owner/:repo/pulls/:number", on: "repository", need: read, handle: getPull },
   { method: "PATCH", path: "/repos/:owner/:repo/pulls/:number", on: "repository", need: write, handle: changePull },
+  {
+    method: "GET",
+    path: "/repos/:owner/:repo/pulls/:number/commits",
+    on: "repository",
+    need: read,
+    handle: listCommits,
+  },
 ];
 
 export type Pull = Issue & { pull: PullRequest };
@@ -99,6 +107,18 @@ async function getPull(call: RepositoryCall, { site }: Context) {
   return ok(await diffOf(gitDir, `refs/heads/${issue.pull.base}`, issue.pull.headCommit), {
     "content-type": "application/vnd.github.diff; charset=utf-8",
   });
+}
+
+async function listCommits(call: RepositoryCall, { state, site }: Context) {
+  const { repository } = call;
+  const { pull } = pullOf(call);
+  // What was merged is in its base.
+  const base = pull.merged === null ? `refs/heads/${pull.base}` : `${pull.merged.commit}^1`;
+  const ids = await commitsOf(repository.gitDir, base, pull.headCommit);
+  const commits = await Promise.all(ids.map((id) => readCommit(repository.gitDir, id)));
+  return paged(call, commits, (page) =>
+    page.flatMap((data) => (data === undefined ? [] : accountedCommitJson({ state, site }, repository, data))),
+  );
 }
 
 async function changePull(call: RepositoryCall, context: Context) {

@@ -47,6 +47,35 @@ describe("an issue", () => {
     expect(await refusal(rest.issues.get({ ...shop, issue_number: 9 }))).toMatchObject({ status: 404 });
   });
 
+  it("is found by who opened it", async () => {
+    await using github = await startTestGitHub();
+    await addShop(github);
+    for (const login of ["ann", "eve"]) await github.as(login).rest.issues.create({ ...shop, title: login });
+
+    const { data } = await github.as("ann").rest.issues.listForRepo({ ...shop, creator: "eve" });
+
+    expect(data).toMatchObject([{ number: 2, title: "eve" }]);
+  });
+
+  it("is gone where issues are disabled, and none can be opened, while pull requests stay", async () => {
+    await using github = await startTestGitHub();
+    await addShop(github);
+    await github.push("ann/shop", { "b.txt": "b\n" }, { branch: "topic", message: "b", author: "ann" });
+    const { rest } = github.as("ann");
+    await rest.issues.create({ ...shop, title: "t" });
+    await rest.pulls.create({ ...shop, title: "p", head: "topic", base: "main" });
+
+    github.owners.disableIssues("ann/shop");
+
+    const disabled = { status: 410, message: "Issues has been disabled in this repository." };
+    expect(await refusal(rest.issues.create({ ...shop, title: "u" }))).toMatchObject(disabled);
+    expect(await refusal(rest.issues.get(one))).toMatchObject(disabled);
+    expect(await refusal(rest.issues.createComment({ ...one, body: "c" }))).toMatchObject(disabled);
+    expect((await rest.issues.listForRepo(shop)).data).toMatchObject([{ number: 2, title: "p" }]);
+    expect((await rest.issues.createComment({ ...shop, issue_number: 2, body: "c" })).status).toBe(201);
+    expect((await rest.repos.get(shop)).data.has_issues).toBe(false);
+  });
+
   it("records who labelled, closed and reopened it, only when something changed", async () => {
     await using github = await startTestGitHub();
     await addShop(github);

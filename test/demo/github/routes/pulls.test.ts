@@ -97,6 +97,23 @@ describe("a pull request", () => {
     expect(await refusal(rest.pulls.get({ ...shop, pull_number: 3 }))).toMatchObject({ status: 404 });
   });
 
+  it("shows its commits, oldest first, with who wrote them", async () => {
+    await using github = await startTestGitHub();
+    await addShop(github, { fork: true });
+    const first = await push(github, { "b.txt": "b\n" });
+    await push(github, { "later.txt": "on main\n" }, "main");
+    const second = await push(github, { "b.txt": "c\n" });
+    const { rest } = github.as("ann");
+    await rest.pulls.create({ ...shop, title: "t", head: "topic", base: "main" });
+
+    const { data } = await rest.pulls.listCommits({ ...one, per_page: 1 });
+    const all = await github.as("ann").paginate(rest.pulls.listCommits, { ...one, per_page: 1 });
+
+    expect(data).toMatchObject([{ sha: first, commit: { message: "Change" }, author: { login: "ann", type: "User" } }]);
+    expect(all.map(({ sha }) => sha)).toEqual([first, second]);
+    expect((await rest.repos.get(shop)).data.fork).toBe(true);
+  });
+
   it("that is closed no longer follows its branch", async () => {
     await using github = await startTestGitHub();
     await addShop(github);
