@@ -1,73 +1,166 @@
-import { LineCounter, isNode, parseDocument } from "yaml";
+import { LineCounter, parseDocument } from "yaml";
+import type { Document } from "yaml";
 import { z } from "zod";
+import { explainIssues, explainSyntax } from "./settings-problems.ts";
+import { cronProblem, zoneProblem } from "./settings-times.ts";
 
-const minutes = z
-  .number()
-  .int()
-  .min(1)
-  .max(24 * 60);
+/** A text with an example of it, which editors and complaints show. */
+const text = (example: string) =>
+  z
+    .string()
+    .min(1)
+    .meta({ examples: [example] });
+const texts = (...example: string[]) => z.array(z.string()).meta({ examples: [example] });
+
+/** A check of one value by what is wrong with it, if anything is. */
+function complainOf(problemOf: (value: string) => string | undefined) {
+  return (value: string, context: z.RefinementCtx<string>) => {
+    const message = problemOf(value);
+    if (message !== undefined) context.addIssue({ code: "custom", message });
+  };
+}
+
+const timezone = z
+  .string()
+  .superRefine(complainOf(zoneProblem))
+  .default("UTC")
+  .meta({ examples: ["Europe/Berlin"] });
+
 const check = z.union([
-  z.string().min(1),
+  text("npm test").describe("A command, which is its own name"),
   z.strictObject({
-    name: z.string().min(1),
-    run: z.string().min(1),
+    name: text("unit"),
+    run: text("npm test").describe("The command; it passes with exit code 0"),
     required: z.boolean().default(true),
     paths: z
       .array(z.string().regex(/[^\s./]/, "a glob or a folder below the repository's root, such as packages/a"))
       .default([])
-      .describe("What it is about, as globs or folders: matched as `protect` is. Default: everything"),
+      .describe("What it is about, as globs or folders: matched as `protect` is. Default: everything")
+      .meta({ examples: [["packages/a"]] }),
     report: z
       .string()
       .regex(
         /^(?!(?:.*\/)?\.{0,2}(?:\/|$))[^\0\n]+$/,
         "a file's path below the repository's root, such as build/junit.xml",
       )
-      .optional(),
+      .optional()
+      .describe("The file in which the test runner leaves its results: JUnit XML, TAP or JSON")
+      .meta({ examples: ["build/junit.xml"] }),
   }),
 ]);
-const task = z.strictObject({
-  use: z.enum(["dependencies", "flaky-tests"]).optional(),
-  task: z.string().min(1).optional(),
-  schedule: z.string().regex(/^\S+(\s+\S+){4}$/, "five cron fields, such as 0 5 * * 1"),
-  timezone: z.string().default("UTC"),
-  update: z.array(z.string()).default([]),
-  measure: z.string().optional(),
-  paths: z.array(z.string()).default([]),
+const checks = z.array(check).superRefine((all, context) => {
+  const names = all.map((one) => (typeof one === "string" ? one : one.name));
+  for (const [index, name] of names.entries())
+    if (names.indexOf(name) < index)
+      context.addIssue({
+        code: "custom",
+        path: [index],
+        message: `there is a check of that name above it (\`checks.${names.indexOf(name)}\`). Give it a \`name\` of its own.`,
+      });
 });
 
-const schema = z.strictObject({
-  image: z.string().min(1).optional(),
-  setup: z.array(z.string()).optional(),
-  prepare: z.array(z.string()).default([]),
-  checks: z.array(check).optional(),
-  base: z.string().optional(),
-  plan: z.boolean().default(false),
-  limits: z
-    .strictObject({
-      minutes: minutes.default(120),
-      steps: z.number().int().min(1).max(5000).default(300),
-      tokens: z.number().int().min(1000).default(40_000_000),
-    })
-    .prefault({}),
-  network: z
-    .strictObject({ setup: z.array(z.string()).default(["auto"]), agent: z.array(z.string()).default([]) })
-    .prefault({}),
-  review: z
-    .strictObject({
-      trigger: z.enum(["any", "mention", "changes-requested"]).default("any"),
-      resolve: z.boolean().default(true),
-    })
-    .prefault({}),
-  checksWatch: z
-    .strictObject({ fix: z.boolean().default(true), attempts: z.number().int().min(0).default(3) })
-    .prefault({}),
-  ci: z.enum(["hold", "run"]).optional(),
-  protect: z.array(z.string()).default([]),
-  keepBranch: z.boolean().default(false),
-  maintenance: z
-    .record(z.string().regex(/^[a-z0-9][a-z0-9-]{0,39}$/, "a key of lower-case letters, digits and dashes"), task)
-    .default({}),
+const task = z
+  .strictObject({
+    use: z.enum(["dependencies", "flaky-tests"]).optional().describe("A ready-made task, in place of `task`"),
+    task: text("Remove unused exports").optional().describe("What to do, in words"),
+    schedule: z
+      .string()
+      .superRefine(complainOf(cronProblem))
+      .describe("Five cron fields: minute, hour, day of the month, month, day of the week")
+      .meta({ examples: ["0 5 * * 1"] }),
+    timezone: timezone.describe("In which the schedule is meant"),
+    update: texts("npm update")
+      .default([])
+      .describe("Commands that are run with network access before the model starts"),
+    measure: text("npx knip | wc -l")
+      .optional()
+      .describe("A command that prints a number, which the task is to improve"),
+    paths: texts("src/**").default([]).describe("What it is about, as globs"),
+  })
+  .superRefine(({ use, task: words, update }, context) => {
+    const has = (part: unknown) => part !== undefined;
+    if (has(use) && has(words))
+      context.addIssue({ code: "custom", message: "it has both `use` and `task`. Keep the one that is meant." });
+    if (!has(use) && !has(words) && update.length === 0)
+      context.addIssue({
+        code: "custom",
+        message:
+          'it says nothing to do. Add `task: "Remove unused exports"` or the like, a ready-made `use: dependencies`, or an `update` command.',
+      });
+  })
+  .meta({
+    anyOf: [{ required: ["use"] }, { required: ["task"] }, { required: ["update"] }],
+    not: { required: ["use", "task"] },
+  });
+
+const unattended = z.strictObject({
+  dryRun: z
+    .boolean()
+    .default(false)
+    .describe("Everything but branches and pull requests; the dashboard issue shows what would be"),
+  open: z.number().int().min(0).default(2).describe("Maintenance pull requests open at once"),
+  hourly: z.number().int().min(0).default(1).describe("New ones within an hour"),
+  quiet: z
+    .array(
+      z.string().regex(/^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$/, 'hours from and to, such as "22:00-06:00"'),
+    )
+    .default([])
+    .describe("Hours without new ones")
+    .meta({ examples: [["22:00-06:00"]] }),
+  timezone: timezone.describe("In which the quiet hours are meant"),
 });
+
+const limits = z.strictObject({
+  minutes: z
+    .number()
+    .int()
+    .min(1)
+    .max(24 * 60)
+    .default(120),
+  steps: z.number().int().min(1).max(5000).default(300).describe("Replies of the model"),
+  tokens: z.number().int().min(1000).default(40_000_000).describe("As the model's server counts them"),
+});
+
+const schema = z
+  .strictObject({
+    image: text("node:24-bookworm")
+      .optional()
+      .describe("The container image to work in. Default: that of devcontainer.json, else the operator's"),
+    setup: texts("npm ci").optional().describe("Commands with network access, once. Default: detected"),
+    prepare: texts("npm run build")
+      .default([])
+      .describe("Commands without network access, in every new container after checkout"),
+    checks: checks.optional().describe("The commands that a change must pass. Default: detected"),
+    base: text("main").optional().describe("The branch to start from and to open against"),
+    plan: z.boolean().default(false).describe("A written plan first, which `/agent-fix approve` carries out"),
+    limits: limits.prefault({}).describe("Of one run"),
+    network: z
+      .strictObject({
+        setup: texts("auto", "packages.example.com").default(["auto"]).describe("`auto`, or exact hosts"),
+        agent: texts("packages.example.com").default([]).describe("Exact hosts that the agent's own commands reach"),
+      })
+      .prefault({})
+      .describe("What can be reached from the sandbox"),
+    review: z
+      .strictObject({
+        trigger: z.enum(["any", "mention", "changes-requested"]).default("any").describe("What of a review counts"),
+        resolve: z.boolean().default(true).describe("Threads that a commit mends are resolved"),
+      })
+      .prefault({}),
+    checksWatch: z
+      .strictObject({ fix: z.boolean().default(true), attempts: z.number().int().min(0).default(3) })
+      .prefault({})
+      .describe("Whether failing checks on its pull requests are mended, and how often in a row"),
+    ci: z.enum(["hold", "run"]).optional().describe("Whether the repository's own CI runs on its commits"),
+    protect: texts("migrations/**").default([]).describe("Paths that no change may touch, beside the built-in ones"),
+    keepBranch: z.boolean().default(false).describe("Push the branch when no pull request opens"),
+    maintenance: z
+      .record(z.string().regex(/^[a-z0-9][a-z0-9-]{0,39}$/, "up to 40 lower-case letters, digits and dashes"), task)
+      .default({})
+      .describe("Scheduled tasks, by their keys, which are part of their branches' names"),
+    unattended: unattended.prefault({}).describe("What is done without being asked"),
+  })
+  .meta({ title: "agent-fix", description: "Settings of one repository: .github/agent-fix.yml" });
 
 /** One repository's `.github/agent-fix.yml`, with the defaults filled in. */
 export type Settings = z.infer<typeof schema>;
@@ -76,84 +169,43 @@ export type SettingsResult = { ok: true; settings: Settings } | { ok: false; pro
 export const settingsPath = ".github/agent-fix.yml";
 export const defaultSettings: Settings = schema.parse({});
 
-/** JSON Schema of the settings file, for editors. */
-export function settingsJsonSchema(): object {
-  return z.toJSONSchema(schema, { io: "input" });
-}
-
-/** Each problem is one sentence with the line, the key and, for an unknown key, the nearest known one. */
-export function parseSettings(text: string): SettingsResult {
-  const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: true });
-  if (document.errors.length > 0)
-    return { ok: false, problems: document.errors.map((error) => firstLine(error.message)) };
-  const parsed = schema.safeParse(document.toJS({ maxAliasCount: 20 }) ?? {});
-  if (parsed.success) return { ok: true, settings: parsed.data };
-
-  const lineOf = (path: readonly PropertyKey[]) => {
-    const node = document.getIn(path as string[], true);
-    const offset = isNode(node) ? node.range?.[0] : undefined;
-    return offset === undefined ? 1 : lines.linePos(offset).line;
-  };
-  return { ok: false, problems: parsed.error.issues.flatMap((issue) => explain(issue, lineOf)) };
-}
-
-function explain(issue: z.core.$ZodIssue, lineOf: (path: readonly PropertyKey[]) => number): string[] {
-  // Of a check that is written as an object, the object's own problems tell what is wrong.
-  const inside =
-    issue.code === "invalid_union"
-      ? issue.errors.find((errors) => errors.some(({ path }) => path.length > 0))
-      : undefined;
-  if (inside !== undefined)
-    return inside.flatMap((one) => explain({ ...one, path: [...issue.path, ...one.path] }, lineOf));
-  const where = issue.path.map(String).join(".");
-  if (issue.code !== "unrecognized_keys")
-    return [`line ${lineOf(issue.path)}: \`${where || "the file"}\`: ${issue.message}`];
-  const known = knownKeys(issue.path);
-  return issue.keys.map((key) => {
-    const near = nearest(key, known);
-    const full = [...issue.path.map(String), key].join(".");
-    return `line ${lineOf([...issue.path, key])}: unknown key \`${full}\`${near === undefined ? "" : `, did you mean \`${near}\`?`}`;
+/** JSON Schema (draft 7, which editors know) of the settings file. */
+export function settingsJsonSchema(): z.core.JSONSchema.JSONSchema {
+  const described = z.toJSONSchema(schema, {
+    io: "input",
+    target: "draft-7",
+    override({ jsonSchema }) {
+      // The largest whole number that JavaScript has tells nobody anything.
+      if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;
+    },
   });
+  return { $id: "urn:agent-fix:settings", ...described };
 }
 
-const groups: Record<string, readonly string[]> = {
-  "": Object.keys(schema.shape),
-  limits: ["minutes", "steps", "tokens"],
-  network: ["setup", "agent"],
-  review: ["trigger", "resolve"],
-  checksWatch: ["fix", "attempts"],
-  maintenance: Object.keys(task.shape),
-  checks: ["name", "run", "required", "paths", "report"],
-};
-
-function knownKeys(path: readonly PropertyKey[]): readonly string[] {
-  return groups[String(path[0] ?? "")] ?? [];
+/**
+ * Each problem is one sentence of Markdown in plain words, with the line, the key, and what to write instead: of an
+ * unknown key or word, the nearest known one.
+ */
+export function parseSettings(file: string): SettingsResult {
+  const lines = new LineCounter();
+  const document = parseDocument(file, { lineCounter: lines, prettyErrors: false, logLevel: "error" });
+  if (document.errors.length > 0) return { ok: false, problems: explainSyntax(document.errors, lines) };
+  const value = valueOf(document);
+  if (value === undefined) return { ok: false, problems: [aliasProblem] };
+  const parsed = schema.safeParse(value, { reportInput: true });
+  if (parsed.success) return { ok: true, settings: parsed.data };
+  const place = { document, lines, schema: settingsJsonSchema() };
+  return { ok: false, problems: explainIssues(parsed.error.issues, place) };
 }
 
-/** The known word with the fewest edits, if it is close enough to be what was meant. */
-function nearest(word: string, known: readonly string[]): string | undefined {
-  const ranked = known.map((candidate) => ({
-    candidate,
-    edits: distance(word.toLowerCase(), candidate.toLowerCase()),
-  }));
-  const best = ranked.sort((a, b) => a.edits - b.edits)[0];
-  return best !== undefined && best.edits <= Math.max(2, Math.floor(word.length / 3)) ? best.candidate : undefined;
-}
+const aliasProblem = "line 1: its aliases (`*name`) stand for too much. Write the values out.";
 
-function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const swap = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(swap, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
-    }
-    row = next;
+/** Undefined where it would be without end, or nearly. */
+function valueOf(document: Document): unknown {
+  try {
+    return document.toJS({ maxAliasCount: 20 }) ?? {};
+  } catch (error) {
+    if (error instanceof ReferenceError) return undefined;
+    throw error;
   }
-  return row[b.length] ?? 0;
-}
-
-function firstLine(text: string): string {
-  return text.split("\n")[0] ?? text;
 }

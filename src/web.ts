@@ -8,6 +8,7 @@ import { ConfigError, messageOf } from "./errors.ts";
 import type { Log } from "./log.ts";
 import { announceHint } from "./prefetch.ts";
 import type { Queues } from "./queue.ts";
+import { settingsJsonSchema } from "./settings.ts";
 
 /** GitHub's own cap on a payload. */
 const payloadLimit = 25 * 1024 * 1024;
@@ -23,7 +24,7 @@ export interface WebDeps {
   log: Log;
 }
 
-/** Serves webhooks and health. 2xx only after the job is stored; a size over the limit is refused before it is read. */
+/** Serves webhooks, health, and the schema of the settings for editors. 2xx only after the job is stored; a size over the limit is refused before it is read. */
 export async function startWeb(http: Pick<Config["http"], "host" | "port">, deps: WebDeps): Promise<WebServer> {
   return listen(http, await createWebApp(deps));
 }
@@ -41,6 +42,7 @@ export async function createWebApp({ credentials, apiUrl, queues, log }: WebDeps
   await probot.load(createApp({ queues, announce: (hint) => announceHint(queues.redis, hint) }));
   const app = new Hono();
   app.get("/livez", (c) => c.text("ok"));
+  app.get("/agent-fix.schema.json", (c) => c.json(settingsJsonSchema()));
   app.get("/readyz", async (c) => {
     const problem = await queues.ping().then(
       () => undefined,

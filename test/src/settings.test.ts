@@ -1,8 +1,42 @@
+import { readFileSync } from "node:fs";
+import { Ajv } from "ajv";
 import { describe, expect, it } from "vitest";
+import { parse } from "yaml";
 import { defaultSettings, parseSettings, settingsJsonSchema } from "../../src/settings.ts";
 
-describe("parseSettings", () => {
-  it("fills in the contract's defaults for an empty file", () => {
+/** Every key. */
+const contract = `
+image: node:24-bookworm
+setup: []
+prepare: []
+checks: ["npm test", {name: lint, run: npx oxlint, required: true, paths: [src], report: build/junit.xml}]
+base: main
+plan: false
+limits: {minutes: 120, steps: 300, tokens: 40000000}
+network: {setup: [auto], agent: []}
+review: {trigger: any, resolve: true}
+checksWatch: {fix: true, attempts: 3}
+ci: hold
+protect: []
+keepBranch: false
+maintenance:
+  weekly: {use: dependencies, schedule: "0 5 * * 1", timezone: Europe/Berlin}
+  lint: {task: "Remove unused exports", schedule: "0 4 * * 3", update: [], measure: "npx knip | wc -l", paths: []}
+unattended:
+  dryRun: false
+  open: 2
+  hourly: 1
+  quiet: ["22:00-06:00"]
+  timezone: UTC
+`;
+
+function problemsOf(file: string): string[] {
+  const parsed = parseSettings(file);
+  return parsed.ok ? [] : parsed.problems;
+}
+
+describe("the settings", () => {
+  it("have the contract's defaults where the file is empty", () => {
     const parsed = parseSettings("");
 
     expect(parsed).toEqual({ ok: true, settings: defaultSettings });
@@ -15,61 +49,230 @@ describe("parseSettings", () => {
       checksWatch: { fix: true, attempts: 3 },
       keepBranch: false,
       maintenance: {},
+      unattended: { dryRun: false, open: 2, hourly: 1, quiet: [], timezone: "UTC" },
     });
   });
 
-  it("names line, key and the nearest known key", () => {
-    const parsed = parseSettings("image: node:24\nlimits:\n  minuts: 5\nchekcs: [npm test]\n");
+  it("take a task of each kind", () => {
+    const parsed = parseSettings(
+      [
+        "maintenance:",
+        '  weekly: {use: dependencies, schedule: "0 5 * * 1", timezone: Europe/Berlin}',
+        '  flaky: {use: flaky-tests, schedule: "0 2 * * *"}',
+        '  lint: {task: "Remove unused exports", schedule: "0 4 * * wed", measure: "npx knip | wc -l", paths: ["src/**"]}',
+        '  lock: {update: [npm update], schedule: "0 4 1 */3 *"}',
+        "unattended: {dryRun: true, open: 1, hourly: 3, quiet: ['22:00-06:00'], timezone: America/New_York}",
+      ].join("\n"),
+    );
 
-    expect(parsed).toEqual({
-      ok: false,
-      problems: [
-        "line 3: unknown key `limits.minuts`, did you mean `minutes`?",
-        "line 4: unknown key `chekcs`, did you mean `checks`?",
-      ],
+    expect(parsed).toMatchObject({
+      ok: true,
+      settings: {
+        maintenance: {
+          weekly: { use: "dependencies", timezone: "Europe/Berlin", update: [] },
+          lint: { task: "Remove unused exports", timezone: "UTC" },
+        },
+        unattended: { quiet: ["22:00-06:00"] },
+      },
     });
   });
+});
 
-  it.each(["/etc/passwd", "../up.xml", "a/../../b", ".", "build/", "a//b", ""])("takes no report at %j", (report) => {
-    const parsed = parseSettings(`checks:\n  - {name: unit, run: make, report: ${JSON.stringify(report)}}\n`);
+describe("an unknown key", () => {
+  it.each([
+    ["at the top", "image: node:24\nchekcs: [npm test]\n", "line 2: unknown key `chekcs`, did you mean `checks`?"],
+    ["of a group, by its own line", "limts:\n  minutes: 5\n", "line 1: unknown key `limts`, did you mean `limits`?"],
+    ["in a group", "limits:\n  minuts: 5\n", "line 2: unknown key `limits.minuts`, did you mean `minutes`?"],
+    [
+      "in a task",
+      "maintenance:\n  lint:\n    task: x\n    schedule: 0 5 * * 1\n    mesure: wc\n",
+      "line 5: unknown key `maintenance.lint.mesure`, did you mean `measure`?",
+    ],
+    [
+      "in a check",
+      "checks:\n  - npm test\n  - {name: unit, run: make, path: [a]}\n",
+      "line 3: unknown key `checks.1.path`, did you mean `paths`?",
+    ],
+    [
+      "in unattended",
+      "unattended: {dryrun: true}\n",
+      "line 1: unknown key `unattended.dryrun`, did you mean `dryRun`?",
+    ],
+    ["outside its group", "minutes: 5\n", "line 1: unknown key `minutes`, did you mean `limits.minutes`?"],
+    ["like no other", "review: {xyz: 1}\n", "line 1: unknown key `review.xyz`. Known here: `trigger`, `resolve`."],
+    [
+      "behind an alias",
+      "x: &x {minuts: 5}\nlimits: *x\n",
+      "line 1: unknown key `limits.minuts`, did you mean `minutes`?",
+    ],
+  ])("%s is named with its line and the nearest known one", (_where, file, problem) => {
+    expect(problemsOf(file)).toContain(problem);
+  });
+});
 
-    expect(parsed.ok).toBe(false);
+describe("a value that is not taken", () => {
+  it.each([
+    ["plan: yes", "line 1: `plan` is the text `yes`; it takes `true` or `false`."],
+    [
+      "limits: {steps: many}",
+      "line 1: `limits.steps` is the text `many`; it takes a whole number from 1 to 5000, such as `steps: 300`.",
+    ],
+    [
+      "limits: {minutes: 2000}",
+      "line 1: `limits.minutes` is `2000`; it takes a whole number from 1 to 1440, such as `minutes: 120`.",
+    ],
+    ["unattended: {open: -1}", "line 1: `unattended.open` is `-1`; it takes a whole number from 0, such as `open: 2`."],
+    ["setup:", 'line 1: `setup` is empty; it takes a list, such as `setup: ["npm ci"]`.'],
+    ["review: any", "line 1: `review` is the text `any`; it takes a group of keys: `trigger`, `resolve`."],
+    ["ci: holt", "line 1: `ci` is the text `holt`; it takes `hold` or `run`. Did you mean `hold`?"],
+    [
+      "network: {agent: {}}",
+      'line 1: `network.agent` is a group of keys; it takes a list, such as `agent: ["packages.example.com"]`.',
+    ],
+    ["- image", "line 1: the file is a list; it takes a group of keys: "],
+    ["base: ''", 'line 1: `base` is empty; it takes a text, such as `base: "main"`.'],
+    [
+      "checks: [5]",
+      'line 1: `checks.0` is `5`; it takes a text, or a group of keys: `name`, `run`, `required`, `paths`, `report`, such as `"npm test"`.',
+    ],
+    ["checks: [{name: unit}]", 'line 1: `checks.0` lacks `run`. Write for example `run: "npm test"`.'],
+    [
+      "checks: [{name: unit, run: make, paths: packages/a}]",
+      'line 1: `checks.0.paths` is the text `packages/a`; it takes a list, such as `paths: ["packages/a"]`.',
+    ],
+    [
+      "checks: [{name: unit, run: make, paths: ['']}]",
+      "line 1: `checks.0.paths.0` is empty; it takes a glob or a folder below the repository's root, such as packages/a.",
+    ],
+    [
+      "unattended: {quiet: [22-6]}",
+      'line 1: `unattended.quiet.0` is the text `22-6`; it takes hours from and to, such as "22:00-06:00".',
+    ],
+    [
+      "maintenance: {Lint_All: {task: x, schedule: 0 5 * * 1}}",
+      "line 1: `maintenance.Lint_All`: the name takes up to 40 lower-case letters, digits and dashes.",
+    ],
+  ])("is told with what is taken: %s", (file, problem) => {
+    expect(problemsOf(file).join("\n")).toContain(problem);
   });
 
-  it("takes a report below the root", () => {
+  it.each(["/etc/passwd", "../up.xml", "a/../../b", ".", "build/", "a//b", ""])("is the report %j", (report) => {
+    expect(problemsOf(`checks:\n  - {name: unit, run: make, report: ${JSON.stringify(report)}}\n`)).toHaveLength(1);
+  });
+
+  it("is no report below the root", () => {
     expect(parseSettings("checks: [{name: unit, run: make, report: .build/junit-a..xml}]").ok).toBe(true);
   });
 
+  it("is shown without what it would do in Markdown", () => {
+    expect(problemsOf('ci: "`</code> @org/team fixes #1"')).toEqual([
+      "line 1: `ci` is the text `</code> @org/team fixes no. 1`; it takes `hold` or `run`.",
+    ]);
+  });
+
+  it("comes in the order of the file", () => {
+    const lines = problemsOf("ci: no\nfoo: 1\nplan: 5\nlimits: {steps: 0}\n").map((problem) => problem.split(":")[0]);
+
+    expect(lines).toEqual(["line 1", "line 2", "line 3", "line 4"]);
+  });
+});
+
+describe("what no run could carry out is found beforehand", () => {
+  const fields = "Write five fields (minute, hour, day of the month, month, day of the week), such as `0 5 * * 1`.";
   it.each([
-    ["paths: packages/a", "line 2: `checks.0.paths`: Invalid input: expected array, received string"],
-    ["paths: ['']", "line 2: `checks.0.paths.0`: a glob or a folder below the repository's root, such as packages/a"],
-    ["path: [a]", "line 2: unknown key `checks.0.path`, did you mean `paths`?"],
-  ])("names what is wrong in a check: %s", (part, problem) => {
-    expect(parseSettings(`checks:\n  - {name: unit, run: make, ${part}}\n`)).toEqual({
-      ok: false,
-      problems: [problem],
-    });
-  });
-
-  it("names the line of a value of the wrong kind", () => {
-    const parsed = parseSettings("plan: false\nlimits:\n  steps: many\n");
-
-    expect(parsed.ok).toBe(false);
-    expect(parsed.ok ? [] : parsed.problems).toEqual([expect.stringMatching(/^line 3: `limits\.steps`: .*number/)]);
+    ["0 5 * *", `it has 4 of 5 fields. ${fields}`],
+    ["@weekly", `it has 1 of 5 fields. ${fields}`],
+    ["0 5 * * 8", "it can't be read (`"],
+    ["H 5 * * *", "it can't be read (`"],
+    ["? 5 * * *", "`?` stands for no certain time. Write `*`."],
+    ["0 0 31 2 *", "there is no such day. Take another."],
+  ])("the schedule %j", (schedule, why) => {
+    expect(problemsOf(`maintenance:\n  lint:\n    task: x\n    schedule: ${JSON.stringify(schedule)}\n`)).toEqual([
+      expect.stringContaining(`line 4: \`maintenance.lint.schedule\` is the text \`${schedule}\`: ${why}`),
+    ]);
   });
 
   it.each([
-    ["a: [", "Flow sequence"],
-    ["- 1\n- 2\n", "the file"],
-    ["a: &x [*x, *x]\n", "line 1"],
-  ])("answers %j with a problem, never a throw", (text, word) => {
-    const parsed = parseSettings(text);
+    ["Europe/Berln", "Did you mean `Europe/Berlin`?"],
+    ["the moon", "Take a name such as `Europe/Berlin` or `UTC`."],
+  ])("the time zone %s, of a task and of the quiet hours", (zone, remedy) => {
+    const task = `{task: x, schedule: 0 5 * * 1, timezone: ${zone}}`;
 
-    expect(parsed.ok ? "" : parsed.problems.join()).toContain(word);
+    expect(problemsOf(`maintenance: {lint: ${task}}\nunattended: {timezone: ${zone}}\n`)).toEqual([
+      `line 1: \`maintenance.lint.timezone\` is the text \`${zone}\`: it is no time zone. ${remedy}`,
+      `line 2: \`unattended.timezone\` is the text \`${zone}\`: it is no time zone. ${remedy}`,
+    ]);
   });
 
-  it("publishes a JSON Schema in which nothing is required", () => {
-    expect(settingsJsonSchema()).toMatchObject({ type: "object", additionalProperties: false });
-    expect(settingsJsonSchema()).not.toHaveProperty("required");
+  it("a task that says nothing to do, or two things", () => {
+    expect(
+      problemsOf(
+        "maintenance:\n  none: {schedule: 0 5 * * 1}\n  both: {use: dependencies, task: x, schedule: 0 5 * * 1}\n",
+      ),
+    ).toEqual([
+      expect.stringMatching(/^line 2: `maintenance\.none`: it says nothing to do\. Add `task: /),
+      "line 3: `maintenance.both`: it has both `use` and `task`. Keep the one that is meant.",
+    ]);
+  });
+
+  it("a check's name that is there twice", () => {
+    expect(problemsOf("checks:\n  - npm test\n  - {name: npm test, run: npm run unit}\n")).toEqual([
+      "line 3: `checks.1`: there is a check of that name above it (`checks.0`). Give it a `name` of its own.",
+    ]);
+  });
+});
+
+describe("a file that is no YAML", () => {
+  it.each([
+    ["plan: true\na: [", "line 2: it is no YAML: Flow sequence"],
+    ["plan: true\nlimits:\n\tminutes: 5\n", "line 3: a tab indents it. Use spaces."],
+    ["plan: true\n\nplan: false\n", "line 3: the key is there twice. Keep one."],
+    ["plan: true\n---\nplan: false\n", "line 2: a second document begins. Take the `---` out."],
+    ["x: &x [*x, *x]\n", "line 1: unknown key `x`"],
+    [
+      "x: &x [1,1,1,1,1,1,1,1,1]\ny: &y [*x,*x,*x,*x,*x]\nz: [*y,*y,*y,*y,*y]\n",
+      "line 1: its aliases (`*name`) stand for too much.",
+    ],
+  ])("is answered with the line and the remedy, never a throw: %j", (file, problem) => {
+    expect(problemsOf(file).join("\n")).toContain(problem);
+  });
+});
+
+describe("the JSON Schema", () => {
+  const published = JSON.parse(readFileSync(new URL("../../agent-fix.schema.json", import.meta.url), "utf8")) as object;
+  const isValid = new Ajv().compile(published);
+  const readme = readFileSync(new URL("../../README.md", import.meta.url), "utf8");
+  const shown = /## Repository settings[\s\S]*?```yaml\n([\s\S]*?)```/.exec(readme)?.[1] ?? "";
+
+  it("is published as the code has it: `npm run schema`", () => {
+    expect(published).toEqual(JSON.parse(JSON.stringify(settingsJsonSchema())));
+    expect(published).toMatchObject({ $id: "urn:agent-fix:settings", type: "object", additionalProperties: false });
+    expect(published).not.toHaveProperty("required");
+  });
+
+  it.each([
+    ["the README", shown],
+    ["the contract", contract],
+  ])("and the settings themselves take the example of %s", (_where, example) => {
+    expect(parseSettings(example)).toMatchObject({ ok: true, settings: { limits: { steps: 300 } } });
+    expect({ valid: isValid(parse(example)), errors: isValid.errors }).toEqual({ valid: true, errors: null });
+  });
+
+  it.each([
+    "chekcs: [npm test]",
+    "plan: yes",
+    "checks: [{name: unit}]",
+    "maintenance: {lint: {schedule: 0 5 * * 1}}",
+    "maintenance: {lint: {use: dependencies, task: x, schedule: 0 5 * * 1}}",
+    "unattended: {quiet: [late]}",
+  ])("refuses what the settings refuse: %s", (file) => {
+    expect([parseSettings(file).ok, isValid(parse(file))]).toEqual([false, false]);
+  });
+
+  it("describes every group and task to an editor", () => {
+    const described = JSON.stringify(published);
+
+    for (const text of ["Maintenance pull requests open at once", "What to do, in words", "matched as `protect` is"])
+      expect(described).toContain(text);
   });
 });

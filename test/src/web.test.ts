@@ -8,6 +8,7 @@ import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { ConfigError } from "../../src/errors.ts";
 import { createLog } from "../../src/log.ts";
 import { connectRedis, createQueues, redisPrefix } from "../../src/queue.ts";
+import { settingsJsonSchema } from "../../src/settings.ts";
 import { listen, startWeb } from "../../src/web.ts";
 import { patiently, startRedis, startRelay } from "../support/redis.ts";
 
@@ -186,6 +187,17 @@ describe("health", () => {
 
     expect([live.status, ready.status]).toEqual([200, 503]);
     expect(await ready.json()).toEqual({ ready: false, problem: expect.stringContaining("Redis") });
+  });
+});
+
+describe("the schema of the settings", () => {
+  it("is served to editors", async () => {
+    await using web = await startTestWeb();
+
+    const answer = await fetch(`${web.url}/agent-fix.schema.json`);
+
+    expect(answer.headers.get("content-type")).toBe("application/json");
+    expect(await answer.json()).toEqual(settingsJsonSchema());
   });
 });
 
