@@ -18,7 +18,7 @@ export async function startIntake(redisUrl: string, deps: IntakeDeps): Promise<A
     async (waiting, token) => {
       const { data, name, timestamp } = waiting;
       const job = intakeJob.parse(data);
-      if (job.kind === "sweep") return sweep(deps, new Date());
+      if (job.kind === "sweep") return sweep(deps);
       deps.log.info(
         { kind: name, repo: `${job.repo.owner}/${job.repo.name}`, delivery: job.delivery },
         "event accepted",

@@ -1,6 +1,9 @@
+import { readTaskCommand } from "./commands.ts";
 import { onCommand } from "./intake/command.ts";
 import { onComment, onLabel, onStop } from "./intake/events.ts";
 import { onFeedback } from "./intake/feedback.ts";
+import { onTaskCommand } from "./intake/task.ts";
+import { onUpkeep } from "./intake/upkeep.ts";
 import { onWatch } from "./intake/watch.ts";
 import type { IntakeDeps } from "./intake/start.ts";
 import type { IntakeJob } from "./job.ts";
@@ -22,12 +25,14 @@ export async function handleIntake(job: Accepted, deps: IntakeDeps, askedAt?: nu
         return onFeedback(job, deps);
       case "watch":
         return onWatch(job, deps);
+      case "upkeep":
+        return onUpkeep(job, deps);
       case "stop":
         return onStop(job, deps);
       case "comment":
         return onComment(job, deps);
       case "command":
-        return onCommand(job, deps);
+        return readTaskCommand(job.text) === undefined ? onCommand(job, deps) : onTaskCommand(job, deps);
     }
   });
 }
@@ -41,6 +46,8 @@ function placeOf(job: Accepted): string {
     case "comment":
     case "command":
       return `issue-${job.number}`;
+    case "upkeep":
+      return "upkeep";
     case "label":
     case "stop":
       return `issue-${job.issue}`;

@@ -59,6 +59,14 @@ export const intakeJob = z.discriminatedUnion("kind", [
     actor,
     reason: z.enum(["label removed", "issue closed", "issue transferred", "issue deleted"]),
   }),
+  /** Something happened that tasks, first settings or the dashboard depend on. */
+  z.object({
+    kind: z.literal("upkeep"),
+    delivery: z.string(),
+    repo: repoRef,
+    /** Who edited the dashboard. */
+    ticked: actor.optional(),
+  }),
   z.object({ kind: z.literal("sweep") }),
 ]);
 export type IntakeJob = z.infer<typeof intakeJob>;
@@ -74,6 +82,13 @@ const subject = z.discriminatedUnion("kind", [
     branch: z.string(),
     key: z.string(),
   }),
+  /** Our pull request is to take in its base. `key` names the two commits. */
+  z.object({
+    kind: z.literal("merge"),
+    pull: z.number(),
+    branch: z.string(),
+    key: z.string(),
+  }),
   /** What a comment asks; in a thread on lines of a pull request, that thread's answer. */
   z.object({
     kind: z.literal("question"),
@@ -83,6 +98,8 @@ const subject = z.discriminatedUnion("kind", [
     inThread: z.boolean(),
   }),
   z.object({ kind: z.literal("task"), key: z.string() }),
+  /** A repository's first settings. */
+  z.object({ kind: z.literal("onboarding") }),
 ]);
 export type Subject = z.infer<typeof subject>;
 
@@ -131,11 +148,14 @@ export function subjectKey(subject: Subject): string {
       return `issue-${subject.number}`;
     case "review":
     case "checks":
+    case "merge":
       return subject.branch.replace(/^agent-fix\//, "").replaceAll("/", "-");
     case "question":
       return `question-${subject.number}-${subject.comment}`;
     case "task":
       return `task-${subject.key}`;
+    case "onboarding":
+      return "configure";
   }
 }
 

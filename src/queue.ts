@@ -19,6 +19,8 @@ export interface Queues {
   isLive: (runId: string) => Promise<boolean>;
   /** The runs that wait, at most so many, in the order in which workers take them; and how many are at work. */
   waiting(most: number): Promise<{ runs: RunJob[]; atWork: number }>;
+  /** A repository's runs that wait or work, in no order. */
+  liveIn(repo: number): Promise<{ run: RunJob; isWorking: boolean }[]>;
   scheduleSweep(everyMs: number): Promise<void>;
   ping(): Promise<void>;
   redis: Redis;
@@ -72,6 +74,16 @@ export function createQueues(redis: Redis, { debounceMs }: QueueOptions = { debo
       const [jobs, atWork] = await within(3000, asked);
       return { runs: jobs.slice(0, most).flatMap(({ data }) => runJob.safeParse(data).data ?? []), atWork };
     },
+    async liveIn(repo) {
+      const asked = Promise.all([runs.getJobs(["active"]), runs.getJobs(["wait", "prioritized", "delayed"])]);
+      const found = await within(3000, asked);
+      return found.flatMap((jobs, index) =>
+        jobs
+          .flatMap(({ data }) => runJob.safeParse(data).data ?? [])
+          .filter((run) => run.repo.id === repo)
+          .map((run) => ({ run, isWorking: index === 0 })),
+      );
+    },
     async scheduleSweep(everyMs) {
       await within(
         3000,
@@ -96,8 +108,9 @@ export function createQueues(redis: Redis, { debounceMs }: QueueOptions = { debo
 const intakeRetries = { attempts: 100, backoff: { type: "capped" } } as const;
 const longestWaitMs = 5 * 60_000;
 // How often a run may fail is counted in its log; these are for what fails outside it, such as its lock in Redis.
+const ticksMs = 5000;
 const runRetries = { attempts: 100, backoff: { type: "fixed", delay: 4000, jitter: 0.5 } } as const;
-const priorities = { issue: 1, question: 1, review: 2, checks: 2, task: 3 } as const;
+const priorities = { issue: 1, question: 1, review: 2, checks: 2, merge: 2, task: 3, onboarding: 3 } as const;
 
 /** How long an event waits before its next try. BullMQ's own strategies know no longest wait. */
 export function intakeBackoffMs(attemptsMade: number): number {
@@ -117,15 +130,21 @@ async function addEvent(
 
 /** One comment after another is one round: each puts the look at them off until its author has been silent for a while. */
 function waitOf(job: IntakeJob, debounceMs: number): Pick<JobsOptions, "delay" | "deduplication"> {
-  if (job.kind !== "feedback" || job.isSingle !== true) return {};
-  const id = `feedback-${job.repo.id}-${job.pull}`;
-  return { delay: debounceMs, deduplication: { id, ttl: debounceMs, extend: true, replace: true } };
+  if (job.kind === "feedback" && job.isSingle === true)
+    return quietFor(debounceMs, `feedback-${job.repo.id}-${job.pull}`);
+  // The code host tells of every box that is ticked, and people tick several in a row.
+  if (job.kind === "upkeep") return quietFor(Math.min(debounceMs, ticksMs), `upkeep-${job.repo.id}`);
+  return {};
+}
+
+function quietFor(ttl: number, id: string): Pick<JobsOptions, "delay" | "deduplication"> {
+  return { delay: ttl, deduplication: { id, ttl, extend: true, replace: true } };
 }
 
 async function addOnce(runs: Queue<RunJob>, job: RunJob): Promise<boolean> {
   const { runId, repo, subject } = job;
-  // A round behind another takes in what was said meanwhile.
-  const round = subject.kind === "review" ? `-${runId}` : "";
+  // A round behind another takes in what was said meanwhile, and what we see to by ourselves keeps nobody's label away.
+  const round = "pull" in subject ? `-${runId}` : "";
   const before = await runs.getJob(runId);
   if (before !== undefined && !(await before.isFailed())) return false;
   // What threw without an outcome still owes an answer.

@@ -17,6 +17,7 @@ import { join } from "node:path";
 import type { FeedbackEvent, Reply } from "./feedback.ts";
 import type { Rounds, Watch } from "./status.ts";
 import type { Follows, RunJob, TaskText } from "./job.ts";
+import type { DependencyChanges, UpdateFacts } from "./package-facts.ts";
 
 /** What a run tells about itself, in order; intent before an effect, result after it. */
 export type RunEvent =
@@ -43,6 +44,12 @@ export type RunEvent =
   | { type: "network"; command: string; hosts: string[]; refused: string[] }
   | { type: "note"; text: string }
   | ({ type: "dependencies" } & DependencyChanges)
+  /** What a task has updated by itself, before any model was asked. */
+  | ({ type: "updates" } & UpdateFacts)
+  /** The number that a task's measure printed on the base, or on the commit that passed. */
+  | { type: "measured"; leg: "base" | "head"; run: string; value: number }
+  /** The tests, or whole checks, that a task is to make steady; of `head`, those that ran so many times with one result. */
+  | { type: "flaky"; leg: "base" | "head"; names: string[]; times: number }
   | { type: "token.minted"; purpose: string; expires: string }
   | { type: "token.revoked"; purpose: string }
   /** One check of a leg that is not over; `end` is for people. */
@@ -88,6 +95,8 @@ export type RunEvent =
   | ({ type: "reply" } & Reply)
   /** A pull request's checks are seen to; what it remembers from then on. */
   | { type: "watched"; watch: Watch; rounds: Rounds | undefined }
+  /** The head of a pull request, the base that it takes in, and git's merge; the paths that git can't join, with its words. */
+  | { type: "merge"; head: string; base: string; tree: string; conflicts: readonly string[]; says: readonly string[] }
   /** A round's commit, the points whose suggestions stand in it, and whether the threads it mends may be resolved. */
   | { type: "pushed"; commit: string; applied: string[]; resolve: boolean }
   | { type: "agent.end"; end: string }
@@ -169,23 +178,6 @@ export interface GateRecord {
   findings: { kind: string; path: string; detail: string; weight: string }[];
   size: object;
   claim: string;
-}
-/** What a change does to manifests and lock files. */
-export interface DependencyChanges {
-  /** The paths of all that changed, also where their packages can't be read. */
-  files: string[];
-  packages: PackageChange[];
-  /** How many changed packages are not in the list. */
-  more: number;
-}
-export interface PackageChange {
-  path: string;
-  name: string;
-  /** Versions before and after, those that differ first; none where the package is new, or gone. */
-  from: string[];
-  to: string[];
-  /** It has an install script and is not optional. */
-  script: boolean;
 }
 /** How a run ended, in the words of `Outcome`. */
 export interface FinishedEvent {

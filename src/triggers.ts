@@ -1,9 +1,16 @@
 import { isCommand } from "./commands.ts";
 import type { IntakeJob, RepoRef } from "./job.ts";
 import type { PrefetchHint } from "./prefetch.ts";
+import { settingsPath } from "./settings.ts";
 
 export const triggerLabel = "agent-fix";
 export const branchPrefix = "agent-fix/";
+/** How the branches of tasks begin. */
+export const taskPrefix = `${branchPrefix}task/`;
+/** The branch of the pull request that brings a repository's first settings. */
+export const configureBranch = `${branchPrefix}configure`;
+/** How the dashboard's text begins; with our author id it identifies the issue. */
+export const dashboardMark = "<!-- agent-fix:dashboard ";
 
 /** A run's trigger, from the id of the event in which our label was set. */
 export function labelTrigger(event: number): string {
@@ -47,33 +54,40 @@ export interface WebhookEvent {
     check_suite?: { pull_requests: readonly { number: number; head: { ref: string } }[] };
     /** Of a push. */
     ref?: string;
+    commits?: readonly { added?: string[]; removed?: string[]; modified?: string[] }[];
   };
 }
 
+type Reader = (event: WebhookEvent, repo: RepoRef, actor: Account) => IntakeJob | undefined;
+
+/** By the event's name and its action, if it has one. */
+const readers: Readonly<Record<string, Reader>> = {
+  "issues.labeled": forIssue,
+  "issues.unlabeled": forIssue,
+  "issues.closed": forIssue,
+  "issues.transferred": forIssue,
+  "issues.deleted": forIssue,
+  "issues.edited": forDashboard,
+  "issue_comment.created": forComment,
+  "pull_request.closed": forOwnPull,
+  "pull_request.reopened": forOwnPull,
+  "pull_request.edited": forOwnPull,
+  "pull_request.synchronize": forOwnPull,
+  "pull_request_review.submitted": forReview,
+  "pull_request_review_comment.created": forReviewComment,
+  "check_suite.completed": forChecks,
+  push: forPush,
+};
+
 /** Pure: the job that an event asks for, or nothing. Looks at the payload alone, so that a handler calls nobody. */
 export function intakeFor(event: WebhookEvent): IntakeJob | undefined {
-  const { action, sender } = event.payload;
+  const { name, payload } = event;
+  if (name === "installation" || name === "installation_repositories") return { kind: "sweep" };
   const repo = repoOf(event);
+  const { action, sender } = payload;
   if (repo === undefined || sender === undefined) return undefined;
-  const actor = { id: sender.id, login: sender.login };
-  switch (`${event.name}.${action}`) {
-    case "issues.labeled":
-    case "issues.unlabeled":
-    case "issues.closed":
-    case "issues.transferred":
-    case "issues.deleted":
-      return forIssue(event, repo, actor);
-    case "issue_comment.created":
-      return forComment(event, repo, actor);
-    case "pull_request_review.submitted":
-      return forReview(event, repo, actor);
-    case "check_suite.completed":
-      return forChecks(event, repo);
-    case "pull_request_review_comment.created":
-      return forReviewComment(event, repo, actor);
-    default:
-      return undefined;
-  }
+  const read = readers[action === undefined ? name : `${name}.${action}`];
+  return read?.(event, repo, { id: sender.id, login: sender.login });
 }
 
 /**
@@ -155,6 +169,33 @@ function forReviewComment({ id, payload }: WebhookEvent, repo: RepoRef, actor: A
   if (!mentionsAnybody(comment.body)) return undefined;
   const said = { delivery: id, repo, number, isPull: true, actor, comment: comment.id, text: comment.body };
   return { kind: "comment", ...said, inThread: true };
+}
+
+/** A person edited what looks like the dashboard: its boxes are read where that is one of ours. */
+function forDashboard({ id, payload }: WebhookEvent, repo: RepoRef, actor: Account): IntakeJob | undefined {
+  const { issue, sender } = payload;
+  if (issue?.user?.type !== "Bot" || sender?.type === "Bot" || issue.body?.startsWith(dashboardMark) !== true)
+    return undefined;
+  return { kind: "upkeep", delivery: id, repo, ticked: { id: actor.id, login: actor.login } };
+}
+
+/** The settings that count were changed. */
+function forPush({ id, payload }: WebhookEvent, repo: RepoRef): IntakeJob | undefined {
+  const { ref, repository, commits = [] } = payload;
+  if (ref !== `refs/heads/${repository?.default_branch}` || repository?.archived === true) return undefined;
+  const touched = commits.flatMap(({ added = [], removed = [], modified = [] }) => [...added, ...removed, ...modified]);
+  return touched.includes(settingsPath) ? { kind: "upkeep", delivery: id, repo } : undefined;
+}
+
+/** What people do to the pull request of a task, or of the first settings. */
+function forOwnPull({ id, payload }: WebhookEvent, repo: RepoRef): IntakeJob | undefined {
+  const { pull_request: pull, sender } = payload;
+  if (pull?.user?.type !== "Bot" || sender?.type === "Bot" || !isUpkeepBranch(pull.head.ref)) return undefined;
+  return { kind: "upkeep", delivery: id, repo };
+}
+
+function isUpkeepBranch(branch: string): boolean {
+  return branch.startsWith(taskPrefix) || branch.startsWith(configureBranch);
 }
 
 /** All checks of an app have ended on a branch that may be ours. What they say is asked from the code host. */

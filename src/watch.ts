@@ -11,7 +11,7 @@ export interface Watched {
   head: string;
   /** The commit of the branch that it is to be merged into. */
   base: string;
-  /** Whether the head commit is one of ours. */
+  /** Whether the head commit is one of ours, or was handed to us by a person. */
   isHeadOurs: boolean;
   conflicts: "clean" | "conflict" | "unknown";
   /** Of the head commit, by others than us. */
@@ -22,14 +22,15 @@ export interface Watched {
   infrastructure: readonly string[];
   isBusy: boolean;
   before: Watch | undefined;
+  now: Date;
 }
 
 /** Why nothing is done. Each stands in the log. */
 export type Skip =
   | "not-ours"
   | "disabled"
-  | "conflict"
   | "waiting"
+  | "needs-maintainer"
   | "green"
   | "infrastructure"
   | "all-failing-on-base"
@@ -38,24 +39,29 @@ export type Skip =
   | "attempts-used-up"
   | "busy";
 
+/** A run on what fails, or on the merge of the base. `key`: what it sees to, which is done once. */
+type Start = { do: "start"; key: string } & ({ what: "checks"; failing: Check[] } | { what: "merge" });
 export type WatchDecision =
-  | { do: "start"; key: string; failing: Check[] }
+  | Start
   /** `tells`: what a check run beside the others says of it, where people would wonder. */
   | { do: "nothing"; why: Skip; tells?: { title: string; summary: string } };
 
-/** Pure: what to do about the checks of a pull request. The first rule that fits decides. */
+/** How long a check may take to end. One that never starts (a path filter, a runner that is gone) holds nobody up for longer. */
+const longestPendingMs = 24 * 3600_000;
+
+/** Pure: what to do about the checks of a pull request, and its conflicts. The first rule that fits decides. */
 export function decideWatch(watched: Watched): WatchDecision {
-  const { isOurs, isOpen, settings, isHeadOurs, conflicts, checks, base } = watched;
+  const { isOurs, isOpen, settings, isHeadOurs, conflicts, base, now } = watched;
   if (!isOurs || !isOpen) return skip("not-ours");
   if (!settings.fix) return skip("disabled");
-  if (conflicts === "conflict")
-    return skip("conflict", {
-      title: "Conflicts with the base",
-      summary: `This branch and its base, which stands at ${base}, change the same lines. Merge the base into it: no branch is rebased or forced by me.`,
-    });
+  if (conflicts === "conflict") {
+    const start = { do: "start", what: "merge", key: mergeKey(watched.head, base) } as const;
+    return isHeadOurs ? unlessDone(watched, start, "The base conflicts with this branch.") : skip("human-commit");
+  }
+  const checks = watched.checks.filter(({ state, since }) => state !== "pending" || !isLate(since, now));
   if (checks.some(({ state }) => state === "pending")) return skip("waiting");
   const red = checks.filter(({ state }) => state === "failed");
-  if (red.length === 0) return skip("green");
+  if (red.length === 0) return withoutRed(checks);
   const broken = red.filter(({ name }) => watched.infrastructure.includes(name));
   if (broken.length === red.length)
     return skip("infrastructure", {
@@ -68,30 +74,42 @@ export function decideWatch(watched: Watched): WatchDecision {
       title: "Red on the base as well",
       summary: `${listed(red)}\n\nThese fail on the base commit ${base} too, so I leave them alone.`,
     });
-  if (!isHeadOurs) return humanCommit();
-  return startUnlessDone(watched, own);
+  if (!isHeadOurs) return skip("human-commit");
+  const key = keyOf([watched.head, ...own.map(({ name }) => name).toSorted()]);
+  return unlessDone(watched, { do: "start", what: "checks", key, failing: own }, listed(own));
 }
 
-function startUnlessDone({ settings, before, isBusy, head }: Watched, failing: Check[]): WatchDecision {
-  const key = createHash("sha256")
-    .update(JSON.stringify([head, ...failing.map(({ name }) => name).toSorted()]))
-    .digest("hex")
-    .slice(0, 16);
-  if (before?.handled === key) return skip("already-handled");
+/** Names a merge of two commits: it is tried once. */
+export function mergeKey(head: string, base: string): string {
+  return keyOf(["merge", head, base]);
+}
+
+function keyOf(parts: readonly string[]): string {
+  return createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, 16);
+}
+
+function isLate(since: string | undefined, now: Date): boolean {
+  return since !== undefined && now.getTime() - Date.parse(since) > longestPendingMs;
+}
+
+function withoutRed(checks: readonly Check[]): WatchDecision {
+  const waiting = checks.filter(({ state }) => state === "action-required");
+  if (waiting.length === 0) return skip("green");
+  return skip("needs-maintainer", {
+    title: "Waiting for a maintainer",
+    summary: `${listed(waiting)}\n\nThese go on when somebody has allowed it on their page.`,
+  });
+}
+
+/** `about`: what there is to be done, for people. */
+function unlessDone({ settings, before, isBusy }: Watched, start: Start, about: string): WatchDecision {
+  if (before?.handled === start.key) return skip("already-handled");
   if ((before?.attempts ?? 0) >= settings.attempts)
     return skip("attempts-used-up", {
       title: "Tried often enough",
-      summary: `I tried ${settings.attempts} times and stopped, so as not to go round in circles. Push a commit, or say in a comment what to do.\n\n${listed(failing)}`,
+      summary: `I tried ${settings.attempts} times and stopped, so as not to go round in circles. Push a commit, or say in a comment what to do.\n\n${about}`,
     });
-  return isBusy ? skip("busy") : { do: "start", key, failing };
-}
-
-function humanCommit(): WatchDecision {
-  return skip("human-commit", {
-    title: "In a person's hands",
-    summary:
-      "The newest commit is not mine, so I do not touch this branch by myself. A review or a comment that names me brings me back.",
-  });
+  return isBusy ? skip("busy") : start;
 }
 
 function skip(why: Skip, tells?: { title: string; summary: string }): WatchDecision {

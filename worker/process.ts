@@ -13,7 +13,7 @@ import { EngineAway } from "../sandbox/docker.ts";
 import { forEpoch } from "../sandbox/engine.ts";
 import { GitFailed } from "../sandbox/git.ts";
 import { reap } from "../sandbox/reap.ts";
-import { cancelled, gaveUp } from "./outcome.ts";
+import { cancelled, gaveUp, refusedBy } from "./outcome.ts";
 import { elapsed } from "./report.ts";
 import { openRun } from "./run.ts";
 import type { Outcome, Run, WorkerDeps, Workflow } from "./run.ts";
@@ -21,6 +21,8 @@ import { tidy } from "./tidy.ts";
 import { checksWorkflow } from "./workflows/checks.ts";
 import { issueWorkflow } from "./workflows/issue.ts";
 import { maintenanceWorkflow } from "./workflows/maintenance.ts";
+import { mergeWorkflow } from "./workflows/merge.ts";
+import { onboardingWorkflow } from "./workflows/onboarding.ts";
 import { questionWorkflow } from "./workflows/question.ts";
 import { reviewWorkflow } from "./workflows/review.ts";
 
@@ -55,8 +57,8 @@ export async function startWorker(options: WorkerOptions, deps: WorkerDeps): Pro
     // BullMQ hands the signal over only to a processor that declares three parameters.
     async (job, token, signal) => {
       const data = runJob.parse(job.data);
-      await using lock = await tryLock(deps.redis, `run-${data.repo.id}-${subjectKey(data.subject)}`, options.lockMs);
-      if (lock === undefined) {
+      await using turn = await takeTurn(data, options, deps);
+      if (turn === undefined) {
         await job.moveToDelayed(Date.now() + busyRetryMs, token);
         throw new DelayedError();
       }
@@ -108,6 +110,26 @@ export async function startWorker(options: WorkerOptions, deps: WorkerDeps): Pro
       connection.disconnect();
     },
   };
+}
+
+/**
+ * The only run on its branch; of what nobody waits for, the only one anywhere. Workers take that only while nothing else
+ * waits, by its priority in the queue.
+ */
+async function takeTurn(
+  { repo, subject }: RunJob,
+  { lockMs }: Pick<WorkerOptions, "lockMs">,
+  { redis }: Pick<WorkerDeps, "redis">,
+): Promise<AsyncDisposable | undefined> {
+  await using locks = new AsyncDisposableStack();
+  const isUnattended = subject.kind === "task" || subject.kind === "onboarding";
+  const names = [...(isUnattended ? ["unattended"] : []), `run-${repo.id}-${subjectKey(subject)}`];
+  for (const name of names) {
+    const lock = await tryLock(redis, name, lockMs);
+    if (lock === undefined) return undefined;
+    locks.use(lock);
+  }
+  return locks.move();
 }
 
 export type Ended = { outcome: Outcome; isTold: boolean } | Left;
@@ -177,8 +199,10 @@ const workflows: Record<RunJob["subject"]["kind"], Workflow> = {
   issue: issueWorkflow,
   review: reviewWorkflow,
   checks: checksWorkflow,
+  merge: mergeWorkflow,
   question: questionWorkflow,
   task: maintenanceWorkflow,
+  onboarding: onboardingWorkflow,
 };
 
 async function runWorkflow(run: Run, deps: WorkerDeps, claims: number): Promise<{ outcome: Outcome } | Left> {
@@ -200,7 +224,7 @@ async function runWorkflow(run: Run, deps: WorkerDeps, claims: number): Promise<
     if (pauseMs !== undefined) return giveBack(run, pauseMs);
     // What was made a moment ago may not be seen yet.
     const isSure = error instanceof RefusedError && (error.why !== "gone" || claims > 1);
-    if (isSure) return { outcome: gaveUp(error.why === "permission" ? "no rights" : "refused", error.message) };
+    if (isSure) return { outcome: refusedBy(error) };
     if (claims < mostClaims) return again(claims);
     const cause = outages.some((kind) => error instanceof kind) ? "outage" : "internal error";
     const details = `The operator finds the details with \`agent-fix runs show ${run.job.runId}\`.`;

@@ -46,6 +46,8 @@ export interface WorkerDeps extends Tools {
   openLog(runId: string): RunLog;
   /** Tells those that wait where they stand in the queue now. */
   tellPlaces(): Promise<void>;
+  /** Has what a repository wants done without being asked looked after soon. */
+  lookAfter(repo: RepoRef): Promise<void>;
   /** Whether the queue still holds the run, waiting or at work. */
   isLive(runId: string): Promise<boolean>;
   /** The least time between two edits of a status comment, in milliseconds. */

@@ -65,6 +65,8 @@ export interface Parts {
   redisUrl: string;
   log: Log;
   pace: Pace;
+  /** The time by which schedules go; default: the real one. */
+  now?: () => Date;
 }
 
 /** The log of a process, on stderr, without a secret of the configuration. */
@@ -119,24 +121,27 @@ export async function requireRuntime({ engine }: Tools, { sandbox: { runtime } }
 }
 
 export interface WebRole extends WebServer {
-  /** One sweep as of `now`, beside those on the schedule. */
-  sweep(now: Date): Promise<void>;
+  /** One sweep, beside those on the schedule; as of a time, if given. */
+  sweep(at?: Date): Promise<void>;
 }
 
 /** The web role: webhooks, intake queue, sweep. */
-export async function startWebRole({ config, credentials, redisUrl, log, pace }: Parts): Promise<WebRole> {
+export async function startWebRole(parts: Parts): Promise<WebRole> {
   const stack = new AsyncDisposableStack();
-  const { queues, host, inbox } = composeShared({ config, credentials, redisUrl, pace });
+  const { config, credentials, redisUrl, log } = parts;
+  const { queues, host, inbox } = composeShared(parts);
+  const { now = () => new Date() } = parts;
+  const deps = { host, queues, inbox, log, now };
   stack.defer(() => queues.close());
   try {
     await requireRedis(queues, redisUrl);
     const app = await createWebApp({ credentials, apiUrl: config.github.apiUrl, queues, log });
     const server = stack.use(await listen(config.http, app));
-    stack.use(await startIntake(redisUrl, { host, queues, inbox, log }));
+    stack.use(await startIntake(redisUrl, deps));
     log.info({ url: server.url }, "web is up");
     return {
       url: server.url,
-      sweep: (now) => sweep({ host, queues, inbox, log }, now),
+      sweep: (at) => sweep(at === undefined ? deps : { ...deps, now: () => at }),
       [Symbol.asyncDispose]: () => stack.disposeAsync(),
     };
   } catch (error) {
@@ -164,6 +169,10 @@ export async function startWorkerRole(parts: Parts, openLog?: WorkerDeps["openLo
       redis: queues.redis,
       openLog: openLog ?? ((runId) => openRunLog(config.dataDir, runId)),
       tellPlaces: () => tellPlaces({ host, queues }),
+      lookAfter: async (repo) => {
+        const delivery = `ended-${randomUUID()}`;
+        await queues.addIntake({ kind: "upkeep", delivery, repo }, delivery);
+      },
       isLive: async (runId) => isHeld(config.dataDir, runId) || (await queues.isLive(runId)),
       pollMs: pace.pollMs,
       reportEveryMs: pace.reportEveryMs,

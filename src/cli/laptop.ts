@@ -23,6 +23,8 @@ export interface LaptopOptions {
   worker?: boolean;
   openLog?: WorkerDeps["openLog"];
   pace?: Partial<Pace>;
+  /** The time by which schedules go; default: the real one. */
+  now?: () => Date;
   github?: Partial<Parameters<typeof startGitHub>[0]>;
   /** What the scripted model says beside the demo's conversations. */
   scripts?: readonly Script[];
@@ -81,6 +83,7 @@ export async function startLaptop(options: LaptopOptions): Promise<Laptop> {
       redisUrl: redis.url,
       log: composeLog(config),
       pace: { ...demoPace, ...options.pace },
+      ...(options.now !== undefined && { now: options.now }),
     };
     // What is kept belongs to this installation, which ends with its folder.
     stack.defer(async () => (await composeTools(config)).kept.clear().catch(unlessAway));

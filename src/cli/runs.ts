@@ -84,10 +84,14 @@ function describeSubject(subject: Subject): string {
       return `#${subject.pull} review`;
     case "checks":
       return `#${subject.pull} checks`;
+    case "merge":
+      return `#${subject.pull} merge`;
     case "question":
       return `#${subject.number} question`;
     case "task":
       return `task ${subject.key}`;
+    case "onboarding":
+      return "first settings";
   }
 }
 
@@ -117,6 +121,12 @@ const says: { [T in RunEvent["type"]]: (event: Event<T>) => string } = {
     const listed = [...changes, ...(more === 0 ? [] : [`${more} more`])].join("; ");
     return `${files.join(", ")}${listed === "" ? "" : `: ${listed}`}`;
   },
+  updates: ({ updated, left }) => {
+    const told = updated.map(({ name, from, to }) => `${name} ${from} to ${to}`);
+    return [...told, ...left.map(({ name, why }) => `not ${name}: ${why}`)].join("; ");
+  },
+  measured: ({ leg, run, value }) => `${leg}: ${run} ${value}`,
+  flaky: ({ leg, names, times }) => `${leg}: in ${times} runs ${leg === "base" ? "now this, now that" : "alike"}: ${names.join(", ")}`,
   "token.minted": ({ purpose }) => purpose,
   "token.revoked": ({ purpose }) => purpose,
   check: ({ leg, run, end }) => `${leg}: ${run} ${end}`,
@@ -137,6 +147,7 @@ const says: { [T in RunEvent["type"]]: (event: Event<T>) => string } = {
   reply: ({ point, disposition, text }) => `${point} ${disposition}: ${plainText(text, 160)}`,
   pushed: ({ commit }) => commit,
   watched: ({ watch }) => `attempt ${watch.attempts}`,
+  merge: ({ head, base, conflicts }) => `${base} into ${head}, conflicts: ${conflicts.join(", ") || "none"}`,
   work: ({ commit }) => commit,
   "agent.end": ({ end }) => end,
   gate: ({ passed, reason }) => `${passed ? "passed" : "rejected"}: ${reason}`,

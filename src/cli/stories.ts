@@ -119,6 +119,9 @@ async function openRepository(laptop: Laptop) {
   return { octokit: ann(laptop), repository: name };
 }
 
+/** Says nothing, and keeps the repository from getting its first settings beside the story. */
+const noSettings = { ".github/agent-fix.yml": "# Everything is detected.\n" };
+
 async function openCase(laptop: Laptop, caseName: string, say: (line: string) => void) {
   const chosen = cases[caseName];
   if (chosen === undefined) throw new Error(`there is no case ${caseName}`);
@@ -127,7 +130,7 @@ async function openCase(laptop: Laptop, caseName: string, say: (line: string) =>
   await laptop.github.addRepository({
     owner: repository.owner,
     name: repository.repo,
-    files: await fetchPackage(chosen.package, chosen.version),
+    files: { ...noSettings, ...(await fetchPackage(chosen.package, chosen.version)) },
   });
   laptop.github.install({ repositories: [`${repository.owner}/${repository.repo}`] });
   return { octokit: ann(laptop), repository };

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { readFile, stat } from "node:fs/promises";
 import { dirname, join, resolve as absolute } from "node:path";
 import { git } from "../../sandbox/git.ts";
-import { issueBranch, openPull } from "../../worker/publish.ts";
+import { issueBranch, openPull } from "../branches.ts";
 import type { Config } from "../config.ts";
 import { ConfigError, OutageError, messageOf } from "../errors.ts";
 import type { Forge } from "../forge.ts";

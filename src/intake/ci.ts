@@ -8,10 +8,11 @@ const held = "[skip ci]";
  * comment adds one only, however often it is delivered.
  */
 export async function runCi(forge: Forge, { number, comment }: { number: number; comment: number }): Promise<string> {
-  const { head } = await forge.pull(number);
-  const { message } = await forge.commit(head.commit);
   const trailer = `Agent-Fix-CI: ${comment}`;
-  if (message.split("\n").includes(trailer)) return told(head.commit);
+  const [{ head }, commits] = await Promise.all([forge.pull(number), forge.pullCommits(number)]);
+  const before = commits.find((one) => one.message.split("\n").includes(trailer));
+  if (before !== undefined) return told(before.id);
+  const { message } = await forge.commit(head.commit);
   if (!message.includes(held)) return `The head commit \`${head.commit.slice(0, 12)}\` does not hold CI back.`;
   const made = await forge.createCommit({
     base: head.commit,

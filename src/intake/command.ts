@@ -9,7 +9,10 @@ import type { StatusMarker } from "../status.ts";
 import { inlineText } from "../text.ts";
 import { triggerLabel } from "../triggers.ts";
 import { visibleText } from "../visible.ts";
+import { mergeKey } from "../watch.ts";
 import { runCi } from "./ci.ts";
+import { feedbackWaits } from "./feedback.ts";
+import { handBack, isOwnCommit } from "./hands-off.ts";
 import { askAll, currentRun, isDone, keyOfPull, newRun, refuse, setDone, startRun } from "./start.ts";
 import type { IntakeDeps } from "./start.ts";
 import { stopRun } from "./stop.ts";
@@ -26,13 +29,13 @@ export interface Standing {
   isLive: boolean;
   /** What the status comment says of the last run. */
   status: StatusMarker | undefined;
+  /** Whether a review waits for an answer. */
+  hasFeedback: boolean;
 }
 
 export type Decision =
-  | { do: "start"; how: Follows["how"] }
-  | { do: "stop" }
-  | { do: "run-ci" }
-  | { do: "answer"; text: string };
+  /** `merge`: our pull request takes in its base, and a branch that a person pushed to is ours to work on again. */
+  { do: "start" | "merge"; how: Follows["how"] } | { do: "stop" } | { do: "run-ci" } | { do: "answer"; text: string };
 
 /** What a command leads to. Pure. */
 export function decideCommand(command: Command | undefined, at: Standing): Decision {
@@ -42,7 +45,14 @@ export function decideCommand(command: Command | undefined, at: Standing): Decis
   if (command === "stop") return at.isLive ? { do: "stop" } : answer("Nothing of mine is at work here.");
   if (command === "ci") return decideCi(at);
   const obstacle = obstacleTo(command, at);
-  return obstacle === undefined ? { do: "start", how: command } : answer(obstacle);
+  if (obstacle !== undefined) return answer(obstacle);
+  return { do: at.isPull && !answersReview(command, at) ? "merge" : "start", how: command };
+}
+
+/** On a pull request: whether there is a round of review to begin, or to go on with. */
+function answersReview(command: Follows["how"], { status, hasFeedback }: Standing): boolean {
+  const { rounds } = status ?? {};
+  return hasFeedback || (rounds !== undefined && (command === "retry" || rounds.failures > 0));
 }
 
 function decideCi({ isPull, isOpen }: Standing): Decision {
@@ -55,11 +65,9 @@ function obstacleTo(command: Follows["how"], { isPull, isOpen, isLive, status }:
   if (!isOpen) return "This is closed. Open it again, then say it again.";
   if (isPull && (command === "plan" || command === "approve"))
     return "A plan belongs to an issue: say it there. Here a submitted review brings a follow-up commit.";
-  if (isPull && status?.rounds === undefined)
-    return "There is no review to answer again. A submitted review brings a follow-up commit.";
   if (command === "approve" && !(status?.state === "needs-input" && status.cause === "plan"))
     return "There is no plan that waits for approval. `/agent-fix plan` asks for one.";
-  if (command === "continue" && status === undefined)
+  if (!isPull && command === "continue" && status === undefined)
     return `There is no earlier run to go on from. Set the label \`${triggerLabel}\` to begin one.`;
   return undefined;
 }
@@ -103,13 +111,19 @@ export async function onCommand(job: Extract<IntakeJob, { kind: "command" }>, de
   const isLive = runId !== undefined && (await deps.queues.isLive(runId));
   const status = await asked.status;
   const { isPull } = job;
-  const at = { isPull, isOurs: place.key !== undefined, isOpen: place.isOpen, isLive, status };
-  const decision = decideCommand(readCommand(job.text), at);
+  const command = readCommand(job.text);
+  const hasFeedback =
+    (command === "continue" || command === "retry") && isPull && (await feedbackWaits(deps, forge, number, asked));
+  const at = { isPull, isOurs: place.key !== undefined, isOpen: place.isOpen, isLive, status, hasFeedback };
+  const decision = decideCommand(command, at);
   if (decision.do === "answer") {
     const mark = answerMark(comment);
     await forge.ensureComment(number, mark, `${mark}\n${decision.text}`);
   } else if (decision.do === "start") {
     await startFollowing({ forge, deps, job, how: decision.how, place, asked });
+  } else if (decision.do === "merge") {
+    const subject = await takeIn(deps, forge, job);
+    await startFollowing({ forge, deps, job, how: decision.how, place: {}, subject, asked });
   } else if (decision.do === "run-ci") {
     const mark = answerMark(comment);
     await forge.ensureComment(number, mark, `${mark}\n${await runCi(deps.host.forge(repo, "publish"), job)}`);
@@ -160,21 +174,36 @@ async function placeOf({ number, isPull }: Said, forge: Forge): Promise<Place> {
   return { key: subjectKey({ kind: "issue", number }), isOpen: state === "open", text: { title, body } };
 }
 
+/** Our pull request, handed back to us where a person pushed to it, as one that takes in its base. */
+async function takeIn({ host }: IntakeDeps, forge: Forge, { number, actor: by }: Said): Promise<Subject> {
+  const { head, base } = await forge.pull(number);
+  const [{ botLogin }, tip, commit] = await Promise.all([
+    host.app(),
+    forge.branchHead(base),
+    forge.commit(head.commit),
+  ]);
+  if (!isOwnCommit(commit, botLogin)) await handBack(forge, number, { head: head.commit, by });
+  return { kind: "merge", pull: number, branch: head.branch, key: mergeKey(head.commit, tip ?? "") };
+}
+
 interface Following {
   forge: Forge;
   deps: IntakeDeps;
   job: Said;
   how: Follows["how"];
   place: Pick<Place, "branch" | "text">;
+  /** Default: the issue, or what was said on the pull request. */
+  subject?: Subject;
   asked: ReturnType<typeof askAll>;
 }
 
 /** A new run that goes on from the last one. It is told what that one said, and what the person answered. */
-async function startFollowing({ forge, deps, job, how, place, asked }: Following): Promise<void> {
+async function startFollowing({ forge, deps, job, how, place, asked, ...about }: Following): Promise<void> {
   const { repo, number, actor, comment } = job;
   const status = await asked.status;
-  const subject: Subject =
-    place.branch === undefined ? { kind: "issue", number } : { kind: "review", pull: number, branch: place.branch };
+  const { branch } = place;
+  const { subject = branch === undefined ? { kind: "issue", number } : { kind: "review", pull: number, branch } } =
+    about;
   const before = status && { run: status.run, covers: status.trigger };
   const run = { ...newRun(repo, subject, actor, `comment-${comment}`), follows: { ...before, how } };
   if (status?.run === run.runId) return;

@@ -1,7 +1,7 @@
 import { begin } from "../begin.ts";
 import { mostFailures, mostRounds, readConversation, readFeedback } from "../feedback.ts";
 import type { Feedback } from "../feedback.ts";
-import type { Author } from "../forge.ts";
+import type { Author, Forge } from "../forge.ts";
 import type { IntakeJob } from "../job.ts";
 import { defaultSettings } from "../settings.ts";
 import type { Rounds } from "../status.ts";
@@ -64,4 +64,21 @@ export async function onFeedback(
   if (actor === undefined || trusts({ ...actor, isBot: false })) return;
   const spoke = readFeedback(conversation, { read, trigger, slug, trusts: ({ login }) => login === actor.login });
   if (spoke.newest !== undefined) await refuse(forge, { number, trigger: `feedback-${actor.id}`, actor });
+}
+
+/** Whether something on our pull request has no answer yet. */
+export async function feedbackWaits(
+  { host }: IntakeDeps,
+  forge: Forge,
+  number: number,
+  asked: Pick<ReturnType<typeof askAll>, "status" | "settings">,
+): Promise<boolean> {
+  const [{ conversation, trusts }, { slug }, settings, status] = await Promise.all([
+    readConversation(forge, number),
+    host.app(),
+    asked.settings,
+    asked.status,
+  ]);
+  const { trigger } = (settings.ok ? settings.settings : defaultSettings).review;
+  return readFeedback(conversation, { read: status?.rounds?.read, trigger, slug, trusts }).newest !== undefined;
 }

@@ -23,6 +23,8 @@ export interface IntakeDeps {
   queues: Queues;
   inbox: Inbox;
   log: Log;
+  /** The time by which schedules and limits go. */
+  now: () => Date;
 }
 /** What most events need to know, asked at once: one question after the other would be most of a run's wait. */
 export function askAll(forge: Forge, number: number, sender: Actor | undefined) {

@@ -1,8 +1,10 @@
+import { setTimeout } from "node:timers/promises";
 import type { Check, Forge } from "../forge.ts";
-import type { IntakeJob } from "../job.ts";
+import type { IntakeJob, Subject } from "../job.ts";
 import { defaultSettings } from "../settings.ts";
 import { readStatus } from "../status-comment.ts";
 import { decideWatch, isInfrastructure } from "../watch.ts";
+import { isHandedBack, isOwnCommit, sayHandsOff } from "./hands-off.ts";
 import { currentRun, keyOfPull, newRun, readSettings, startRun } from "./start.ts";
 import type { IntakeDeps } from "./start.ts";
 
@@ -10,8 +12,9 @@ import type { IntakeDeps } from "./start.ts";
 const noteName = "agent-fix / checks";
 
 /**
- * Looks at what others' checks say of our pull request: a failure that our change brought begins a run, and what people
- * would wonder about is said in a neutral check run. Safe to repeat; each decision stands in the log.
+ * Looks at what others' checks say of our pull request, and whether its base conflicts with it: a failure that our change
+ * brought begins a run, a conflict another one, and what people would wonder about is said in a neutral check run. Safe to
+ * repeat; each decision stands in the log.
  */
 export async function onWatch(job: Extract<IntakeJob, { kind: "watch" }>, deps: IntakeDeps): Promise<void> {
   const { repo, pull: number } = job;
@@ -20,12 +23,12 @@ export async function onWatch(job: Extract<IntakeJob, { kind: "watch" }>, deps: 
   const pull = await forge.pull(number);
   const key = keyOfPull(pull);
   if (key === undefined || pull.state !== "open") return;
-  const [status, settings, base, headCommit, { state: conflicts }, { slug, id, botLogin }] = await Promise.all([
+  const [status, settings, base, headCommit, conflicts, { slug, id, botLogin }] = await Promise.all([
     readStatus(forge, number),
     readSettings(forge),
     forge.branchHead(pull.base),
     forge.commit(pull.head.commit),
-    forge.mergeability(number),
+    settledMergeability(forge, number),
     host.app(),
   ]);
   const checks = (await forge.checksOn(pull.head.commit)).filter(({ app }) => app !== slug);
@@ -38,21 +41,24 @@ export async function onWatch(job: Extract<IntakeJob, { kind: "watch" }>, deps: 
     settings: (settings.ok ? settings.settings : defaultSettings).checksWatch,
     head: pull.head.commit,
     base: base ?? "",
-    isHeadOurs: /^Agent-Fix-(?:Run|CI): /m.test(headCommit.message),
+    isHeadOurs: isOwnCommit(headCommit, botLogin) || (await isHandedBack(forge, number, pull.head.commit)),
     conflicts,
     checks,
     redOnBase: onBase.filter(({ state }) => state === "failed").map(({ name }) => name),
     infrastructure: await brokenMachines(forge, failing),
     isBusy: runId !== undefined && (await queues.isLive(runId)),
     before: status?.watch,
+    now: deps.now(),
   });
   const why = decision.do === "start" ? "start" : decision.why;
   log.info({ repo: `${repo.owner}/${repo.name}`, pull: number, head: pull.head.commit, why }, "checks were looked at");
   if (decision.do === "start") {
-    const subject = { kind: "checks" as const, pull: number, branch: pull.head.branch, key: decision.key };
-    const run = newRun(repo, subject, { id, login: botLogin }, `checks-${decision.key}`);
+    const subject: Subject = { kind: decision.what, pull: number, branch: pull.head.branch, key: decision.key };
+    const run = newRun(repo, subject, { id, login: botLogin }, `${decision.what}-${decision.key}`);
     const asked = { status: Promise.resolve(status), settings: Promise.resolve(settings) };
     await startRun({ forge, deps, number, run, ...asked });
+  } else if (decision.why === "human-commit") {
+    await sayHandsOff(forge, number, pull.head.commit);
   } else if (decision.tells !== undefined) {
     await host.forge(repo, "check").ensureCheckRun({
       name: noteName,
@@ -63,6 +69,18 @@ export async function onWatch(job: Extract<IntakeJob, { kind: "watch" }>, deps: 
       annotations: [],
     });
   }
+}
+
+// The host begins to work it out when it is asked.
+const askAgainMs = [500, 1500, 3000];
+
+async function settledMergeability(forge: Forge, number: number): Promise<"clean" | "conflict" | "unknown"> {
+  for (const ms of askAgainMs) {
+    const { state } = await forge.mergeability(number);
+    if (state !== "unknown") return state;
+    await setTimeout(ms);
+  }
+  return (await forge.mergeability(number)).state;
 }
 
 async function brokenMachines(forge: Forge, failing: readonly Check[]): Promise<string[]> {

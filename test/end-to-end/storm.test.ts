@@ -14,7 +14,7 @@ import { parseStatus, renderStatus, statusMark } from "../../src/status.ts";
 import { intakeFor } from "../../src/triggers.ts";
 import type { WebhookEvent } from "../../src/triggers.ts";
 import { startRedis } from "../support/redis.ts";
-import { createLocalHost } from "../worker/support.ts";
+import { createLocalHost, ourPull } from "../worker/support.ts";
 
 const server = await startRedis();
 const redis = connectRedis(server.url, "worker");
@@ -37,7 +37,7 @@ const helper: Author = { id: 5, login: "helper[bot]", isBot: true };
 const repository = { id: 7, name: "r", owner: { login: "o" }, default_branch: "main" };
 const issue = 7;
 const head = { branch: "agent-fix/issue-7", commit: "a".repeat(40) };
-const pull: Pull = { number: 100, url: "", title: "t", body: "", state: "open", ours: true, base: "main", head };
+const pull: Pull = { ...ourPull, number: 100, head };
 
 /** Issue 7 and our pull request 100 for it, as the code host has them, with the webhooks that it has sent of them. */
 function createWorld() {
@@ -136,6 +136,7 @@ function createWorld() {
   };
   const app = async () => ({ slug: "agent-fix", botLogin: ourselves.login });
   const deps: IntakeDeps = {
+    now: () => new Date(),
     host: { forge: () => forge, app } as unknown as IntakeDeps["host"],
     queues: {
       ...queues,

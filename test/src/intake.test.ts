@@ -7,7 +7,7 @@ import type { Pull } from "../../src/forge.ts";
 import { runIdOf } from "../../src/job.ts";
 import { connectRedis, createQueues } from "../../src/queue.ts";
 import { startRedis } from "../support/redis.ts";
-import { createLocalHost } from "../worker/support.ts";
+import { createLocalHost, ourPull } from "../worker/support.ts";
 
 const server = await startRedis();
 const redis = connectRedis(server.url, "worker");
@@ -24,16 +24,7 @@ afterAll(async () => {
 
 const repo = { id: 7, owner: "o", name: "r", installationId: 1 };
 const actor = { id: 2, login: "ann" };
-const pull: Pull = {
-  number: 9,
-  url: "",
-  title: "t",
-  body: "",
-  state: "open",
-  ours: true,
-  base: "main",
-  head: { branch: "agent-fix/task/lint", commit: "a".repeat(40) },
-};
+const pull: Pull = { ...ourPull, number: 9, head: { branch: "agent-fix/task/lint", commit: "a".repeat(40) } };
 
 const submittedAt = "2026-01-01T00:00:00Z";
 
@@ -50,7 +41,7 @@ async function reviewed(shown: Partial<Pull> = {}, permission: "write" | "read" 
     reviews: async () => [review],
   };
   const codeHost = { forge: () => forge, app: async () => ({ slug: "agent-fix" }) } as unknown as IntakeDeps["host"];
-  const deps: IntakeDeps = { host: codeHost, queues, inbox, log: pino({ level: "silent" }) };
+  const deps: IntakeDeps = { host: codeHost, queues, inbox, log: pino({ level: "silent" }), now: () => new Date() };
   const branch = pull.head.branch;
   await handleIntake({ kind: "feedback", delivery: "d", repo, pull: 9, actor, branch }, deps);
   const runId = runIdOf(repo, { kind: "review", pull: 9, branch }, "review-11");

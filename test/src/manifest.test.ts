@@ -35,5 +35,8 @@ it("webhookEvents are exactly those that the app listens to", () => {
 
   createApp({ queues: { addIntake: async () => {} }, announce: async () => {} })(probot);
 
-  expect(new Set(registered.map((name) => name.split(".")[0]))).toEqual(new Set(webhookEvents));
+  const names = registered.map((name) => name.split(".")[0] ?? "");
+  // Those of installations come to every app, and cannot be asked for.
+  const asked = names.filter((name) => !name.startsWith("installation"));
+  expect(new Set(asked)).toEqual(new Set(webhookEvents));
 });

@@ -109,6 +109,14 @@ describe("addRun", () => {
     expect(await queues.addRun(run("four", subjects.review))).toBe(false);
   });
 
+  it("keeps no label away while the pull request's checks or its base are seen to", async () => {
+    const branch = "agent-fix/issue-5";
+    expect(await queues.addRun(run("merge", { kind: "merge", pull: 9, branch, key: "k" }))).toBe(true);
+    expect(await queues.addRun(run("checks", { kind: "checks", pull: 9, branch, key: "k" }))).toBe(true);
+
+    expect(await queues.addRun(run("label", { kind: "issue", number: 5 }))).toBe(true);
+  });
+
   it("takes a run again that threw, since it still owes an answer", async () => {
     await queues.addRun(run("one"));
     await failAll("runs");

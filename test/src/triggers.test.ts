@@ -80,6 +80,33 @@ describe("intakeFor", () => {
   });
 });
 
+describe("intakeFor of a push", () => {
+  const commits = [
+    { added: ["a"], removed: [], modified: [] },
+    { added: [], removed: [], modified: [".github/agent-fix.yml"] },
+  ];
+  const push = (payload: Partial<WebhookEvent["payload"]>) =>
+    event("push", { ref: "refs/heads/main", commits, ...payload });
+
+  it("looks at settings that were added, changed or removed on the default branch, by whomever", () => {
+    const upkeep = { kind: "upkeep", delivery: "guid", repo: { id: 1, owner: "o", name: "r", installationId: 7 } };
+
+    expect(intakeFor(push({}))).toEqual(upkeep);
+    expect(intakeFor(push({ commits: [{ added: [".github/agent-fix.yml"] }] }))).toEqual(upkeep);
+    expect(intakeFor(push({ commits: [{ removed: [".github/agent-fix.yml"] }] }))).toEqual(upkeep);
+    expect(intakeFor(push({ sender: { id: 3, login: "renovate[bot]", type: "Bot" } }))).toEqual(upkeep);
+  });
+
+  it.each([
+    ["to another branch", push({ ref: "refs/heads/topic" })],
+    ["of other files", push({ commits: [{ modified: ["agent-fix.yml"] }] })],
+    ["without commits", push({ commits: [] })],
+    ["to an archived repository", push({ repository: { ...base.repository, archived: true } })],
+  ])("leaves one %s alone", (_what, other) => {
+    expect(intakeFor(other)).toBeUndefined();
+  });
+});
+
 describe("intakeFor of a comment", () => {
   const labelled = { ...issue, labels: [{ name: "bug" }, { name: "agent-fix" }] };
   const ours = { ...issue, pull_request: {}, user: { id: 3, login: "agent-fix[bot]", type: "Bot" } };

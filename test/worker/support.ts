@@ -108,6 +108,20 @@ export interface LocalHost extends Disposable {
   git(...args: string[]): string;
 }
 
+/** An open pull request of ours, but for its number and head. */
+export const ourPull = {
+  url: "",
+  title: "t",
+  body: "",
+  state: "open",
+  ours: true,
+  base: "main",
+  labels: [] as string[],
+  merged: false,
+  createdAt: "2026-01-01T00:00:00Z",
+  closedAt: undefined,
+} as const;
+
 export function createLocalHost(...sets: Record<string, string | undefined>[]): LocalHost {
   const source = testRepository(...sets);
   const { mirror } = source;
@@ -121,7 +135,14 @@ export function createLocalHost(...sets: Record<string, string | undefined>[]): 
 
   const forge: Forge = {
     repo,
-    repository: async () => ({ defaultBranch: "main", private: true, cloneUrl: `file://${mirror}`, archived: false }),
+    repository: async () => ({
+      defaultBranch: "main",
+      private: true,
+      cloneUrl: `file://${mirror}`,
+      archived: false,
+      fork: false,
+      hasIssues: true,
+    }),
     permission: async () => "write",
     readFile: async (path, ref = "HEAD") => git("show", `${ref}:${path}`),
     branchHead: async (branch) => head(branch),
@@ -134,8 +155,13 @@ export function createLocalHost(...sets: Record<string, string | undefined>[]): 
       isPull: false,
     }),
     labelEvent: async () => undefined,
+    renamedSince: async () => false,
     labelledIssues: async () => [],
+    addLabel: async () => {},
     removeLabel: async () => {},
+    ownIssue: async () => undefined,
+    ensureIssue: async () => undefined,
+    closeIssue: async () => {},
     findComment: async (number, marker) => comments.get(`${number} ${marker}`),
     async editComment(id, body) {
       const found = [...comments].find(([, comment]) => comment.id === id);
@@ -152,13 +178,19 @@ export function createLocalHost(...sets: Record<string, string | undefined>[]): 
     },
     async createCommit(change) {
       const tree = writeTree(mirror, change);
-      const commit = run(mirror, ["commit-tree", tree, "-p", change.base, "-F", "-"], { input: change.message });
+      const parents = (change.parents ?? [change.base]).flatMap((parent) => ["-p", parent]);
+      const commit = run(mirror, ["commit-tree", tree, ...parents, "-F", "-"], { input: change.message });
       writes.push("commit");
       return { commit, tree };
     },
     async commit(commit) {
-      const [tree = "", parents = "", ...message] = git("log", "-1", "--format=%T%n%P%n%B", commit).split("\n");
-      return { tree, parents: parents.split(" ").filter(Boolean), message: message.join("\n") };
+      const [tree = "", parents = "", author = "", ...message] = git(
+        "log",
+        "-1",
+        "--format=%T%n%P%n%an%n%B",
+        commit,
+      ).split("\n");
+      return { tree, parents: parents.split(" ").filter(Boolean), author, message: message.join("\n") };
     },
     async ensureBranch(branch, commit, expected) {
       const now = head(branch);
@@ -168,6 +200,7 @@ export function createLocalHost(...sets: Record<string, string | undefined>[]): 
       writes.push(`branch ${branch}`);
       return "done";
     },
+    ensureBranchGone: async () => "done",
     pullsFrom: async (branch) => pulls.filter((pull) => pull.head.branch === branch).toReversed(),
     openPulls: async () => pulls.filter(({ state }) => state === "open"),
     async ensurePull(wanted) {
@@ -178,7 +211,7 @@ export function createLocalHost(...sets: Record<string, string | undefined>[]): 
       const number = 100 + pulls.length;
       const { title, body, base, branch } = wanted;
       const about = { number, url: `http://host/o/r/pull/${number}`, title, body, base };
-      const pull: Pull = { ...about, state: "open", ours: true, head: { branch, commit } };
+      const pull: Pull = { ...ourPull, ...about, head: { branch, commit } };
       pulls.push(pull);
       writes.push(`pull ${branch}`);
       return pull;
@@ -188,6 +221,8 @@ export function createLocalHost(...sets: Record<string, string | undefined>[]): 
       if (found === undefined) throw new Error(`404: no pull request ${number}`);
       return found;
     },
+    editPull: async () => {},
+    pullCommits: async () => [],
     ensureCheckRun: async (check) => void checkRuns.push(check),
     threads: async () => said.threads,
     reviews: async () => said.reviews,
@@ -288,6 +323,7 @@ export async function createLocalDeps(forge: Forge): Promise<LocalDeps> {
     log: silent,
     openLog: (runId) => openRunLog(data.path, runId),
     tellPlaces: async () => {},
+    lookAfter: async () => {},
     isLive: async (runId) => live.has(runId),
     reportEveryMs: 0,
     pollMs: 20,

@@ -57,14 +57,18 @@ export const brokenProject = {
   ".github/agent-fix.yml": "checks:\n  - sh check.sh\n",
 };
 
-/** Adds a repository of ann's with the app on it; without files it has no commit. */
+/** Says nothing, and keeps a repository from getting its first settings as a pull request. */
+const noSettings = { ".github/agent-fix.yml": "# Everything is detected.\n" };
+
+/** Adds a repository of ann's with the app on it, with settings that say nothing where none are given; without files it has no commit. */
 export async function addProject(
   laptop: Laptop,
   name: string,
   files: NewRepository["files"] | null = brokenProject,
   more: Partial<NewRepository> = {},
 ): Promise<{ owner: string; repo: string }> {
-  await laptop.github.addRepository({ owner: "ann", name, ...(files === null ? {} : { files }), ...more });
+  const all = files === null ? {} : { files: { ...noSettings, ...files } };
+  await laptop.github.addRepository({ owner: "ann", name, ...all, ...more });
   laptop.github.install({ repositories: [`ann/${name}`] });
   return { owner: "ann", repo: name };
 }

@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { decideCommand } from "../../../src/intake/command.ts";
 import { runCi } from "../../../src/intake/ci.ts";
-import { createLocalHost } from "../../worker/support.ts";
+import { createLocalHost, ourPull } from "../../worker/support.ts";
 
 /** Our pull request 9, whose head commit has this message. */
 async function pullWith(message: string) {
@@ -11,12 +11,21 @@ async function pullWith(message: string) {
   const branch = "agent-fix/issue-7";
   await host.forge.ensureBranch(branch, commit, undefined);
   const head = async () => (await host.forge.branchHead(branch)) ?? "";
-  const about = { number: 9, url: "", title: "", body: "", state: "open" as const, ours: true, base: "main" };
-  const forge = { ...host.forge, pull: async () => ({ ...about, head: { branch, commit: await head() } }) };
+  const pull = async () => ({ ...ourPull, number: 9, head: { branch, commit: await head() } });
+  const pullCommits = async () =>
+    host
+      .git("rev-list", "--reverse", `main..${branch}`)
+      .split("\n")
+      .map((id) => ({ id, message: host.git("log", "-1", "--format=%B", id), author: undefined }));
+  const forge = { ...host.forge, pullCommits, pull };
   return {
     first: commit,
     head,
     commits: async () => host.git("rev-list", "--count", branch),
+    push: async (pushed: string) => {
+      const next = await host.forge.createCommit({ base: await head(), message: pushed, files: [], deleted: [] });
+      await host.forge.ensureBranch(branch, next.commit, await head());
+    },
     run: (comment: number) => runCi(forge, { number: 9, comment }),
     parents: async () => (await host.forge.commit(await head())).parents,
     [Symbol.dispose]: () => host[Symbol.dispose](),
@@ -35,6 +44,17 @@ it("lets CI run with one empty commit, however often the comment is delivered", 
   expect(await on.commits()).toBe("3");
 });
 
+it("adds no second commit where the comment is delivered again after others have pushed", async () => {
+  using on = await pullWith("Mend it [skip ci]\n\nAgent-Fix-Run: r1\n");
+  const first = await on.run(21);
+  await on.push("A note [skip ci]");
+
+  const again = await on.run(21);
+
+  expect(again).toBe(first);
+  expect(await on.commits()).toBe("4");
+});
+
 it("adds nothing where CI is not held back", async () => {
   using on = await pullWith("Mend it\n\nAgent-Fix-Run: r1\n");
 
@@ -48,7 +68,7 @@ it.each([
   ["on a pull request of somebody else", { isOurs: false }, { do: "answer" }],
   ["on ours, also while a run is at work", { isLive: true }, { do: "run-ci" }],
 ])("`ci` %s", (_where, more, decision) => {
-  const standing = { isPull: true, isOurs: true, isOpen: true, isLive: false, status: undefined };
+  const standing = { isPull: true, isOurs: true, isOpen: true, isLive: false, status: undefined, hasFeedback: false };
 
   expect(decideCommand("ci", { ...standing, ...more })).toMatchObject(decision);
 });

@@ -10,13 +10,21 @@ const ended = (state: StatusMarker["state"], more: Partial<StatusMarker> = {}): 
   state,
   ...more,
 });
-const issue: Standing = { isPull: false, isOurs: true, isOpen: true, isLive: false, status: ended("gave-up") };
+const issue: Standing = {
+  isPull: false,
+  isOurs: true,
+  isOpen: true,
+  isLive: false,
+  status: ended("gave-up"),
+  hasFeedback: false,
+};
 const live: Standing = { ...issue, isLive: true, status: ended("working") };
 const pull: Standing = {
   ...issue,
   isPull: true,
   status: ended("opened", { trigger: "review-7", rounds: { count: 1, failures: 0, from: {}, read: {} } }),
 };
+const failedRound = ended("gave-up", { rounds: { count: 2, failures: 1, from: {}, read: {} } });
 const plan = ended("needs-input", { cause: "plan" });
 
 describe("a command", () => {
@@ -47,9 +55,24 @@ describe("a command", () => {
     { what: "a plan that is approved", command: "approve", at: { ...issue, status: plan } },
     { what: "another plan", command: "plan", at: { ...issue, status: plan } },
     { what: "retry of a review's answer", command: "retry", at: pull },
+    { what: "continue of a round that failed", command: "continue", at: { ...pull, status: failedRound } },
+    { what: "continue where a review waits", command: "continue", at: { ...pull, hasFeedback: true } },
+    {
+      what: "continue where the first review waits",
+      command: "continue",
+      at: { ...pull, status: undefined, hasFeedback: true },
+    },
     { what: "retry where a label alone has begun nothing", command: "retry", at: { ...issue, status: undefined } },
   ] as const)("begins a run: $what", ({ command, at }) => {
     expect(decideCommand(command, at)).toEqual({ do: "start", how: command });
+  });
+
+  it.each([
+    { what: "continue after a round that was answered", command: "continue", at: pull },
+    { what: "continue where nothing ran before", command: "continue", at: { ...pull, status: undefined } },
+    { what: "retry where there was no round", command: "retry", at: { ...pull, status: ended("gave-up") } },
+  ] as const)("takes the base in: $what", ({ command, at }) => {
+    expect(decideCommand(command, at)).toEqual({ do: "merge", how: command });
   });
 
   it("stops what is at work", () => {
@@ -70,7 +93,6 @@ describe("a command", () => {
     { what: "to approve no plan", command: "approve", at: issue, says: /no plan that waits/ },
     { what: "to go on from nothing", command: "continue", at: { ...issue, status: undefined }, says: /no earlier run/ },
     { what: "to plan on a pull request", command: "plan", at: pull, says: /belongs to an issue/ },
-    { what: "to repeat no review", command: "retry", at: { ...pull, status: ended("opened") }, says: /no review/ },
     {
       what: "for the state of nothing",
       command: "status",
@@ -102,9 +124,10 @@ describe("a command", () => {
         for (const isPull of flags)
           for (const isOpen of flags)
             for (const isLive of flags) {
-              const decision = decideCommand(command, { isPull, isOurs: true, isOpen, isLive, status: ended(state) });
+              const status = ended(state);
+              const decision = decideCommand(command, { ...issue, isPull, isOpen, isLive, status });
               expect(decision.do === "answer" ? decision.text : decision.do).not.toBe("");
-              expect(isLive && decision.do === "start").toBe(false);
+              expect(isLive && (decision.do === "start" || decision.do === "merge")).toBe(false);
             }
   });
 });

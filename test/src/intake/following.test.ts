@@ -41,7 +41,7 @@ function issueWith(status: StatusMarker | undefined) {
     forge: () => host.forge,
     app: async () => ({ slug: "agent-fix" }),
   } as unknown as IntakeDeps["host"];
-  const deps: IntakeDeps = { host: codeHost, queues, inbox, log: pino({ level: "silent" }) };
+  const deps: IntakeDeps = { host: codeHost, queues, inbox, log: pino({ level: "silent" }), now: () => new Date() };
   const said = { delivery: "d", repo, number: 9, isPull: false, actor, comment: 21 };
   const runId = runIdOf(repo, { kind: "issue", number: 9 }, "comment-21");
   return {

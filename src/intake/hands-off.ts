@@ -1,0 +1,38 @@
+import type { Commit, Forge } from "../forge.ts";
+import type { Actor } from "../job.ts";
+import { inlineText } from "../text.ts";
+
+const mark = "<!-- agent-fix:hands-off ";
+
+/** Whether a run of ours, or `/agent-fix ci`, made the commit. */
+export function isOwnCommit({ message, author }: Pick<Commit, "message" | "author">, botLogin: string): boolean {
+  return author === botLogin && /^Agent-Fix-(?:Run|CI): /m.test(message);
+}
+
+/** Says on our pull request, in one comment that is edited, that a person's commit keeps us off its branch. */
+export async function sayHandsOff(forge: Forge, number: number, head: string): Promise<void> {
+  await tell(forge, number, {
+    state: `kept ${head}`,
+    text: `You pushed \`${head.slice(0, 7)}\`; I do not touch this branch by myself until somebody with write says \`/agent-fix continue\`. A review, or a comment that names me, brings a commit as before.`,
+  });
+}
+
+/** Remembers that a person lets us go on from the commit. */
+export async function handBack(forge: Forge, number: number, { head, by }: { head: string; by: Actor }): Promise<void> {
+  await tell(forge, number, {
+    state: `back ${head}`,
+    text: `${inlineText(by.login)} handed the branch back to me at \`${head.slice(0, 7)}\`: I see to its checks and conflicts again.`,
+  });
+}
+
+export async function isHandedBack(forge: Forge, number: number, head: string): Promise<boolean> {
+  return (await forge.findComment(number, mark))?.body.startsWith(begin(`back ${head}`)) ?? false;
+}
+
+async function tell(forge: Forge, number: number, { state, text }: { state: string; text: string }): Promise<void> {
+  await forge.ensureComment(number, mark, `${begin(state)}\n${text}`);
+}
+
+function begin(state: string): string {
+  return `${mark}${state} -->`;
+}

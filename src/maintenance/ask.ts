@@ -1,0 +1,77 @@
+import type { Forge } from "../forge.ts";
+import type { IntakeDeps } from "../intake/start.ts";
+import type { Actor, RepoRef } from "../job.ts";
+import type { Verb } from "./dashboard.ts";
+import { startTask } from "./start.ts";
+import { autoclosed } from "./standing.ts";
+import type { View } from "./standing.ts";
+
+/** What a person wants of a task, by a box of the dashboard or by a command. */
+export interface Ask {
+  verb: Verb | "ignore" | "unignore";
+  key: string;
+  actor: Actor;
+  /** Names what they said or ticked, so that it counts once. */
+  trigger: string;
+}
+
+/** Does it, and returns what to answer. Schedules and limits do not bind a person. */
+export async function applyAsk(
+  ask: Ask,
+  views: readonly View[],
+  { deps, repo, forge }: { deps: Pick<IntakeDeps, "queues" | "log">; repo: RepoRef; forge: Forge },
+): Promise<string> {
+  const { verb, key } = ask;
+  const view = views.find((one) => one.key === key);
+  if (view === undefined) return unknownTask(key, views);
+  if (verb === "ignore") {
+    view.memory = { ...view.memory, isIgnored: true };
+    return `I leave \`${key}\` alone until somebody says \`/agent-fix unignore ${key}\`.`;
+  }
+  if (verb === "unignore") {
+    wantAgain(view);
+    return `\`${key}\` is back on its schedule.`;
+  }
+  const { open } = view.standing;
+  if (open?.isEdited === true) {
+    if (verb !== "recreate")
+      return `#${open.number} has commits of somebody else, so I leave it alone. The dashboard has a box that starts over.`;
+    await closeEdited(forge, view, open);
+  }
+  if (view.standing.isLive) return `\`${key}\` is at work already.`;
+  wantAgain(view);
+  await startTask(deps, repo, view, ask);
+  return `\`${key}\` is queued.`;
+}
+
+function wantAgain(view: View): void {
+  const { isIgnored: _, ...rest } = view.memory;
+  const { closed } = view.standing;
+  view.memory = { ...rest, ...(closed !== undefined && { reopened: closed.number }) };
+  view.standing = { ...view.standing, closed: undefined };
+}
+
+/** What people pushed stays on its branch: nothing is forced or deleted. */
+async function closeEdited(
+  forge: Forge,
+  view: View,
+  { number, title }: { number: number; title: string },
+): Promise<void> {
+  const mark = "<!-- agent-fix:recreated -->";
+  await forge.ensureComment(
+    number,
+    mark,
+    `${mark}\nClosed, since somebody asked me to start this task over. Its commits stay on this branch.`,
+  );
+  await forge.editPull(number, {
+    title: title.endsWith(autoclosed) ? title : `${title}${autoclosed}`,
+    state: "closed",
+  });
+  view.standing = { ...view.standing, open: undefined };
+}
+
+function unknownTask(key: string, views: readonly View[]): string {
+  const known = views.map((view) => `\`${view.key}\``).join(", ");
+  const there = known === "" ? "There are none in `.github/agent-fix.yml`." : `There are ${known}.`;
+  return `I know no task \`${key.replaceAll(/[^\w-]/g, "").slice(0, 40)}\`. ${there}`;
+}

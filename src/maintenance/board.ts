@@ -1,0 +1,39 @@
+import type { Redis } from "ioredis";
+import type { Forge, OwnIssue } from "../forge.ts";
+import type { RepoRef } from "../job.ts";
+import { redisPrefix, within } from "../queue.ts";
+import { dashboardMark } from "../triggers.ts";
+import { dashboardTitle, fingerprint, memoryIn, readTicks, withOwnPart } from "./dashboard.ts";
+import type { Tick } from "./dashboard.ts";
+import type { Memory } from "./memory.ts";
+
+/** The dashboard issue as it stands. */
+export interface BoardIssue {
+  issue: OwnIssue | undefined;
+  /** What people ticked in the text that we wrote last; in any other text boxes say nothing. */
+  ticks: Tick[];
+  /** What it remembers of the tasks. */
+  memory: Memory;
+}
+
+/** Where issues are disabled. */
+export const nothingShown: BoardIssue = { issue: undefined, ticks: [], memory: {} };
+
+const writtenKey = (repo: RepoRef) => `${redisPrefix}:dashboard:${repo.id}`;
+
+export async function readBoard(forge: Forge, redis: Redis): Promise<BoardIssue> {
+  const issue = await forge.ownIssue(dashboardMark);
+  if (issue === undefined) return nothingShown;
+  const written = await within(3000, redis.get(writtenKey(forge.repo)));
+  const ticks = issue.state === "open" && fingerprint(issue.body) === written ? readTicks(issue.body) : [];
+  return { issue, ticks, memory: memoryIn(issue.body) };
+}
+
+/** Opens the dashboard, or edits it where its text changed. One that a person closed is left alone. */
+export async function showBoard(forge: Forge, redis: Redis, { issue }: BoardIssue, rendered: string): Promise<void> {
+  if (issue?.state === "closed") return;
+  const body = issue === undefined ? rendered : withOwnPart(issue.body.replaceAll("\r\n", "\n"), rendered);
+  // Remembered first: what a person ticks may come at once.
+  await within(3000, redis.set(writtenKey(forge.repo), fingerprint(rendered), "EX", 400 * 24 * 3600));
+  if (body !== issue?.body) await forge.ensureIssue(dashboardMark, { title: dashboardTitle, body });
+}

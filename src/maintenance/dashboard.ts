@@ -1,0 +1,213 @@
+import { createHash } from "node:crypto";
+import type { RunJob, Subject } from "../job.ts";
+import { boundedBody, cut, inlineCode, inlineText } from "../text.ts";
+import { dashboardMark } from "../triggers.ts";
+import type { Standing, Task, TaskDecision, Wait } from "./decide.ts";
+import { parseMemory } from "./memory.ts";
+import type { LastOutcome, Memory } from "./memory.ts";
+
+export const dashboardTitle = "agent-fix dashboard";
+/** What a person writes below it is kept. */
+const endMark = "<!-- agent-fix:end -->";
+
+/** What a box asks for: each starts the task now, whatever its schedule and the limits say. */
+export const verbs = ["run", "retry", "unlimit", "recreate", "reopen"] as const;
+export type Verb = (typeof verbs)[number];
+export interface Tick {
+  verb: Verb;
+  key: string;
+}
+
+/** A task as the dashboard shows it. */
+export interface Row {
+  key: string;
+  task: Task;
+  decision: TaskDecision;
+  standing: Standing;
+  last: LastOutcome | undefined;
+  /** For people. */
+  next: string;
+}
+export interface Board {
+  rows: readonly Row[];
+  /** All that wait or work here; tasks have rows of their own. */
+  runs: readonly { run: RunJob; isWorking: boolean }[];
+  /** Issues whose last run waits for an answer. */
+  questions: readonly number[];
+  memory: Memory;
+  isDryRun: boolean;
+  limits: { open: number; hourly: number };
+}
+
+const mostShown = 25;
+/** In characters, so that what is shown of all fits. */
+const mostDetail = 1500;
+const introduction =
+  "Ticking a box starts that task now, and the box empties itself when that is seen to. Close this issue, and it is left alone; the tasks themselves are in `.github/agent-fix.yml`.";
+
+/** The dashboard's own part: the same board gives the same text, so that it is edited only where something changed. */
+export function renderDashboard(board: Board): string {
+  const hidden = `${dashboardMark}${JSON.stringify(board.memory).replaceAll("--", String.raw`-\u002d`)} -->`;
+  const sections = [
+    section("Needs you", [
+      ...board.questions.map((number) => `- #${number} waits for an answer`),
+      ...rowsIn(board, "needs-you"),
+    ]),
+    section("Working now", [...runsIn(board, true), ...rowsIn(board, "working")]),
+    section("Waiting for their turn", runsIn(board, false)),
+    section("Awaiting schedule", rowsIn(board, "scheduled")),
+    section("Held back", rowsIn(board, "limited")),
+    section("Errored", rowsIn(board, "errored")),
+    section("Edited: left to you", rowsIn(board, "edited")),
+    section("Open", rowsIn(board, "open")),
+    section("Closed: ignored", rowsIn(board, "closed")),
+    section("Dry run: nothing is pushed", rowsIn(board, "dry-run")),
+  ];
+  return boundedBody([hidden, introduction, ...sections.filter((text) => text !== ""), endMark].join("\n\n"));
+}
+
+type Section = "needs-you" | "working" | "scheduled" | "limited" | "errored" | "edited" | "open" | "closed" | "dry-run";
+
+/** Where a task stands that waits for more than its time. */
+const sections: Partial<Record<Wait, Section>> = {
+  works: "working",
+  edited: "edited",
+  ignored: "closed",
+  closed: "closed",
+  "too-many-open": "limited",
+  "too-many-in-an-hour": "limited",
+  "quiet-hours": "limited",
+};
+const sectionsOfEndings: Partial<Record<LastOutcome["outcome"], Section>> = {
+  "needs-input": "needs-you",
+  "gave-up": "errored",
+};
+
+function sectionOf({ decision, standing, last }: Row, isDryRun: boolean): Section {
+  if (decision.do !== "wait") return "working";
+  const kept = sections[decision.why] ?? (last && sectionsOfEndings[last.outcome]);
+  if (kept !== undefined) return kept;
+  if (standing.open !== undefined) return "open";
+  return isDryRun ? "dry-run" : "scheduled";
+}
+
+const boxes: Record<Exclude<Section, "working">, Verb> = {
+  "needs-you": "run",
+  scheduled: "run",
+  limited: "unlimit",
+  errored: "retry",
+  edited: "recreate",
+  open: "run",
+  closed: "reopen",
+  "dry-run": "run",
+};
+
+function rowsIn(board: Board, wanted: Section): string[] {
+  return board.rows
+    .filter((row) => sectionOf(row, board.isDryRun) === wanted)
+    .map((row) => {
+      const text = `**${inlineText(row.key)}**: ${nameOf(row.task)}${texts[wanted](row, board.limits)}`;
+      return wanted === "working" ? `- ${text}` : `- [ ] <!-- ${boxes[wanted]}-task=${row.key} --> ${text}`;
+    });
+}
+
+const texts: Record<Section, (row: Row, limits: Board["limits"]) => string> = {
+  working: () => "",
+  "needs-you": ({ last, next }) => `. ${endOf(last)} Next: ${next}.`,
+  errored: ({ last, next }) => `. ${endOf(last)} Next: ${next}.`,
+  limited: ({ decision }, limits) => ` (${heldBy(decision, limits)})`,
+  edited: ({ standing }) =>
+    `. #${standing.open?.number} has commits of somebody else, so I leave it alone. The box closes it and starts over: those commits stay on its branch, and nothing else.`,
+  open: ({ standing, next }) => `. #${standing.open?.number}. Next: ${next}.`,
+  closed: ({ standing: { closed } }) =>
+    closed === undefined
+      ? ". Told to ignore it: `/agent-fix unignore` takes that back, as the box does."
+      : `. #${closed.number} was closed unmerged.`,
+  scheduled: ({ last, next }) => ` (${next})${last === undefined ? "" : `. ${endOf(last)}`}`,
+  "dry-run": ({ last, next }) =>
+    ` (${next})${last === undefined ? "" : `. ${endOf(last)}\n\n  ${indented(last.detail ?? "")}\n`}`,
+};
+
+function heldBy(decision: TaskDecision, { open, hourly }: Board["limits"]): string {
+  if (decision.do !== "wait") return "";
+  if (decision.why === "too-many-open") return `at most ${open} maintenance pull requests are open at once`;
+  if (decision.why === "too-many-in-an-hour")
+    return `at most ${hourly} maintenance pull requests are opened in an hour`;
+  return "these are quiet hours";
+}
+
+function endOf(last: LastOutcome | undefined): string {
+  if (last === undefined) return "";
+  const word = {
+    published: "opened",
+    "no-change": "nothing to do",
+    "needs-input": "needs you",
+    "gave-up": "gave up",
+    cancelled: "stopped",
+  };
+  const cause = last.cause === undefined ? "" : `, ${inlineText(last.cause)}`;
+  return `Last run at ${last.at.slice(0, 16).replace("T", " ")} UTC: ${word[last.outcome]}${cause} (${inlineCode(last.run)}).`;
+}
+
+function indented(detail: string): string {
+  return cut(detail, mostDetail).replaceAll("\n", "\n  ");
+}
+
+/** What a task is, in a few words of Markdown. */
+export function nameOf({ use, task, update }: Task): string {
+  if (use === "dependencies") return "dependencies";
+  if (use === "flaky-tests") return "flaky tests";
+  return inlineText(cut((task ?? update[0] ?? "").split("\n")[0] ?? "", 100));
+}
+
+function runsIn({ runs }: Board, isWorking: boolean): string[] {
+  const here = runs
+    .filter((one) => one.isWorking === isWorking)
+    .flatMap(({ run: { subject } }) => aboutOf(subject) ?? []);
+  return [...new Set(here)].toSorted().map((text) => `- ${text}`);
+}
+
+function aboutOf(subject: Subject): string | undefined {
+  if ("pull" in subject) return `#${subject.pull}`;
+  return "number" in subject ? `#${subject.number}` : undefined;
+}
+
+function section(title: string, lines: readonly string[]): string {
+  if (lines.length === 0) return "";
+  const more = lines.length > mostShown ? [`- and ${lines.length - mostShown} more`] : [];
+  return [`## ${title}`, "", ...lines.slice(0, mostShown), ...more].join("\n");
+}
+
+/** The memory that the hidden part holds. */
+export function memoryIn(body: string): Memory {
+  const end = body.indexOf(" -->");
+  return body.startsWith(dashboardMark) && end !== -1 ? parseMemory(body.slice(dashboardMark.length, end)) : {};
+}
+
+const box = /^(\s*- \[)([ xX])(\] <!-- ([a-z]+)-task=([a-z0-9-]+) -->)/gm;
+
+/** The boxes that are ticked in our own part. */
+export function readTicks(body: string): Tick[] {
+  return [...ownPart(body).matchAll(box)].flatMap(([, , mark, , word, key]) => {
+    const verb = verbs.find((one) => one === word);
+    return mark === " " || verb === undefined || key === undefined ? [] : [{ verb, key }];
+  });
+}
+
+/** Names our own part as we wrote it, whatever was ticked in it since. */
+export function fingerprint(body: string): string {
+  // The code host gives a text back with the line ends of whoever edited it last.
+  const text = ownPart(body.replaceAll("\r\n", "\n")).replaceAll(box, "$1 $3").trim();
+  return createHash("sha256").update(text).digest("hex").slice(0, 16);
+}
+
+function ownPart(body: string): string {
+  const end = body.indexOf(endMark);
+  return end === -1 ? body : body.slice(0, end);
+}
+
+/** A new text in the place of our own part. */
+export function withOwnPart(body: string, rendered: string): string {
+  const end = body.indexOf(endMark);
+  return end === -1 ? rendered : `${rendered}${body.slice(end + endMark.length)}`;
+}

@@ -1,0 +1,60 @@
+import { Cron } from "croner";
+
+/** A cron line and the time zone it is meant in. */
+export interface Schedule {
+  schedule: string;
+  timezone: string;
+}
+
+/**
+ * The newest time of a schedule that lies after `since` and not after `now`: what was missed meanwhile counts once.
+ * Undefined where there is none. Where clocks are put forward or back, each day still has its time once.
+ */
+export function dueSlot(schedule: Schedule, { since, now }: { since: Date; now: Date }): Date | undefined {
+  for (const days of windows) {
+    const from = new Date(Math.max(since.getTime(), now.getTime() - days * dayMs));
+    const slot = newestAfter(schedule, { from, now });
+    if (slot !== undefined || from.getTime() === since.getTime()) return slot;
+  }
+  return undefined;
+}
+
+const dayMs = 24 * 3600_000;
+/** How far back to look, in days, nearest first: a schedule of every minute has few times within an hour. */
+const windows = [1 / 24, 1, 32, 366, 5 * 366];
+
+function newestAfter(schedule: Schedule, { from, now }: { from: Date; now: Date }): Date | undefined {
+  const cron = cronOf(schedule);
+  let newest: Date | undefined;
+  for (let time = cron.nextRun(from); time !== null && time <= now; time = cron.nextRun(time)) newest = time;
+  return newest;
+}
+
+/** Undefined where the schedule has no time any more, such as on a 30th of February. */
+export function nextTime(schedule: Schedule, now: Date): Date | undefined {
+  return cronOf(schedule).nextRun(now) ?? undefined;
+}
+
+function cronOf({ schedule, timezone }: Schedule): Cron {
+  return new Cron(schedule, { timezone, paused: true });
+}
+
+/** Whether a time lies in one of the hours, each such as "22:00-06:00": with its start, without its end. */
+export function isQuiet(hours: readonly string[], timezone: string, now: Date): boolean {
+  const at = clockIn(timezone, now);
+  return hours.some((range) => {
+    const [from = "", to = ""] = range.split("-");
+    return from <= to ? from <= at && at < to : at >= from || at < to;
+  });
+}
+
+/** Such as "2026-11-23 05:00 (Europe/Berlin)". */
+export function timeIn(timezone: string, time: Date): string {
+  const day = new Intl.DateTimeFormat("sv-SE", { timeZone: timezone, dateStyle: "short" }).format(time);
+  return `${day} ${clockIn(timezone, time)} (${timezone})`;
+}
+
+function clockIn(timezone: string, time: Date): string {
+  const options = { timeZone: timezone, hour: "2-digit", minute: "2-digit", hourCycle: "h23" } as const;
+  return new Intl.DateTimeFormat("en-GB", options).format(time);
+}

@@ -1,0 +1,166 @@
+import { RefusedError } from "../errors.ts";
+import type { Forge, Pull } from "../forge.ts";
+import type { IntakeDeps } from "../intake/start.ts";
+import type { Actor, RepoRef } from "../job.ts";
+import { withLock } from "../lock.ts";
+import { parseSettings, settingsPath } from "../settings.ts";
+import type { Settings } from "../settings.ts";
+import { applyAsk } from "./ask.ts";
+import type { Ask } from "./ask.ts";
+import { nothingShown, readBoard, showBoard } from "./board.ts";
+import type { BoardIssue } from "./board.ts";
+import { renderDashboard } from "./dashboard.ts";
+import type { Row } from "./dashboard.ts";
+import { decideTask } from "./decide.ts";
+import type { Room, Task } from "./decide.ts";
+import { loadMemory, saveMemory } from "./memory.ts";
+import type { Memory, TaskMemory } from "./memory.ts";
+import { onboard } from "./onboarding.ts";
+import { readQuestions } from "./questions.ts";
+import { dueSlot, nextTime, timeIn } from "./schedule.ts";
+import { readPulls } from "./standing.ts";
+import { tellSettings } from "./settings-issue.ts";
+import type { View } from "./standing.ts";
+import { startTask, startTaskAgain } from "./start.ts";
+import { closeUnneeded, tellTurnedDown } from "./tidy.ts";
+
+const turnLimitMs = 60_000;
+const hourMs = 3600_000;
+
+/** Who ticked the dashboard's boxes, if that is known, and the name of that event. */
+export interface Ticked {
+  by: Actor | undefined;
+  trigger: string;
+}
+/** What brings us here, beside the time: a person's command, or ticks. */
+export interface Asked {
+  ask?: Ask;
+  /** `refused`: whoever ticked them may not. */
+  ticked?: Ticked | "refused";
+}
+
+/**
+ * Looks after what a repository wants done without being asked: a first pull request where it has no settings, the tasks
+ * that are due, and the dashboard. One process at a time; safe to repeat. Returns what to answer on a command.
+ */
+export async function upkeep(repo: RepoRef, deps: IntakeDeps, asked: Asked = {}): Promise<string> {
+  return withLock(deps.queues.redis, `upkeep-${repo.id}`, turnLimitMs, async () => {
+    const forge = deps.host.forge(repo, "report");
+    const { archived, fork, hasIssues } = await forge.repository();
+    if (archived) return "This repository is archived.";
+    const text = await forge.readFile(settingsPath);
+    const settings = parseSettings(text ?? "");
+    if (hasIssues) await tellSettings(forge, settings, deps.queues.redis);
+    if (text === undefined && !fork) await onboard(repo, deps, forge);
+    if (!settings.ok) return `\`${settingsPath}\` cannot be used: mend it first.`;
+    return lookAfter({ repo, deps, forge, settings: settings.settings, hasIssues }, asked);
+  });
+}
+
+interface Place {
+  repo: RepoRef;
+  deps: IntakeDeps;
+  forge: Forge;
+  settings: Settings;
+  hasIssues: boolean;
+}
+
+async function lookAfter(place: Place, { ask, ticked }: Asked): Promise<string> {
+  const { repo, deps, forge, settings, hasIssues } = place;
+  const { redis } = deps.queues;
+  const board = hasIssues ? await readBoard(forge, redis) : nothingShown;
+  const before = await loadMemory(redis, repo, board.memory);
+  await closeUnneeded(deps, repo, Object.keys(settings.maintenance));
+  const views = await viewAll(place, before);
+  // That a schedule was seen counts from now on, whatever happens next.
+  await saveMemory(redis, repo, memoryOf(views));
+  const ticks = await ticksAsAsks(board, deps, ticked);
+  const answers: string[] = [];
+  for (const one of [...ticks, ...(ask === undefined ? [] : [ask])]) answers.push(await applyAsk(one, views, place));
+  const rows = await actOnAll(views, place);
+  await saveMemory(redis, repo, memoryOf(views));
+  await tellTurnedDown(forge, redis, views);
+  if (hasIssues) await show({ board, rows, memory: memoryOf(views) }, place);
+  return answers.at(-1) ?? "";
+}
+
+async function viewAll({ deps, forge, settings }: Place, before: Memory): Promise<View[]> {
+  const views: View[] = [];
+  for (const [key, task] of Object.entries(settings.maintenance)) {
+    const memory = rememberedOf(task, before[key], deps.now());
+    const { pulls, open, closed } = await readPulls(forge, { key, task, memory });
+    const isLive = memory.run !== undefined && (await deps.queues.isLive(memory.run.id));
+    views.push({ key, task, memory, pulls, standing: { isLive, open, closed } });
+  }
+  return views;
+
+  /** Another schedule counts as new, so that nothing from before starts at once. */
+  function rememberedOf({ schedule, timezone }: Task, known: TaskMemory | undefined, now: Date): TaskMemory {
+    const text = `${schedule} ${timezone}`;
+    return known?.schedule === text ? known : { ...known, schedule: text, slot: now.toISOString() };
+  }
+}
+
+function memoryOf(views: readonly View[]): Memory {
+  return Object.fromEntries(views.map(({ key, memory }) => [key, memory]));
+}
+
+async function ticksAsAsks({ ticks }: BoardIssue, { host, now }: IntakeDeps, ticked: Asked["ticked"]): Promise<Ask[]> {
+  if (ticks.length === 0 || ticked === "refused") return [];
+  const { id, botLogin } = await host.app();
+  // Only people with write access can edit an issue of ours, so a tick that no event told of counts as well.
+  const { by = { id, login: botLogin }, trigger = `sweep-${now().toISOString()}` } = ticked ?? {};
+  return ticks.map((tick) => ({ ...tick, actor: by, trigger: `tick-${trigger}` }));
+}
+
+/** Starts what is due, one after the other, since each start leaves less room for the next. */
+async function actOnAll(views: readonly View[], { deps, repo, settings }: Place): Promise<Row[]> {
+  const rows: Row[] = [];
+  const now = deps.now();
+  const { id, botLogin } = await deps.host.app();
+  for (const view of views) {
+    const { key, task, memory, standing } = view;
+    const slot = dueSlot(task, { since: new Date(memory.slot), now });
+    const decision = decideTask({ task, memory, slot }, standing, roomIn(views, now), settings.unattended);
+    if (decision.do === "start-again") await startTaskAgain(deps, repo, view);
+    if (decision.do === "start")
+      await startTask(deps, repo, view, { trigger: decision.trigger, actor: { id, login: botLogin } });
+    const isDone = decision.do === "start" ? view.standing.isLive : decision.do === "wait" && decision.isOver;
+    if (isDone && slot !== undefined) view.memory = { ...view.memory, slot: slot.toISOString() };
+    if (decision.do === "start" || standing.isLive || !isDone)
+      deps.log.debug({ repo: `${repo.owner}/${repo.name}`, task: key, decision }, "a task was looked at");
+    const time = nextTime(task, now);
+    const next = time === undefined ? "never" : timeIn(task.timezone, time);
+    rows.push({ key, task, decision, standing, last: view.memory.last, next });
+  }
+  return rows;
+}
+
+function roomIn(views: readonly View[], now: Date): Room {
+  const opening = views.filter(({ standing }) => standing.isLive && standing.open === undefined).length;
+  const open = views.filter(({ standing }) => standing.open !== undefined).length;
+  const isNew = ({ createdAt }: Pull) => now.getTime() - Date.parse(createdAt) < hourMs;
+  const lastHour = views.flatMap(({ pulls }) => pulls.filter(isNew)).length;
+  return { now, open: open + opening, lastHour: lastHour + opening };
+}
+
+interface Shown {
+  board: BoardIssue;
+  rows: readonly Row[];
+  memory: Memory;
+}
+
+async function show({ board, rows, memory }: Shown, { deps, forge, repo, settings }: Place): Promise<void> {
+  if (rows.length === 0 && board.issue === undefined) return;
+  const { queues, log } = deps;
+  const limits = settings.unattended;
+  const runs = await queues.liveIn(repo.id);
+  const questions = await readQuestions(queues.redis, repo);
+  const rendered = renderDashboard({ rows, runs, questions, memory, isDryRun: limits.dryRun, limits });
+  try {
+    await showBoard(forge, queues.redis, board, rendered);
+  } catch (error) {
+    if (!(error instanceof RefusedError)) throw error;
+    log.warn({ repo: `${repo.owner}/${repo.name}`, why: error.why }, "the dashboard could not be written");
+  }
+}

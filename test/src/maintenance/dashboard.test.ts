@@ -1,0 +1,143 @@
+import { describe, expect, it } from "vitest";
+import { fingerprint, memoryIn, readTicks, renderDashboard, withOwnPart } from "../../../src/maintenance/dashboard.ts";
+import type { Board, Row } from "../../../src/maintenance/dashboard.ts";
+import type { Wait } from "../../../src/maintenance/decide.ts";
+import { parseSettings } from "../../../src/settings.ts";
+import { visibleText } from "../../../src/visible.ts";
+
+const last = { run: "abc", at: "2026-11-23T05:00:00Z", outcome: "no-change" as const, cause: "nothing is outdated" };
+const pull = { number: 12, url: "", title: "t" };
+
+function row(key: string, more: Partial<Row> = {}): Row {
+  const parsed = parseSettings(`maintenance:\n  ${key}: {schedule: "0 5 * * 1", task: "Tidy up"}\n`);
+  const task = parsed.ok ? parsed.settings.maintenance[key] : undefined;
+  if (task === undefined) throw new Error("the settings cannot be used");
+  const standing = { isLive: false, open: undefined, closed: undefined };
+  return { key, task, decision: waits("not-due"), standing, last: undefined, next: "Monday", ...more };
+}
+const waits = (why: Wait) => ({ do: "wait" as const, why, isOver: false });
+const limits = { open: 2, hourly: 1 };
+const empty: Board = { rows: [], runs: [], questions: [], memory: {}, isDryRun: false, limits };
+
+/** The keys below each heading, with the verb of their boxes. */
+function sections(body: string): Record<string, string[]> {
+  const parts = body.split("\n## ").slice(1);
+  const keys = /<!-- ([a-z]+-task=[a-z-]+) -->|^- \*\*([a-z-]+)\*\*/gm;
+  return Object.fromEntries(
+    parts.map((part) => [
+      part.split("\n")[0] ?? "",
+      [...part.matchAll(keys)].map(([, boxed, plain]) => boxed ?? plain ?? ""),
+    ]),
+  );
+}
+
+it("shows each task once, in the section of what keeps it", () => {
+  const edited = { number: 9, url: "", title: "t", isEdited: true };
+  const body = renderDashboard({
+    ...empty,
+    rows: [
+      row("scheduled"),
+      row("works", { decision: { do: "start", trigger: "t" } }),
+      row("asks", { last: { ...last, outcome: "needs-input" } }),
+      row("broke", { last: { ...last, outcome: "gave-up" } }),
+      row("full", { decision: waits("too-many-open") }),
+      row("quiet", { decision: waits("quiet-hours") }),
+      row("taken", { decision: waits("edited"), standing: { isLive: false, open: edited, closed: undefined } }),
+      row("open", {
+        decision: waits("open"),
+        standing: { isLive: false, open: { ...pull, isEdited: false }, closed: undefined },
+      }),
+      row("no", { decision: waits("closed"), standing: { isLive: false, open: undefined, closed: pull } }),
+      row("off", { decision: waits("ignored") }),
+    ],
+  });
+
+  expect(sections(body)).toEqual({
+    "Needs you": ["run-task=asks"],
+    "Working now": ["works"],
+    "Awaiting schedule": ["run-task=scheduled"],
+    "Held back": ["unlimit-task=full", "unlimit-task=quiet"],
+    Errored: ["retry-task=broke"],
+    "Edited: left to you": ["recreate-task=taken"],
+    Open: ["run-task=open"],
+    "Closed: ignored": ["reopen-task=no", "reopen-task=off"],
+  });
+  expect(body).toContain("at most 2 maintenance pull requests are open at once");
+  expect(body).toContain("#9 has commits of somebody else");
+  expect(body).toContain("#12 was closed unmerged");
+});
+
+it("shows in a dry run what would have been", () => {
+  const detail = "**Remove two exports**\n\n```diff\n-export\n```";
+  const body = renderDashboard({ ...empty, isDryRun: true, rows: [row("tidy", { last: { ...last, detail } })] });
+
+  expect(sections(body)).toEqual({ "Dry run: nothing is pushed": ["run-task=tidy"] });
+  expect(body).toContain("  **Remove two exports**\n  \n  ```diff");
+});
+
+it("names the issues that wait for an answer and what works and waits here", () => {
+  const actor = { id: 1, login: "ann" };
+  const repo = { id: 1, owner: "o", name: "r", installationId: 1 };
+  const runOn = (number: number) => ({
+    run: { runId: `r${number}`, repo, actor, trigger: "t", subject: { kind: "issue" as const, number } },
+    isWorking: number === 5,
+  });
+  const body = renderDashboard({ ...empty, questions: [7], runs: [runOn(5), runOn(6)] });
+
+  expect(body).toMatch(/#7 waits for an answer[\s\S]*Working now\s+- #5[\s\S]*their turn\s+- #6/);
+});
+
+it("stays within what the code host takes, whatever there is to show", () => {
+  const many = Array.from({ length: 200 }, (_, i) => row(`task-${i}`, { last: { ...last, detail: "x".repeat(4000) } }));
+
+  const body = renderDashboard({ ...empty, isDryRun: true, rows: many });
+
+  expect(body.length).toBeLessThan(65_536);
+  expect(body).toContain("and 175 more");
+});
+
+describe("boxes", () => {
+  const body = renderDashboard({ ...empty, rows: [row("one"), row("two"), row("three")] });
+  const tick = (text: string, key: string) => text.replace(`- [ ] <!-- run-task=${key}`, `- [x] <!-- run-task=${key}`);
+
+  it("that are ticked are read, and those of a person's own text are not", () => {
+    const ticked = `${tick(tick(body, "one"), "three")}\n- [x] <!-- run-task=two --> mine`;
+
+    expect(readTicks(ticked)).toEqual([
+      { verb: "run", key: "one" },
+      { verb: "run", key: "three" },
+    ]);
+  });
+
+  it("leave the text the same but for them, also with other line ends and words below it", () => {
+    const ticked = `${tick(body, "one").replaceAll("\n", "\r\n")}\r\n\r\nMine.`;
+
+    expect(fingerprint(ticked)).toBe(fingerprint(body));
+    expect(fingerprint(body.replace("Awaiting", "Waiting"))).not.toBe(fingerprint(body));
+  });
+
+  it("are emptied by the next text, below which a person's own words stay", () => {
+    expect(withOwnPart(`${tick(body, "one")}\n\nMine.`, body)).toBe(`${body}\n\nMine.`);
+  });
+});
+
+describe("the memory", () => {
+  it("comes back from the text", () => {
+    const memory = { tidy: { schedule: "0 5 * * 1 UTC", slot: "2026-11-23T05:00:00Z", last } };
+
+    expect(memoryIn(renderDashboard({ ...empty, memory }))).toEqual(memory);
+  });
+
+  it("is empty where the text was damaged", () => {
+    expect(memoryIn("<!-- agent-fix:dashboard {oh -->")).toEqual({});
+  });
+
+  it("does not end the hidden part, whatever is in it", () => {
+    const memory = { tidy: { schedule: "--> x", slot: "2026-11-23T05:00:00Z" } };
+
+    const body = renderDashboard({ ...empty, memory });
+
+    expect(visibleText(body).text).not.toContain("--> x");
+    expect(memoryIn(body)).toEqual(memory);
+  });
+});

@@ -1,0 +1,72 @@
+import { describe, expect, it } from "vitest";
+import { parseSettings } from "../../src/settings.ts";
+import { renderFirstBody, renderFirstSettings } from "../../worker/first-settings.ts";
+import type { Survey } from "../../worker/survey.ts";
+import { needsInput } from "../../worker/outcome.ts";
+import { checkOf } from "./support.ts";
+
+const environment: Survey["environment"] = {
+  image: undefined,
+  env: {},
+  setup: ["npm ci"],
+  prepare: [],
+  checks: [{ name: "npm test", run: "npm test", required: true }],
+  from: "npm",
+  notes: ["The image of devcontainer.json is not used."],
+};
+const baseline = { results: [{ ...checkOf("npm test", true), ms: 2100, tail: "ok 1 - adds" }], flaky: [] };
+const found: Survey = { environment, measured: { ok: true, baseline } };
+const bare = { ...environment, setup: [], checks: [], from: "nothing" };
+const commit = "c".repeat(40);
+
+describe("the first settings", () => {
+  it("hold the task for dependencies where they can be updated, and what was detected as comments", () => {
+    const text = renderFirstSettings(found);
+
+    expect(text).toContain("# setup:\n#   - npm ci\n# checks:\n#   - npm test\n");
+    expect(parseSettings(text)).toMatchObject({
+      ok: true,
+      settings: { maintenance: { dependencies: { use: "dependencies", schedule: "0 5 * * 1" } } },
+    });
+  });
+
+  it("change nothing by themselves where nothing was detected, and say what is to be filled in", () => {
+    const text = renderFirstSettings({ environment: bare });
+
+    expect(text).toContain("#   - <the command that runs your tests>");
+    expect(parseSettings(text)).toMatchObject({ ok: true, settings: { maintenance: {} } });
+    expect(parseSettings(text.replaceAll(/^# (?=maintenance:| {2})/gm, ""))).toMatchObject({ ok: true });
+  });
+});
+
+describe("the pull request with them", () => {
+  it("says what was found, what the checks say, and what merging and closing mean", () => {
+    const body = renderFirstBody(found, commit);
+
+    expect(body).toMatch(/Merge it to enable[^]*Close it unmerged to keep it off/);
+    expect(body).toContain("| Checks | `npm test` |");
+    expect(body).toContain("| `npm test` | passed | 3 s |");
+    expect(body).toContain("ok 1 - adds");
+    expect(body).toContain("due at `0 5 * * 1`");
+  });
+
+  it("says why the checks could not be run", () => {
+    const body = renderFirstBody(
+      { environment: bare, measured: { ok: false, outcome: needsInput("no checks") } },
+      commit,
+    );
+
+    expect(body).toContain("They could not be run: I found no command that tests this repository");
+    expect(body).toContain("Nothing is on a schedule until");
+  });
+
+  it("stays within what the code host takes, and lets nothing in a log act", () => {
+    const tail = `${"x".repeat(100_000)}\n\`\`\`\n@ann closes #1`;
+    const results = [{ ...checkOf("npm test", false), tail }];
+
+    const body = renderFirstBody({ environment, measured: { ok: true, baseline: { results, flaky: [] } } }, commit);
+
+    expect(body.length).toBeLessThan(60_000);
+    expect(body).toMatch(/````[^]*@ann closes #1[^]*````/);
+  });
+});
