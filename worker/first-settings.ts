@@ -41,6 +41,23 @@ function taskLines(mark: string): string[] {
   ].map((line) => `${mark}${line}`);
 }
 
+const languages: Readonly<Record<string, string>> = {
+  npm: "JavaScript",
+  pnpm: "JavaScript",
+  yarn: "JavaScript",
+  pytest: "Python",
+  go: "Go",
+  cargo: "Rust",
+  maven: "Java",
+  gradle: "Java",
+};
+
+/** Such as "JavaScript (npm)". */
+function languagesIn(from: string): string {
+  const names = from.split(", ").map((tool) => (languages[tool] === undefined ? tool : `${languages[tool]} (${tool})`));
+  return names.join(", ");
+}
+
 /** Where the ready-made task for dependencies can work. */
 function hasDependencies({ from, setup }: Environment): boolean {
   return /\bnpm\b/.test(from) && setup.some((line) => line.startsWith("npm ci"));
@@ -57,7 +74,7 @@ export function renderFirstBody({ environment, measured }: Survey, commit: strin
       [
         "| | |",
         "|---|---|",
-        `| Languages and package managers | ${inlineText(from)} |`,
+        `| Languages and package managers | ${inlineText(languagesIn(from))} |`,
         `| Set-up | ${codes(setup)} |`,
         `| Checks | ${codes(checks.map(({ run }) => run))} |`,
         ...(image === undefined ? [] : [`| Image | ${inlineCode(image)} |`]),

@@ -9,11 +9,13 @@ import { createKeptTrees } from "../../sandbox/kept.ts";
 import { seccompHash } from "../../sandbox/seccomp.ts";
 import { proveRuntime } from "../../sandbox/self-test.ts";
 import { createModelClient } from "../../worker/agent/openai.ts";
+import { withState } from "../../worker/agent/state.ts";
 import { createMirrors } from "../../worker/checkout.ts";
 import { startPrefetch } from "../../worker/prefetch.ts";
 import { startWorker } from "../../worker/process.ts";
 import type { RunningWorker } from "../../worker/process.ts";
 import type { Tools, WorkerDeps } from "../../worker/run.ts";
+import { begin } from "../begin.ts";
 import type { AppCredentials, Config } from "../config.ts";
 import { ConfigError, OutageError, messageOf } from "../errors.ts";
 import type { CodeHost } from "../forge.ts";
@@ -22,6 +24,8 @@ import { createInbox } from "../inbox.ts";
 import { startIntake } from "../intake-worker.ts";
 import { createLog } from "../log.ts";
 import type { Log } from "../log.ts";
+import { keepModelState } from "../model-state.ts";
+import type { ModelState } from "../model-state.ts";
 import { connectRedis, createQueues } from "../queue.ts";
 import type { Queues } from "../queue.ts";
 import { createRedact } from "../redact.ts";
@@ -161,8 +165,10 @@ export async function startWorkerRole(parts: Parts, openLog?: WorkerDeps["openLo
     const tools = await composeTools(config, log);
     await tools.engine.facts();
     const runtime = await requireRuntime(tools, config);
+    const onModel = (state: ModelState) => void begin(keepModelState(queues.redis, state));
     const deps: WorkerDeps = {
       ...tools,
+      model: withState(tools.model, onModel),
       host,
       inbox,
       log,

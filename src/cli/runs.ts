@@ -126,7 +126,8 @@ const says: { [T in RunEvent["type"]]: (event: Event<T>) => string } = {
     return [...told, ...left.map(({ name, why }) => `not ${name}: ${why}`)].join("; ");
   },
   measured: ({ leg, run, value }) => `${leg}: ${run} ${value}`,
-  flaky: ({ leg, names, times }) => `${leg}: in ${times} runs ${leg === "base" ? "now this, now that" : "alike"}: ${names.join(", ")}`,
+  flaky: ({ leg, names, times }) =>
+    `${leg}: in ${times} runs ${leg === "base" ? "now this, now that" : "alike"}: ${names.join(", ")}`,
   "token.minted": ({ purpose }) => purpose,
   "token.revoked": ({ purpose }) => purpose,
   check: ({ leg, run, end }) => `${leg}: ${run} ${end}`,

@@ -4,8 +4,10 @@ import { Octokit } from "@octokit/rest";
 import { cases } from "../demo/cases/cases.ts";
 import { fetchPackage } from "../demo/cases/fetch-package.ts";
 import { OutageError } from "../errors.ts";
+import { taskBranch } from "../branches.ts";
+import { settingsPath } from "../settings.ts";
 import { isTerminal, parseStatus } from "../status.ts";
-import { triggerLabel } from "../triggers.ts";
+import { configureBranch, dashboardMark, triggerLabel } from "../triggers.ts";
 import type { Laptop } from "./laptop.ts";
 
 export interface StoryContext {
@@ -81,16 +83,29 @@ async function describeThreads(octokit: Octokit, pull: number): Promise<string> 
 }
 
 async function maintenanceStory({ laptop, say }: StoryContext): Promise<StoryResult> {
-  const { octokit } = await openRepository(laptop);
+  const { octokit } = await openRepository(laptop, { [settingsPath]: undefined });
+  say("ann puts the app on her repository, which has no settings yet\n");
+  const openOn = async (branch: string) =>
+    (await octokit.rest.pulls.list({ ...name, head: `${name.owner}:${branch}`, state: "open" })).data[0];
+  const first = await poll("the pull request with the first settings", () => openOn(configureBranch));
+  say(`\n--- #${first.number} ${first.title} ---\n${visible(first.body ?? "")}\n`);
+  await octokit.rest.pulls.merge({ ...name, pull_number: first.number });
+  const settings = await readFile(storyFile(`repository/${settingsPath}`), "utf8");
+  const commit = { branch: "main", message: "Have unused exports removed", author: "ann" };
+  await laptop.github.push(`${name.owner}/${name.repo}`, { [settingsPath]: settings }, commit);
+  say("ann merged it, and added a task of her own");
   const now = new Date();
   await laptop.web.sweep(now);
-  say("the sweep has seen the repository's schedule; now a week passes\n");
+  say("the sweep has seen the task's schedule; now a week passes\n");
   await laptop.web.sweep(new Date(now.getTime() + 8 * 24 * 3600_000));
-  await poll(
-    "the scheduled task's pull request",
-    async () => (await octokit.rest.pulls.list({ ...name, state: "open" })).data[0],
-  );
-  return describePull(octokit, { ...name, branch: "agent-fix/task/unused" }, { body: "", page: laptop.github.url });
+  const branch = taskBranch("unused");
+  const pull = await poll("the scheduled task's pull request", () => openOn(branch));
+  const board = await poll("the dashboard that shows it", async () => {
+    const { data } = await octokit.rest.issues.listForRepo({ ...name, state: "open" });
+    return data.find(({ body }) => body?.startsWith(dashboardMark) === true && body.includes(`#${pull.number}`));
+  });
+  say(`\n--- #${board.number} ${board.title} ---\n${visible(board.body ?? "")}\n`);
+  return describePull(octokit, { ...name, branch }, { body: "", page: laptop.github.url });
 }
 
 /** What ann says about the lines of the first pull request: a wish, a suggestion and a question. */
@@ -109,18 +124,19 @@ async function readIssue(): Promise<{ title: string; body: string }> {
   return { title: first.replace(/^# /, ""), body: rest.join("\n").trim() };
 }
 
-async function openRepository(laptop: Laptop) {
+async function openRepository(laptop: Laptop, files: Record<string, undefined> = {}) {
   await laptop.github.addRepository({
     owner: name.owner,
     name: name.repo,
     fromDir: fileURLToPath(storyFile("repository")),
+    files,
   });
   laptop.github.install({ repositories: [`${name.owner}/${name.repo}`] });
   return { octokit: ann(laptop), repository: name };
 }
 
 /** Says nothing, and keeps the repository from getting its first settings beside the story. */
-const noSettings = { ".github/agent-fix.yml": "# Everything is detected.\n" };
+const noSettings = { [settingsPath]: "# Everything is detected.\n" };
 
 async function openCase(laptop: Laptop, caseName: string, say: (line: string) => void) {
   const chosen = cases[caseName];

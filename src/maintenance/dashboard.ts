@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import type { RunJob, Subject } from "../job.ts";
+import type { ModelState } from "../model-state.ts";
 import { boundedBody, cut, inlineCode, inlineText } from "../text.ts";
 import { dashboardMark } from "../triggers.ts";
 import type { Standing, Task, TaskDecision, Wait } from "./decide.ts";
@@ -35,6 +36,7 @@ export interface Board {
   /** Issues whose last run waits for an answer. */
   questions: readonly number[];
   memory: Memory;
+  model: ModelState | undefined;
   isDryRun: boolean;
   limits: { open: number; hourly: number };
 }
@@ -47,7 +49,7 @@ const introduction =
 
 /** The dashboard's own part: the same board gives the same text, so that it is edited only where something changed. */
 export function renderDashboard(board: Board): string {
-  const hidden = `${dashboardMark}${JSON.stringify(board.memory).replaceAll("--", String.raw`-\u002d`)} -->`;
+  const hidden = `${dashboardMark}${JSON.stringify(shortened(board.memory)).replaceAll("--", String.raw`-\u002d`)} -->`;
   const sections = [
     section("Needs you", [
       ...board.questions.map((number) => `- #${number} waits for an answer`),
@@ -62,6 +64,7 @@ export function renderDashboard(board: Board): string {
     section("Open", rowsIn(board, "open")),
     section("Closed: ignored", rowsIn(board, "closed")),
     section("Dry run: nothing is pushed", rowsIn(board, "dry-run")),
+    section("Model", modelLines(board)),
   ];
   return boundedBody([hidden, introduction, ...sections.filter((text) => text !== ""), endMark].join("\n\n"));
 }
@@ -153,8 +156,15 @@ function indented(detail: string): string {
   return cut(detail, mostDetail).replaceAll("\n", "\n  ");
 }
 
+function modelLines({ model }: Board): string[] {
+  if (model === undefined) return [];
+  const at = `since ${model.since.slice(0, 16).replace("T", " ")} UTC`;
+  const says = model.waitsFor === undefined ? "answers" : `is waited for (${inlineText(model.waitsFor)})`;
+  return [`- ${inlineCode(model.name)} ${says}, ${at}`];
+}
+
 /** What a task is, in a few words of Markdown. */
-export function nameOf({ use, task, update }: Task): string {
+function nameOf({ use, task, update }: Task): string {
   if (use === "dependencies") return "dependencies";
   if (use === "flaky-tests") return "flaky tests";
   return inlineText(cut((task ?? update[0] ?? "").split("\n")[0] ?? "", 100));
@@ -176,6 +186,16 @@ function section(title: string, lines: readonly string[]): string {
   if (lines.length === 0) return "";
   const more = lines.length > mostShown ? [`- and ${lines.length - mostShown} more`] : [];
   return [`## ${title}`, "", ...lines.slice(0, mostShown), ...more].join("\n");
+}
+
+/** What can be gone without. */
+function shortened(memory: Memory): Memory {
+  const short = Object.entries(memory).map(([key, { last, ...task }]) => {
+    if (last === undefined) return [key, task];
+    const { detail: _, ...end } = last;
+    return [key, { ...task, last: end }];
+  });
+  return Object.fromEntries(short) as Memory;
 }
 
 /** The memory that the hidden part holds. */

@@ -3,6 +3,7 @@ import type { Forge, Pull } from "../forge.ts";
 import type { IntakeDeps } from "../intake/start.ts";
 import type { Actor, RepoRef } from "../job.ts";
 import { withLock } from "../lock.ts";
+import { readModelState } from "../model-state.ts";
 import { parseSettings, settingsPath } from "../settings.ts";
 import type { Settings } from "../settings.ts";
 import { applyAsk } from "./ask.ts";
@@ -156,7 +157,8 @@ async function show({ board, rows, memory }: Shown, { deps, forge, repo, setting
   const limits = settings.unattended;
   const runs = await queues.liveIn(repo.id);
   const questions = await readQuestions(queues.redis, repo);
-  const rendered = renderDashboard({ rows, runs, questions, memory, isDryRun: limits.dryRun, limits });
+  const model = await readModelState(queues.redis);
+  const rendered = renderDashboard({ rows, runs, questions, model, memory, isDryRun: limits.dryRun, limits });
   try {
     await showBoard(forge, queues.redis, board, rendered);
   } catch (error) {

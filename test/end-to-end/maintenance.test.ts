@@ -8,7 +8,7 @@ import type { WebRole } from "../../src/cli/compose.ts";
 import { connectRedis, createQueues } from "../../src/queue.ts";
 import type { Queues } from "../../src/queue.ts";
 import { dashboardMark } from "../../src/triggers.ts";
-import { addProject, answerScripts, brokenProject, pullsOf, startTestLaptop } from "./support/laptop.ts";
+import { addProject, answerScripts, brokenProject, pullsOf, repliesOn, startTestLaptop } from "./support/laptop.ts";
 import type { TestLaptop } from "./support/laptop.ts";
 
 /** The app, its repositories and GitHub, all by one clock that the test sets. */
@@ -180,6 +180,46 @@ test("a pull request with first settings that is closed keeps everything off, an
     ["agent-fix/configure-2", "open"],
     ["agent-fix/configure", "closed"],
   ]);
+});
+
+const updating = (command: string) =>
+  `checks: [test -f README.md]\nmaintenance:\n  stamp: {update: ["${command}"], schedule: "0 5 * * 1"}\n`;
+
+test("an open pull request that commands made is brought up to date with one more commit, which a comment tells of", async () => {
+  const settings = updating("cat /proc/sys/kernel/random/uuid >stamp.txt");
+  const where = await addProject(laptop, "stamped", { "README.md": "#\n", ".github/agent-fix.yml": settings });
+  await sweepAt("2026-11-01T12:00:00Z");
+  await sweepAt("2026-11-02T12:00:00Z");
+  const [before] = await pullsOf(laptop, where);
+
+  await sweepAt("2026-11-09T12:00:00Z");
+
+  const pulls = await pullsOf(laptop, where);
+  expect(pulls).toHaveLength(1);
+  const number = pulls[0]?.number ?? 0;
+  const { data: commits } = await laptop.as("ann").rest.pulls.listCommits({ ...where, pull_number: number });
+  expect(commits.map(({ sha }) => sha)).toEqual([before?.head.sha, pulls[0]?.head.sha]);
+  expect(await repliesOn(laptop, where, number)).toEqual([
+    expect.stringContaining("**One more commit: Run the updates"),
+  ]);
+});
+
+test("a pull request whose change the base has by now is closed, with its branch", async () => {
+  const files = { "README.md": "#\n", "a.txt": "one\n", ".github/agent-fix.yml": updating("echo two >a.txt") };
+  const where = await addProject(laptop, "spent", files);
+  await sweepAt("2026-11-01T12:00:00Z");
+  await sweepAt("2026-11-02T12:00:00Z");
+  await push("spent", { "a.txt": "two\n" });
+
+  await sweepAt("2026-11-09T12:00:00Z");
+  await sweepAt("2026-11-16T12:00:00Z");
+
+  expect(await pullsOf(laptop, where)).toMatchObject([
+    { state: "closed", title: "Run the updates of stamp - autoclosed" },
+  ]);
+  const gitDir = laptop.github.state.repositories.get("ann/spent")?.gitDir ?? "";
+  const refs = execFileSync("git", ["for-each-ref", "--format=%(refname)"], { cwd: gitDir, encoding: "utf8" });
+  expect(refs.trim()).toBe("refs/heads/main");
 });
 
 test("a dry run does everything but the branch, and the dashboard shows what would be", async () => {

@@ -107,6 +107,52 @@ describe("intakeFor of a push", () => {
   });
 });
 
+describe("intakeFor of what tasks depend on", () => {
+  const upkeep = { kind: "upkeep", delivery: "guid", repo: { id: 1, owner: "o", name: "r", installationId: 7 } };
+  const bot = { id: 3, login: "agent-fix[bot]", type: "Bot" };
+  const board = { ...issue, body: "<!-- agent-fix:dashboard {} -->", user: bot };
+  const pull = { number: 9, state: "closed", user: bot, head: { ref: "agent-fix/task/tidy" } };
+
+  it("takes a person's edit of the dashboard, with who it was", () => {
+    const edited = intakeFor(event("issues", { action: "edited", issue: board }));
+
+    expect(edited).toEqual({ ...upkeep, ticked: { id: 2, login: "ann" } });
+  });
+
+  it.each(["closed", "reopened", "edited", "synchronize"])(
+    "looks after tasks when a person's deed on a pull request of theirs is: %s",
+    (action) => {
+      expect(intakeFor(event("pull_request", { action, pull_request: pull }))).toEqual(upkeep);
+    },
+  );
+
+  it("sweeps where the app comes to new repositories", () => {
+    const { repository: _, ...payload } = base;
+
+    expect(intakeFor({ id: "guid", name: "installation", payload: { ...payload, action: "created" } })).toEqual({
+      kind: "sweep",
+    });
+    expect(
+      intakeFor({ id: "guid", name: "installation_repositories", payload: { ...payload, action: "added" } }),
+    ).toEqual({ kind: "sweep" });
+  });
+
+  it.each([
+    ["our own edit of the dashboard", event("issues", { action: "edited", issue: board, sender: bot })],
+    [
+      "a copy of the dashboard by a person",
+      event("issues", { action: "edited", issue: { ...board, user: base.sender } }),
+    ],
+    ["our own edit of a pull request", event("pull_request", { action: "edited", pull_request: pull, sender: bot })],
+    [
+      "a pull request for an issue",
+      event("pull_request", { action: "closed", pull_request: { ...pull, head: { ref: "agent-fix/issue-5" } } }),
+    ],
+  ])("leaves %s alone", (_what, other) => {
+    expect(intakeFor(other)).toBeUndefined();
+  });
+});
+
 describe("intakeFor of a comment", () => {
   const labelled = { ...issue, labels: [{ name: "bug" }, { name: "agent-fix" }] };
   const ours = { ...issue, pull_request: {}, user: { id: 3, login: "agent-fix[bot]", type: "Bot" } };

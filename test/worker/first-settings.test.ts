@@ -35,7 +35,8 @@ describe("the first settings", () => {
 
     expect(text).toContain("#   - <the command that runs your tests>");
     expect(parseSettings(text)).toMatchObject({ ok: true, settings: { maintenance: {} } });
-    expect(parseSettings(text.replaceAll(/^# (?=maintenance:| {2})/gm, ""))).toMatchObject({ ok: true });
+    const offered = text.slice(text.indexOf("# maintenance:")).replaceAll(/^# /gm, "");
+    expect(parseSettings(offered)).toMatchObject({ ok: true, settings: { maintenance: { dependencies: {} } } });
   });
 });
 
@@ -44,6 +45,7 @@ describe("the pull request with them", () => {
     const body = renderFirstBody(found, commit);
 
     expect(body).toMatch(/Merge it to enable[^]*Close it unmerged to keep it off/);
+    expect(body).toContain("| Languages and package managers | JavaScript (npm) |");
     expect(body).toContain("| Checks | `npm test` |");
     expect(body).toContain("| `npm test` | passed | 3 s |");
     expect(body).toContain("ok 1 - adds");

@@ -1,66 +1,150 @@
+import { join } from "node:path";
 import { begin } from "../../src/begin.ts";
+import { openPull, taskBranch } from "../../src/branches.ts";
 import type { Pull } from "../../src/forge.ts";
 import { snapshotHash } from "../../src/job.ts";
+import { renderTaskMark } from "../../src/maintenance/mark.ts";
+import { keepOutcome } from "../../src/maintenance/memory.ts";
+import { endUnneeded } from "../../src/maintenance/tidy.ts";
+import { lastEvent } from "../../src/runlog.ts";
 import { settingsPath } from "../../src/settings.ts";
 import type { Settings } from "../../src/settings.ts";
-import { commitOf } from "../checkout.ts";
+import { replyMark } from "../../src/status.ts";
+import { inlineCode, inlineText } from "../../src/text.ts";
+import type { Passed } from "../attempt.ts";
+import { bullets, renderPullBody } from "../body.ts";
+import { commitOf, createRunRepository } from "../checkout.ts";
+import { ciHeld } from "../ci.ts";
 import { deliverFor, deliveredOutcome, keepBranch } from "../deliver.ts";
-import { cancelled, needsInput } from "../outcome.ts";
-import { maintenanceMessages } from "../prompts/messages.ts";
-import { openPull } from "../publish.ts";
+import { hasWork, taskWork, titled } from "../maintenance/task.ts";
+import { mergeCommits } from "../merge.ts";
+import { cancelled, needsInput, nothingToDo } from "../outcome.ts";
+import { readCommitChange } from "../rebuild.ts";
+import { elapsed } from "../report.ts";
 import type { Outcome, Run, WorkerDeps, Workflow } from "../run.ts";
 import { openSource, solveOn } from "../source.ts";
+import type { Source } from "../source.ts";
 
-/** A task of the settings whose time has come becomes one pull request; one that is open is left alone. */
-export const maintenanceWorkflow: Workflow = {
-  work,
-  // A scheduled task has no issue to answer on: its pull request is the answer, the run log has the rest.
-  report: async () => {},
-};
+/** Of a dry run, in the dashboard. */
+const mostPaths = 15;
+
+/** A task of the settings whose time has come becomes one pull request, or one more commit on the one that is open. */
+export const maintenanceWorkflow: Workflow = { work, report };
 
 async function work(run: Run, deps: WorkerDeps): Promise<Outcome> {
-  const { job, log } = run;
+  const { job } = run;
   const key = taskKey(run);
   const forge = deps.host.forge(job.repo, "report");
-  const finding = begin(openPull(forge, branchOf(key)));
+  const finding = begin(openPull(forge, taskBranch(key)));
   const opened = await openSource(run, forge, deps);
   if (!opened.ok) return opened.outcome;
   const { source } = opened;
-  const { mirror, passed } = source;
   const task = source.settings.maintenance[key];
   if (task === undefined) return cancelled("the task is no longer in the settings");
-  const { task: text, paths, measure } = task;
-  if (text === undefined) return needsInput("task", `The task \`${key}\` has no \`task:\` text.`);
-  const before = passed === undefined ? await finding : undefined;
-  if (before !== undefined) return leftAlone(before);
-  const branch = source.settings.base ?? source.facts.defaultBranch;
-  const base = passed?.base ?? (await commitOf(mirror, branch));
-  if (base === undefined) return needsInput("base branch", `The settings name \`${branch}\`.`);
-  await log.append({ type: "snapshot", hash: snapshotHash({ title: key, body: text }), title: key, body: text });
-  const result = await solveOn(run, deps, source, {
-    kind: "maintenance",
-    base,
-    branch,
-    messages: (context) => maintenanceMessages({ ...context, task: text, paths, measure }),
-  });
-  const delivery = { source, base, to: newBranch(key, task, branch) };
+  if (!hasWork(task)) return needsInput("task", `The task \`${key}\` has no \`task:\` text.`);
+  const into = source.settings.base ?? source.facts.defaultBranch;
+  const tip = await commitOf(source.mirror, into);
+  if (tip === undefined) return needsInput("base branch", `The settings name \`${into}\`.`);
+  const open = ontoOpen(run, source, await finding);
+  if (open !== undefined && (await isSpent(run, source, { head: open.head.commit, base: tip })))
+    return endSpent(run, deps, open, into);
+  return workOn(run, deps, { source, key, task, into, tip, open });
+}
+
+interface Place {
+  source: Source;
+  key: string;
+  task: Settings["maintenance"][string];
+  /** The branch that the pull request is for, and its commit. */
+  into: string;
+  tip: string;
+  open: Pull | undefined;
+}
+
+async function workOn(run: Run, deps: WorkerDeps, at: Place): Promise<Outcome> {
+  const { source, key, task, into, tip, open } = at;
+  const asked = { title: key, body: task.task ?? "" };
+  await run.log.append({ type: "snapshot", hash: snapshotHash(asked), ...asked });
+  const base = source.passed?.base ?? open?.head.commit ?? tip;
+  const on = { kind: "maintenance" as const, base, branch: open?.head.branch ?? into };
+  const result = await solveOn(run, deps, source, { ...on, ...taskWork(run, deps, { key, task }) });
+  if (source.settings.unattended.dryRun) return result.ok ? dryRun(run, base, result.passed) : result.outcome;
+  const delivery = { source, base, to: open ?? newBranch(key, task, into) };
   if (!result.ok) return keepBranch(run, deps, result, delivery);
-  const delivered = await deliverFor(run, deps, result.passed, delivery);
+  const passed = titled(result.passed, run);
+  const delivered = await deliverFor(run, deps, passed, delivery);
+  if (open !== undefined && delivered.ok) await tellUpdate(run, deps, { source, base, open, passed });
   return deliveredOutcome(delivered, "The task's next run starts from where it stands then.");
 }
 
-function leftAlone({ number, url }: Pull): Outcome {
-  return { outcome: "no-change", cause: "its pull request is open", detail: url, pull: { number, url } };
+/** The open pull request to go on with; not one that this very run opened before its worker died. */
+function ontoOpen({ log }: Run, { passed }: Source, open: Pull | undefined): Pull | undefined {
+  const before = passed === undefined ? undefined : lastEvent(log.events, "base");
+  return before === undefined || before.branch === open?.head.branch ? open : undefined;
+}
+
+/** Whether the base has all that the pull request changes. */
+async function isSpent(run: Run, { mirror }: Source, at: { head: string; base: string }): Promise<boolean> {
+  const repository = await createRunRepository(run.log.dir, mirror);
+  return (await mergeCommits(repository, at, run.signal)).kind === "spent";
+}
+
+async function endSpent(run: Run, deps: WorkerDeps, open: Pull, into: string): Promise<Outcome> {
+  await run.guard();
+  await endUnneeded(deps, run.job.repo, open, `\`${into}\` has all that this changes.`);
+  return { ...nothingToDo("its pull request is not needed any more"), detail: open.url };
+}
+
+/** The pull request's own text tells of its first commit; each later one has a comment. */
+async function tellUpdate(
+  { job, log }: Run,
+  { host }: WorkerDeps,
+  { source, base, open, passed }: Pick<Place, "source"> & { base: string; open: Pull; passed: Passed },
+): Promise<void> {
+  const { mirror, trusted, settings, facts } = source;
+  const held = await ciHeld(mirror, trusted, { ci: settings.ci, isPrivate: facts.private });
+  const { events } = log;
+  const footer = "This commit stands on what this pull request was before.";
+  const body = renderPullBody({ closes: undefined, passed, events, base, held, footer, took: elapsed(events) });
+  const mark = replyMark(job.runId);
+  const text = `${mark}\n**One more commit: ${inlineText(passed.submission.title)}**\n\n${body}`;
+  await host.forge(job.repo, "report").ensureComment(open.number, mark, text);
+}
+
+/** What would have been published. */
+async function dryRun({ log }: Run, base: string, { commit, submission }: Passed): Promise<Outcome> {
+  const { files, deleted } = await readCommitChange(join(log.dir, "repo.git"), base, commit);
+  const paths = [...files.map(({ path }) => path), ...deleted];
+  const more = paths.length > mostPaths ? [`- and ${paths.length - mostPaths} more`] : [];
+  const shown = paths.slice(0, mostPaths).map((path) => `- ${inlineCode(path)}`);
+  const detail = [
+    `**${inlineText(submission.title)}**`,
+    bullets(submission.change),
+    ["It changes", ...shown, ...more].join("\n"),
+  ];
+  return { ...nothingToDo("dry run"), detail: detail.join("\n\n") };
+}
+
+/** A scheduled task has no issue to answer on: its pull request is the answer, and the dashboard shows the rest. */
+async function report(run: Run, { outcome, cause, detail }: Outcome, deps: WorkerDeps): Promise<void> {
+  const { runId, repo } = run.job;
+  const at = new Date().toISOString();
+  await keepOutcome(deps.redis, repo, taskKey(run), {
+    run: runId,
+    at,
+    outcome,
+    ...(cause !== undefined && { cause }),
+    detail,
+  });
+  await deps.lookAfter(repo);
 }
 
 /** A task of the settings, whose branch is no other's. */
-function newBranch(key: string, { schedule, timezone }: Settings["maintenance"][string], into: string) {
-  const footer = `The task \`${key}\` of \`${settingsPath}\`, due at \`${schedule}\` (${timezone}).`;
-  return { name: branchOf(key), pull: { into, closes: undefined, footer } };
-}
-
-function branchOf(key: string): string {
-  return `agent-fix/task/${key}`;
+function newBranch(key: string, task: Settings["maintenance"][string], into: string) {
+  const due = `The task \`${key}\` of \`${settingsPath}\`, due at \`${task.schedule}\` (${task.timezone}).`;
+  const manners = `Close this, and I do not open it again by myself; push to its branch, and I leave it to you. \`/agent-fix continue\` takes the base in, \`/agent-fix ignore ${key}\` ends the task.`;
+  const footer = `${due} ${manners}\n\n${renderTaskMark(key, task)}`;
+  return { name: taskBranch(key), pull: { into, closes: undefined, footer } };
 }
 
 function taskKey(run: Run): string {

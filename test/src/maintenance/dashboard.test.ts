@@ -17,7 +17,7 @@ function row(key: string, more: Partial<Row> = {}): Row {
 }
 const waits = (why: Wait) => ({ do: "wait" as const, why, isOver: false });
 const limits = { open: 2, hourly: 1 };
-const empty: Board = { rows: [], runs: [], questions: [], memory: {}, isDryRun: false, limits };
+const empty: Board = { rows: [], runs: [], questions: [], memory: {}, model: undefined, isDryRun: false, limits };
 
 /** The keys below each heading, with the verb of their boxes. */
 function sections(body: string): Record<string, string[]> {
@@ -85,6 +85,15 @@ it("names the issues that wait for an answer and what works and waits here", () 
   const body = renderDashboard({ ...empty, questions: [7], runs: [runOn(5), runOn(6)] });
 
   expect(body).toMatch(/#7 waits for an answer[\s\S]*Working now\s+- #5[\s\S]*their turn\s+- #6/);
+});
+
+it.each([
+  [undefined, "- `qwen` answers, since 2026-11-23 05:00 UTC"],
+  ["its server is away", "- `qwen` is waited for (its server is away), since 2026-11-23 05:00 UTC"],
+])("says of a model that is waited for by %s what the workers saw", (waitsFor, line) => {
+  const model = { name: "qwen", since: "2026-11-23T05:00:00Z", waitsFor };
+
+  expect(renderDashboard({ ...empty, model })).toContain(`## Model\n\n${line}`);
 });
 
 it("stays within what the code host takes, whatever there is to show", () => {
