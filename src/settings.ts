@@ -74,7 +74,7 @@ const task = z
       .describe("Commands that are run with network access before the model starts"),
     measure: text("npx knip | wc -l")
       .optional()
-      .describe("A command that prints a number, which the task is to improve"),
+      .describe("A command that prints a number, which the task is to bring down"),
     paths: texts("src/**").default([]).describe("What it is about, as globs"),
   })
   .superRefine(({ use, task: words, update }, context) => {
@@ -98,6 +98,7 @@ const unattended = z.strictObject({
     .boolean()
     .default(false)
     .describe("Everything but branches and pull requests; the dashboard issue shows what would be"),
+  forks: z.boolean().default(false).describe("Also where this repository is a fork: it has this file from its parent"),
   open: z.number().int().min(0).default(2).describe("Maintenance pull requests open at once"),
   hourly: z.number().int().min(0).default(1).describe("New ones within an hour"),
   quiet: z

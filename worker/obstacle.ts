@@ -14,11 +14,13 @@ export async function obstacleTo(
 ): Promise<Outcome | undefined> {
   const { repo, actor, subject } = run.job;
   const forge = deps.host.forge(repo, "report");
+  // What we see to by ourselves is asked for by the settings.
+  const isAsked = !actor.login.endsWith("[bot]");
   const [permission, issue] = await Promise.all([
-    forge.permission(actor.login),
+    isAsked ? forge.permission(actor.login) : undefined,
     subject.kind === "issue" ? forge.issue(subject.number) : undefined,
   ]);
-  if (!mayWrite(permission)) return cancelled(`${actor.login} no longer has write access`);
+  if (permission !== undefined && !mayWrite(permission)) return cancelled(`${actor.login} no longer has write access`);
   if (issue?.state === "closed") return cancelled("the issue was closed while I worked");
   if ("head" in to) {
     const { state } = await forge.pull(to.number);

@@ -19,12 +19,13 @@ export interface Ask {
 export async function applyAsk(
   ask: Ask,
   views: readonly View[],
-  { deps, repo, forge }: { deps: Pick<IntakeDeps, "queues" | "log">; repo: RepoRef; forge: Forge },
+  { deps, repo, forge }: { deps: Pick<IntakeDeps, "queues" | "inbox" | "log">; repo: RepoRef; forge: Forge },
 ): Promise<string> {
   const { verb, key } = ask;
   const view = views.find((one) => one.key === key);
   if (view === undefined) return unknownTask(key, views);
   if (verb === "ignore") {
+    await stop(view, ask, deps);
     view.memory = { ...view.memory, isIgnored: true };
     return `I leave \`${key}\` alone until somebody says \`/agent-fix unignore ${key}\`.`;
   }
@@ -42,6 +43,20 @@ export async function applyAsk(
   wantAgain(view);
   await startTask(deps, repo, view, ask);
   return `\`${key}\` is queued.`;
+}
+
+/** Ends the run that waits or works. */
+async function stop(
+  view: View,
+  { actor }: Ask,
+  { queues, inbox }: Pick<IntakeDeps, "queues" | "inbox">,
+): Promise<void> {
+  const { run, ...rest } = view.memory;
+  if (run === undefined || !view.standing.isLive) return;
+  await inbox.send(run.id, { kind: "stop", by: actor.login, reason: "its task is to be ignored" });
+  if (!(await queues.removeWaiting(run.id))) return;
+  view.memory = rest;
+  view.standing = { ...view.standing, isLive: false };
 }
 
 function wantAgain(view: View): void {

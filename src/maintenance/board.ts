@@ -3,7 +3,7 @@ import type { Forge, OwnIssue } from "../forge.ts";
 import type { RepoRef } from "../job.ts";
 import { redisPrefix, within } from "../queue.ts";
 import { dashboardMark } from "../triggers.ts";
-import { dashboardTitle, fingerprint, memoryIn, readTicks, withOwnPart } from "./dashboard.ts";
+import { dashboardTitle, fingerprint, withoutBoxes, memoryIn, readTicks, withOwnPart } from "./dashboard.ts";
 import type { Tick } from "./dashboard.ts";
 import type { Memory } from "./memory.ts";
 
@@ -36,4 +36,26 @@ export async function showBoard(forge: Forge, redis: Redis, { issue }: BoardIssu
   // Remembered first: what a person ticks may come at once.
   await within(3000, redis.set(writtenKey(forge.repo), fingerprint(rendered), "EX", 400 * 24 * 3600));
   if (body !== issue?.body) await forge.ensureIssue(dashboardMark, { title: dashboardTitle, body });
+}
+
+/** Where issues are disabled: the same as a check run that judges nothing, on a commit; boxes have no place there. */
+export async function showOnCommit(
+  checks: Forge,
+  redis: Redis,
+  commit: string | undefined,
+  rendered: string,
+): Promise<void> {
+  if (commit === undefined) return;
+  const now = `${commit} ${fingerprint(rendered)}`;
+  if ((await within(3000, redis.get(writtenKey(checks.repo)))) === now) return;
+  await checks.ensureCheckRun({
+    name: "agent-fix / dashboard",
+    commit,
+    runId: "dashboard",
+    conclusion: "neutral",
+    title: dashboardTitle,
+    summary: withoutBoxes(rendered),
+    annotations: [],
+  });
+  await within(3000, redis.set(writtenKey(checks.repo), now, "EX", 400 * 24 * 3600));
 }

@@ -204,7 +204,7 @@ export function memoryIn(body: string): Memory {
   return body.startsWith(dashboardMark) && end !== -1 ? parseMemory(body.slice(dashboardMark.length, end)) : {};
 }
 
-const box = /^(\s*- \[)([ xX])(\] <!-- ([a-z]+)-task=([a-z0-9-]+) -->)/gm;
+const box = /^([ \t]*- \[)([ xX])(\] <!-- ([a-z]+)-task=([a-z0-9-]+) -->)/gm;
 
 /** The boxes that are ticked in our own part. */
 export function readTicks(body: string): Tick[] {
@@ -224,6 +224,15 @@ export function fingerprint(body: string): string {
 function ownPart(body: string): string {
   const end = body.indexOf(endMark);
   return end === -1 ? body : body.slice(0, end);
+}
+
+/** What people read of it, with nothing to tick. */
+export function withoutBoxes(body: string): string {
+  return ownPart(body)
+    .replaceAll(box, "-")
+    .replaceAll(/<!--.*?-->\s*/g, "")
+    .replace(introduction, "")
+    .trim();
 }
 
 /** A new text in the place of our own part. */

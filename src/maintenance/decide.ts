@@ -56,9 +56,9 @@ export function decideTask(known: Known, standing: Standing, room: Room, limits:
   const { task, memory, slot } = known;
   const { open } = standing;
   if (standing.isLive) return wait("works");
-  if (memory.run !== undefined && memory.last?.run !== memory.run.id) return { do: "start-again" };
   const left = leftAlone(memory, standing);
   if (left !== undefined) return over(left);
+  if (memory.run !== undefined && memory.last?.run !== memory.run.id) return { do: "start-again" };
   if (slot === undefined) return wait(open === undefined ? "not-due" : "open");
   // What a person is to read does not grow under their eyes; what tools made is brought up to date.
   if (open !== undefined && !isMadeByTools(task)) return over("open");

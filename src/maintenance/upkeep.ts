@@ -8,7 +8,7 @@ import { parseSettings, settingsPath } from "../settings.ts";
 import type { Settings } from "../settings.ts";
 import { applyAsk } from "./ask.ts";
 import type { Ask } from "./ask.ts";
-import { nothingShown, readBoard, showBoard } from "./board.ts";
+import { nothingShown, readBoard, showBoard, showOnCommit } from "./board.ts";
 import type { BoardIssue } from "./board.ts";
 import { renderDashboard } from "./dashboard.ts";
 import type { Row } from "./dashboard.ts";
@@ -47,15 +47,21 @@ export interface Asked {
 export async function upkeep(repo: RepoRef, deps: IntakeDeps, asked: Asked = {}): Promise<string> {
   return withLock(deps.queues.redis, `upkeep-${repo.id}`, turnLimitMs, async () => {
     const forge = deps.host.forge(repo, "report");
-    const { archived, fork, hasIssues } = await forge.repository();
+    const { archived, fork, hasIssues, defaultBranch } = await forge.repository();
     if (archived) return "This repository is archived.";
     const text = await forge.readFile(settingsPath);
     const settings = parseSettings(text ?? "");
     if (hasIssues) await tellSettings(forge, settings, deps.queues.redis);
     if (text === undefined && !fork) await onboard(repo, deps, forge);
     if (!settings.ok) return `\`${settingsPath}\` cannot be used: mend it first.`;
-    return lookAfter({ repo, deps, forge, settings: settings.settings, hasIssues }, asked);
+    const branch = hasIssues ? undefined : defaultBranch;
+    return lookAfter({ repo, deps, forge, settings: inFork(fork, settings.settings), branch }, asked);
   });
+}
+
+/** A fork has its parent's settings, and nobody asked for their tasks there. */
+function inFork(isFork: boolean, settings: Settings): Settings {
+  return isFork && !settings.unattended.forks ? { ...settings, maintenance: {} } : settings;
 }
 
 interface Place {
@@ -63,13 +69,14 @@ interface Place {
   deps: IntakeDeps;
   forge: Forge;
   settings: Settings;
-  hasIssues: boolean;
+  /** On whose newest commit the dashboard is shown, where issues are disabled. */
+  branch: string | undefined;
 }
 
 async function lookAfter(place: Place, { ask, ticked }: Asked): Promise<string> {
-  const { repo, deps, forge, settings, hasIssues } = place;
+  const { repo, deps, forge, settings, branch } = place;
   const { redis } = deps.queues;
-  const board = hasIssues ? await readBoard(forge, redis) : nothingShown;
+  const board = branch === undefined ? await readBoard(forge, redis) : nothingShown;
   const before = await loadMemory(redis, repo, board.memory);
   await closeUnneeded(deps, repo, Object.keys(settings.maintenance));
   const views = await viewAll(place, before);
@@ -81,7 +88,7 @@ async function lookAfter(place: Place, { ask, ticked }: Asked): Promise<string> 
   const rows = await actOnAll(views, place);
   await saveMemory(redis, repo, memoryOf(views));
   await tellTurnedDown(forge, redis, views);
-  if (hasIssues) await show({ board, rows, memory: memoryOf(views) }, place);
+  await show({ board, rows, memory: memoryOf(views) }, place);
   return answers.at(-1) ?? "";
 }
 
@@ -151,7 +158,7 @@ interface Shown {
   memory: Memory;
 }
 
-async function show({ board, rows, memory }: Shown, { deps, forge, repo, settings }: Place): Promise<void> {
+async function show({ board, rows, memory }: Shown, { deps, forge, repo, settings, branch }: Place): Promise<void> {
   if (rows.length === 0 && board.issue === undefined) return;
   const { queues, log } = deps;
   const limits = settings.unattended;
@@ -160,7 +167,8 @@ async function show({ board, rows, memory }: Shown, { deps, forge, repo, setting
   const model = await readModelState(queues.redis);
   const rendered = renderDashboard({ rows, runs, questions, model, memory, isDryRun: limits.dryRun, limits });
   try {
-    await showBoard(forge, queues.redis, board, rendered);
+    if (branch === undefined) await showBoard(forge, queues.redis, board, rendered);
+    else await showOnCommit(deps.host.forge(repo, "check"), queues.redis, await forge.branchHead(branch), rendered);
   } catch (error) {
     if (!(error instanceof RefusedError)) throw error;
     log.warn({ repo: `${repo.owner}/${repo.name}`, why: error.why }, "the dashboard could not be written");

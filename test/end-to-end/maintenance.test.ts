@@ -5,6 +5,7 @@ import { Redis } from "ioredis";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { startWebRole } from "../../src/cli/compose.ts";
 import type { WebRole } from "../../src/cli/compose.ts";
+import { readRun } from "../../src/runlog.ts";
 import { connectRedis, createQueues } from "../../src/queue.ts";
 import type { Queues } from "../../src/queue.ts";
 import { dashboardMark } from "../../src/triggers.ts";
@@ -117,11 +118,10 @@ test("a month of schedules, with restarts, a lost Redis and other settings in be
   expect((await dashboard(where))?.body).toContain(`## Open\n\n- [ ] <!-- run-task=answer -->`);
 });
 
-test("two apps and three workers on one Redis start a task once", async () => {
-  const where = await addProject(laptop, "crowd", {
-    ...brokenProject,
-    ".github/agent-fix.yml": scheduled("0 5 * * 1"),
-  });
+test("two apps and three workers on one Redis start each task once, and one after the other", async () => {
+  const tasks = `${scheduled("0 5 * * 1")}  stamp: {update: ["echo 1 >stamp.txt"], schedule: "0 5 * * 1"}\n`;
+  const settings = `${tasks}unattended: {hourly: 2}\n`;
+  const where = await addProject(laptop, "crowd", { ...brokenProject, ".github/agent-fix.yml": settings });
   await sweepAt("2026-11-01T12:00:00Z");
   await using other = await startWebRole(laptop.parts);
   await Promise.all([laptop.startWorker(), laptop.startWorker()]);
@@ -132,7 +132,14 @@ test("two apps and three workers on one Redis start a task once", async () => {
   await sweepAt("2026-11-02T12:05:00Z");
 
   expect(await pullsOf(laptop, where)).toHaveLength(1);
-  expect(readdirSync(join(laptop.dataDir, "runs"))).toHaveLength(1);
+  const runs = readdirSync(join(laptop.dataDir, "runs")).map((run) => readRun(laptop.dataDir, run) ?? []);
+  const spans = runs.map((events) => [
+    events.find(({ type }) => type === "claimed")?.at ?? "",
+    events.at(-1)?.at ?? "",
+  ]);
+  const [[, firstEnd = ""] = [], [secondStart = ""] = []] = spans.toSorted();
+  expect(spans).toHaveLength(2);
+  expect(firstEnd < secondStart).toBe(true);
 });
 
 test("a repository without settings gets them as a pull request; merged, what is added to them is on the dashboard", async () => {

@@ -18,6 +18,7 @@ import { ciHeld } from "../ci.ts";
 import { deliverFor, deliveredOutcome, keepBranch } from "../deliver.ts";
 import { hasWork, taskWork, titled } from "../maintenance/task.ts";
 import { mergeCommits } from "../merge.ts";
+import { obstacleTo } from "../obstacle.ts";
 import { cancelled, needsInput, nothingToDo } from "../outcome.ts";
 import { readCommitChange } from "../rebuild.ts";
 import { elapsed } from "../report.ts";
@@ -71,6 +72,8 @@ async function workOn(run: Run, deps: WorkerDeps, at: Place): Promise<Outcome> {
   if (source.settings.unattended.dryRun) return result.ok ? dryRun(run, base, result.passed) : result.outcome;
   const delivery = { source, base, to: open ?? newBranch(key, task, into) };
   if (!result.ok) return keepBranch(run, deps, result, delivery);
+  const obstacle = await obstacleTo(run, deps, delivery);
+  if (obstacle !== undefined) return obstacle;
   const passed = titled(result.passed, run);
   const delivered = await deliverFor(run, deps, passed, delivery);
   if (open !== undefined && delivered.ok) await tellUpdate(run, deps, { source, base, open, passed });

@@ -320,6 +320,50 @@ describe("the dashboard", () => {
   });
 });
 
+it("where issues are disabled, the dashboard is a check run on the newest commit, and says nothing of boxes", async () => {
+  await using on = await startUpkeep(weekly);
+  on.github.owners.disableIssues("ann/shop");
+
+  await on.at("2026-11-21T12:00:00Z");
+  await on.at("2026-11-21T12:05:00Z");
+
+  const { data } = await on.ann.rest.checks.listForRef({ ...shop, ref: "main" });
+  expect(data.check_runs).toMatchObject([
+    {
+      name: "agent-fix / dashboard",
+      conclusion: "neutral",
+      output: { summary: expect.stringMatching(/^## Awaiting schedule\n\n- \*\*tidy\*\*: Tidy up/) as string },
+    },
+  ]);
+});
+
+it("a fork leaves its parent's tasks alone, unless its settings say otherwise", async () => {
+  await using on = await startUpkeep(weekly);
+  Object.assign(on.github.state.repositories.get("ann/shop") ?? {}, { fork: true });
+  await on.at("2026-11-21T12:00:00Z");
+  await on.at(monday);
+  expect(await on.waiting()).toEqual([]);
+
+  await on.writeSettings(`${weekly}unattended: {forks: true}\n`);
+  await on.at("2026-11-24T12:00:00Z");
+  await on.at(nextMonday);
+
+  expect(await on.waiting()).toHaveLength(1);
+});
+
+it("a run whose task is to be ignored is stopped", async () => {
+  await using on = await startUpkeep(two);
+  await on.at("2026-11-21T12:00:00Z");
+  await on.at(monday);
+  const [first] = await on.waiting();
+  const actor = { id: 1, login: "ann" };
+
+  await on.at("2026-11-23T05:01:00Z", { ask: { verb: "ignore", key: "tidy", actor, trigger: "comment-1" } });
+
+  expect(await on.waiting()).toMatchObject([{ subject: { key: "sweep" } }]);
+  expect(await on.deps.inbox.read(first?.runId ?? "")).toMatchObject([{ kind: "stop", by: "ann" }]);
+});
+
 describe("without settings", () => {
   it("a repository gets a run for its first ones, one a day while none comes of it", async () => {
     await using on = await startUpkeep(undefined);
