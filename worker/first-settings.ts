@@ -72,7 +72,7 @@ export function renderFirstBody({ environment, measured }: Survey, commit: strin
       `This adds \`${settingsPath}\`. **Merge it to enable agent-fix here. Close it unmerged to keep it off**: then I do nothing by myself in this repository. A person with write access can still set the label \`${triggerLabel}\` on an issue.`,
       "## What I found",
       [
-        "| | |",
+        "| | found |",
         "|---|---|",
         `| Languages and package managers | ${inlineText(languagesIn(from))} |`,
         `| Set-up | ${codes(setup)} |`,

@@ -33,9 +33,12 @@ export async function readBoard(forge: Forge, redis: Redis): Promise<BoardIssue>
 export async function showBoard(forge: Forge, redis: Redis, { issue }: BoardIssue, rendered: string): Promise<void> {
   if (issue?.state === "closed") return;
   const body = issue === undefined ? rendered : withOwnPart(issue.body.replaceAll("\r\n", "\n"), rendered);
-  // Remembered first: what a person ticks may come at once.
+  // What a person ticked meanwhile is not to be lost: the event of it brings us here again.
+  const isNew = body !== issue?.body;
+  if (isNew && (await forge.ownIssue(dashboardMark))?.body !== issue?.body) return;
+  // Remembered first: what a person ticks may come at once. And again where Redis forgot it.
   await within(3000, redis.set(writtenKey(forge.repo), fingerprint(rendered), "EX", 400 * 24 * 3600));
-  if (body !== issue?.body) await forge.ensureIssue(dashboardMark, { title: dashboardTitle, body });
+  if (isNew) await forge.ensureIssue(dashboardMark, { title: dashboardTitle, body });
 }
 
 /** Where issues are disabled: the same as a check run that judges nothing, on a commit; boxes have no place there. */

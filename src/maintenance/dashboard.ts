@@ -121,7 +121,7 @@ const texts: Record<Section, (row: Row, limits: Board["limits"]) => string> = {
   limited: ({ decision }, limits) => ` (${heldBy(decision, limits)})`,
   edited: ({ standing }) =>
     `. #${standing.open?.number} has commits of somebody else, so I leave it alone. The box closes it and starts over: those commits stay on its branch, and nothing else.`,
-  open: ({ standing, next }) => `. #${standing.open?.number}. Next: ${next}.`,
+  open: ({ standing, next }) => `. Open as #${standing.open?.number}. Next: ${next}.`,
   closed: ({ standing: { closed } }) =>
     closed === undefined
       ? ". Told to ignore it: `/agent-fix unignore` takes that back, as the box does."

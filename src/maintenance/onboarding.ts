@@ -9,10 +9,14 @@ import { configureBranch } from "../triggers.ts";
  * A repository without settings gets one pull request with them. Merged or closed, it was answered; one that was closed
  * and renamed since is wanted after all. A run that ends without one is tried again the next day.
  */
-export async function onboard(repo: RepoRef, { host, queues, log, now }: IntakeDeps, forge: Forge): Promise<void> {
+export async function onboard(
+  repo: RepoRef,
+  { host, queues, log, now }: IntakeDeps,
+  forge: Forge,
+  defaultBranch: string,
+): Promise<void> {
   const last = (await ourPulls(forge, configureBranch)).at(-1);
   if (last !== undefined && !(await isWantedAgain())) return;
-  const { defaultBranch } = await forge.repository();
   if ((await forge.branchHead(defaultBranch)) === undefined) return;
   const { id, botLogin } = await host.app();
   const trigger = last === undefined ? `first-contact-${now().toISOString().slice(0, 10)}` : `renamed-${last.number}`;

@@ -52,7 +52,7 @@ export async function upkeep(repo: RepoRef, deps: IntakeDeps, asked: Asked = {})
     const text = await forge.readFile(settingsPath);
     const settings = parseSettings(text ?? "");
     if (hasIssues) await tellSettings(forge, settings, deps.queues.redis);
-    if (text === undefined && !fork) await onboard(repo, deps, forge);
+    if (text === undefined && !fork) await onboard(repo, deps, forge, defaultBranch);
     if (!settings.ok) return `\`${settingsPath}\` cannot be used: mend it first.`;
     const branch = hasIssues ? undefined : defaultBranch;
     return lookAfter({ repo, deps, forge, settings: inFork(fork, settings.settings), branch }, asked);

@@ -137,7 +137,9 @@ test("two apps and three workers on one Redis start each task once, and one afte
     events.find(({ type }) => type === "claimed")?.at ?? "",
     events.at(-1)?.at ?? "",
   ]);
-  const [[, firstEnd = ""] = [], [secondStart = ""] = []] = spans.toSorted();
+  const [[, firstEnd = ""] = [], [secondStart = ""] = []] = spans.toSorted(([one = ""], [other = ""]) =>
+    one.localeCompare(other),
+  );
   expect(spans).toHaveLength(2);
   expect(firstEnd < secondStart).toBe(true);
 });

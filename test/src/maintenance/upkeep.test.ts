@@ -262,6 +262,37 @@ describe("the dashboard", () => {
     expect((await on.dashboard())?.body).toBe(board?.body);
   });
 
+  it("takes a tick also after Redis lost everything", async () => {
+    await using on = await startUpkeep(weekly);
+    await on.at("2026-11-21T12:00:00Z");
+    await on.redis.flushall();
+    await on.at("2026-11-21T12:05:00Z");
+    await on.tick("run-task=tidy");
+
+    await on.at("2026-11-21T12:06:00Z");
+
+    expect(await on.waiting()).toHaveLength(1);
+  });
+
+  it("loses no tick that comes while it is written", async () => {
+    await using on = await startUpkeep(weekly);
+    await on.at("2026-11-21T12:00:00Z");
+    const { queues } = on.deps;
+    const before = queues.liveIn.bind(queues);
+    queues.liveIn = async (repo) => {
+      queues.liveIn = before;
+      await on.tick("run-task=tidy");
+      return before(repo);
+    };
+    await on.writeSettings(weekly.replace("Tidy up", "Tidy up well"));
+    await on.at("2026-11-21T12:05:00Z");
+    expect((await on.dashboard())?.body).toContain("[x]");
+
+    await on.at("2026-11-21T12:06:00Z");
+
+    expect(await on.waiting()).toHaveLength(1);
+  });
+
   it("that was deleted is made anew, with all that it remembered", async () => {
     await using on = await startUpkeep(weekly);
     await on.at("2026-11-21T12:00:00Z");
