@@ -31,6 +31,9 @@ const storyLimitMs = 10 * 60_000;
 const name = { owner: "ann", repo: "slugify-title" };
 const storyFile = (path: string) => new URL(`../demo/stories/${path}`, import.meta.url);
 
+/** Says nothing, and keeps the repository from getting its first settings beside the story. */
+const noSettings = { [settingsPath]: "# Everything is detected.\n" };
+
 async function issueStory({ laptop, say, caseName }: StoryContext): Promise<StoryResult> {
   const { octokit, repository } =
     caseName === undefined ? await openRepository(laptop) : await openCase(laptop, caseName, say);
@@ -83,14 +86,14 @@ async function describeThreads(octokit: Octokit, pull: number): Promise<string> 
 }
 
 async function maintenanceStory({ laptop, say }: StoryContext): Promise<StoryResult> {
-  const { octokit } = await openRepository(laptop, { [settingsPath]: undefined });
+  const { octokit } = await openRepository(laptop, {});
   say("ann puts the app on her repository, which has no settings yet\n");
   const openOn = async (branch: string) =>
     (await octokit.rest.pulls.list({ ...name, head: `${name.owner}:${branch}`, state: "open" })).data[0];
   const first = await poll("the pull request with the first settings", () => openOn(configureBranch));
   say(`\n--- #${first.number} ${first.title} ---\n${visible(first.body ?? "")}\n`);
   await octokit.rest.pulls.merge({ ...name, pull_number: first.number });
-  const settings = await readFile(storyFile(`repository/${settingsPath}`), "utf8");
+  const settings = await readFile(storyFile("maintenance.yml"), "utf8");
   const commit = { branch: "main", message: "Have unused exports removed", author: "ann" };
   await laptop.github.push(`${name.owner}/${name.repo}`, { [settingsPath]: settings }, commit);
   say("ann merged it, and added a task of her own");
@@ -124,7 +127,7 @@ async function readIssue(): Promise<{ title: string; body: string }> {
   return { title: first.replace(/^# /, ""), body: rest.join("\n").trim() };
 }
 
-async function openRepository(laptop: Laptop, files: Record<string, undefined> = {}) {
+async function openRepository(laptop: Laptop, files: Record<string, string> = noSettings) {
   await laptop.github.addRepository({
     owner: name.owner,
     name: name.repo,
@@ -134,9 +137,6 @@ async function openRepository(laptop: Laptop, files: Record<string, undefined> =
   laptop.github.install({ repositories: [`${name.owner}/${name.repo}`] });
   return { octokit: ann(laptop), repository: name };
 }
-
-/** Says nothing, and keeps the repository from getting its first settings beside the story. */
-const noSettings = { [settingsPath]: "# Everything is detected.\n" };
 
 async function openCase(laptop: Laptop, caseName: string, say: (line: string) => void) {
   const chosen = cases[caseName];

@@ -17,7 +17,7 @@ import type { EmbeddedGitHub } from "../../../src/demo/github/server.ts";
 import { startModel } from "../../../src/demo/model/model.ts";
 import type { ScriptedModel } from "../../../src/demo/model/model.ts";
 import { createContract, expectNoViolations } from "../../support/contract.ts";
-import { answerScripts, personOn } from "./laptop.ts";
+import { answerScripts, brokenProject, personOn } from "./laptop.ts";
 
 type Env = Record<string, string>;
 
@@ -229,4 +229,26 @@ export async function startFailingModel(status: number, message: string): Promis
 export function processesWith(text: string): string[] {
   const lines = execFileSync("ps", ["-A", "-o", "args"], { encoding: "utf8", maxBuffer: 2 ** 26 }).split("\n");
   return lines.filter((line) => line.includes(text));
+}
+
+const waitMs = 90_000;
+
+/** Files an issue on a new project as ann and sets the label; waits for the pull request that answers it. */
+export async function expectPullRequest(site: Site, name: string): Promise<void> {
+  await site.github.addRepository({ owner: "ann", name, files: brokenProject });
+  site.github.install({ repositories: [`ann/${name}`] });
+  const where = { owner: "ann", repo: name };
+  const octokit = site.as("ann");
+  const { data: issue } = await octokit.rest.issues.create({ ...where, title: "The answer is wrong", body: "41?" });
+  await octokit.rest.issues.addLabels({ ...where, issue_number: issue.number, labels: ["agent-fix"] });
+  const pulls = async () => (await octokit.rest.pulls.list({ ...where, state: "all" })).data;
+  const comments = async () =>
+    (await octokit.rest.issues.listComments({ ...where, issue_number: issue.number })).data.map(({ body }) => body);
+  await expect.poll(comments, { timeout: waitMs, interval: 200 }).toEqual([expect.stringMatching(/Opened .*#2/)]);
+  expect(await pulls()).toMatchObject([{ title: "Give the right answer", state: "open", number: 2 }]);
+}
+
+/** The address that a command says it serves, in the line that matches. */
+export async function urlOf(command: RunningCommand, line: RegExp): Promise<string> {
+  return /http:\/\/[\d.]+:\d+/.exec(await command.line(line))?.[0] ?? "";
 }
