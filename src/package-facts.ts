@@ -15,11 +15,11 @@ export interface PackageChange {
   /** It has an install script and is not optional. */
   script: boolean;
 }
-/** What a task updated in the manifest, with what the registry and the packages themselves say: text from outside. */
+/** What a task updated in manifests, with what the registry and the packages themselves say: text from outside. */
 export interface UpdateFacts {
   updated: {
     name: string;
-    /** Of the manifest that names it; "" is the top of the repository. */
+    /** Of the manifest that names it, "" for the top of the repository; or that file's own path. */
     folder: string;
     from: string;
     to: string;
@@ -35,6 +35,6 @@ export interface UpdateFacts {
   deprecated: { name: string; version: string; says: string }[];
   /** What was not updated, and why, as half a sentence. */
   left: { name: string; why: string }[];
-  /** Whether the registry answered the audit. */
-  audited: boolean;
+  /** Whether the registry answered the audit; absent where there is none to ask. */
+  audited?: boolean;
 }

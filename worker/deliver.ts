@@ -17,6 +17,8 @@ export interface Delivery {
   source: Pick<Source, "mirror" | "trusted" | "settings" | "facts">;
   /** The commit that the change stands on. */
   base: string;
+  /** The head of our pull request, where the change is what a merge with it makes of the base. */
+  merges?: string;
   /** Whose words it has, beside the model's. */
   coAuthors?: readonly string[];
   /** Our open pull request, whose branch gets one more commit; or the branch to make. */
@@ -30,7 +32,7 @@ interface NewBranch {
 }
 export type Delivered =
   | { ok: true; commit: string; branch: string; pull: Pick<Pull, "number" | "url"> | undefined }
-  | { ok: false; reason: string };
+  | { ok: false; reason: string; made?: string };
 
 /** The last step of every run, in the service and in `resolve`: the commit, its branch, its pull request and its check run. */
 export async function deliver(
@@ -95,13 +97,16 @@ async function targetOf(
   { job: { runId }, log }: Publisher,
   writer: Forge,
   passed: Passed,
-  { source, base, to, coAuthors }: Delivery,
+  { source, base, merges, to, coAuthors }: Delivery,
 ): Promise<Target> {
   const { mirror, trusted, settings, facts } = source;
   const { title, cause } = passed.submission;
   const held = await ciHeld(mirror, trusted, { ci: settings.ci, isPrivate: facts.private });
   const message = commitMessage({ title, why: cause, runId, held, coAuthors });
-  if ("head" in to) return { base, branch: to.head.branch, expected: base, message, pull: undefined };
+  if ("head" in to) {
+    const parents = merges === undefined ? [base] : [merges, base];
+    return { base, parents, branch: to.head.branch, expected: merges ?? base, message, pull: undefined };
+  }
   const branch = await freeBranch(writer, to.name, { runId, base, tree: passed.tree });
   if (to.pull === undefined) return { base, branch, expected: undefined, message, pull: undefined };
   const { into, closes, footer } = to.pull;

@@ -3,7 +3,8 @@ import { existsSync } from "node:fs";
 import { lastEvent, readRun, runsDir } from "../src/runlog.ts";
 import type { RunEvent } from "../src/runlog.ts";
 import type { Change } from "../sandbox/changes.ts";
-import { readCommitChange } from "./rebuild.ts";
+import type { Layered } from "../sandbox/workspace.ts";
+import { changesBetween } from "./rebuild.ts";
 import type { Run } from "./run.ts";
 
 /** What a run that goes on from another is told: what that one said to people, and what one of them answered. */
@@ -22,11 +23,13 @@ export async function takeEarlier(run: Pick<Run, "job" | "log" | "inboxMessages"
   return earlier;
 }
 
-/** A change that an earlier run left, and the folder that has its git objects. */
+/** A change that an earlier run left, or the harness made, and the folder that has its git objects. */
 export interface EarlierWork {
   commit: string;
   changes: Change[];
   objects: string;
+  /** The tree to stand on where it is not the base's, as with other dependencies. */
+  tree?: Layered | undefined;
 }
 
 /**
@@ -42,7 +45,6 @@ export async function takeEarlierWork(
   const work = lastEvent(events, "work");
   const repository = join(runsDir(dataDir), follows.run, "repo.git");
   if (work === undefined || lastEvent(events, "base")?.commit !== base || !existsSync(repository)) return undefined;
-  const { files, deleted } = await readCommitChange(repository, base, work.commit);
-  const removed = deleted.map((path) => ({ path, mode: "deleted" as const }));
-  return { commit: work.commit, changes: [...files, ...removed], objects: join(repository, "objects") };
+  const changes = await changesBetween(repository, base, work.commit);
+  return { commit: work.commit, changes, objects: join(repository, "objects") };
 }

@@ -1,3 +1,4 @@
+import type { RefusedError } from "../src/errors.ts";
 import type { Outcome } from "./run.ts";
 
 /** One kind of ending without a pull request, in the words that people read on the code host. */
@@ -16,6 +17,7 @@ const startOver = "`/agent-fix retry` starts over.";
 const thenRetry = "Then say `/agent-fix retry`.";
 const whenBack = "When it is back, `/agent-fix continue` goes on from here.";
 const ofAdmin = "When an admin has put it right, `/agent-fix continue` goes on from here.";
+const againByItself = "The task's next run reads the settings again.";
 const away = {
   outcome: "gave-up",
   says: "The model endpoint did not answer, also when it was asked again, so I stopped waiting for it.",
@@ -92,6 +94,11 @@ export const causes = {
     says: "A required check failed before my change, and with it as well.",
     tried: repaired,
     next: "Mend it on the base branch, or leave the check out, and say `/agent-fix retry`.",
+  },
+  conflict: {
+    outcome: "gave-up",
+    says: "This branch and its base contradict each other, and I could not tell how to keep both.",
+    next: "Resolve it on the branch and push, or close this pull request and set the label on the issue again: I start over from the base as it is then.",
   },
   "the gate broke": {
     outcome: "gave-up",
@@ -173,6 +180,11 @@ export const causes = {
     says: "Somebody else wrote to the branch, so I pushed nothing.",
     next: "`/agent-fix retry` starts from where it stands now.",
   },
+  "workflow files": {
+    outcome: "needs-input",
+    says: "The commit changes workflow files of the repository's CI, which the code host lets no app do without a permission that I do not ask for. I pushed nothing.",
+    next: "Merge the base into the branch yourself, and push. Then `/agent-fix continue` lets me go on.",
+  },
   growth: {
     outcome: "needs-input",
     says: "This round of review grew too large.",
@@ -181,7 +193,22 @@ export const causes = {
   task: {
     outcome: "needs-input",
     says: "A scheduled task has to say what is to be done.",
-    next: "Its next run reads the settings again.",
+    next: againByItself,
+  },
+  "update failed": {
+    outcome: "needs-input",
+    says: "What the task updates before anything else could not be updated.",
+    next: `Mend that, or the task in \`.github/agent-fix.yml\`. ${againByItself}`,
+  },
+  "no updater": {
+    outcome: "needs-input",
+    says: "I can't update this repository's dependencies by myself.",
+    next: `Say \`task:\` and \`update:\` instead of \`use:\`. ${againByItself}`,
+  },
+  measure: {
+    outcome: "needs-input",
+    says: "The task's measure printed no number.",
+    next: `Its last line has to be one: mend \`measure\` in \`.github/agent-fix.yml\`. ${againByItself}`,
   },
   question: {
     outcome: "needs-input",
@@ -211,9 +238,20 @@ export function gaveUp(cause: GaveUpCause, detail = ""): Outcome {
   return ended(cause, detail);
 }
 
+/** The code host's own no, of which it is sure. */
+export function refusedBy({ why, message }: RefusedError): Outcome {
+  if (why === "workflows") return needsInput("workflow files", message);
+  return gaveUp(why === "permission" ? "no rights" : "refused", message);
+}
+
 /** Nobody wants the run any more. */
 export function cancelled(cause: string | undefined): Outcome {
   return { outcome: "cancelled", cause, detail: "", pull: undefined };
+}
+
+/** A run with nothing to do tells nobody but its log. */
+export function nothingToDo(cause: string, detail = ""): Outcome {
+  return { outcome: "no-change", cause, detail, pull: undefined };
 }
 
 /** What a person can do about a cause; of the log of another version it may be one that is not known here. */

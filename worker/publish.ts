@@ -1,16 +1,19 @@
 import { join } from "node:path";
-import { OutageError } from "../src/errors.ts";
+import { usedNames } from "../src/branches.ts";
+import { OutageError, RefusedError, workflowsRefused } from "../src/errors.ts";
 import type { Forge, Pull } from "../src/forge.ts";
 import type { PublishStep } from "../src/runlog.ts";
 import { plainText } from "../src/text.ts";
 import type { Passed } from "./attempt.ts";
 import { keepEvidence } from "./evidence.ts";
-import { readCommitChange } from "./rebuild.ts";
+import { changedPaths, readCommitChange } from "./rebuild.ts";
 import type { Run } from "./run.ts";
 
 export interface Target {
   /** The commit that the change stands on. */
   base: string;
+  /** Default: the base alone. */
+  parents?: readonly string[] | undefined;
   branch: string;
   /** Where the branch must stand before: undefined when it must not exist yet. */
   expected: string | undefined;
@@ -20,18 +23,43 @@ export interface Target {
 }
 /** The part of a run that publishing needs; `resolve` has one without a queue. */
 export type Publisher = Pick<Run, "job" | "log" | "signal" | "guard">;
-export type Published = { ok: true; commit: string; pull: Pull | undefined } | { ok: false; reason: string };
+/** `made`: the commit that was to go onto the branch. */
+export type Published =
+  | { ok: true; commit: string; pull: Pull | undefined }
+  | { ok: false; reason: string; made: string };
 
 /** Commit, branch, pull request: each step looks first, so that it may run again after a crash. */
 export async function publish(run: Publisher, forge: Forge, passed: Passed, target: Target): Promise<Published> {
   const repository = join(run.log.dir, "repo.git");
-  const own = { runId: run.job.runId, base: target.base, tree: passed.tree };
+  const { base, parents: [from = base] = [] } = target;
+  try {
+    return await publishFrom(repository, run, forge, { passed, target });
+  } catch (error) {
+    throw await explained(error, () => changedPaths(repository, from, passed.commit));
+  }
+}
+
+/** GitHub answers some commits of workflow files as if what they are for were not there. */
+async function explained(error: unknown, changed: () => Promise<Set<string>>): Promise<unknown> {
+  if (!(error instanceof RefusedError) || (error.why !== "gone" && error.why !== "permission")) return error;
+  const workflow = [...(await changed())].find((path) => path.startsWith(".github/workflows/"));
+  return workflow === undefined ? error : workflowsRefused(workflow, { cause: error });
+}
+
+async function publishFrom(
+  repository: string,
+  run: Publisher,
+  forge: Forge,
+  { passed, target }: { passed: Passed; target: Target },
+): Promise<Published> {
+  const { base, parents = [base] } = target;
+  const own = { runId: run.job.runId, base, parents, tree: passed.tree };
   const adopted = await ownHead(forge, target.branch, own);
   const commit =
     adopted ??
     (await step(run, "commit", async () => {
-      const change = await readCommitChange(repository, target.base, passed.commit);
-      const made = await forge.createCommit({ base: target.base, message: target.message, ...change });
+      const change = await readCommitChange(repository, base, passed.commit);
+      const made = await forge.createCommit({ base, parents, message: target.message, ...change });
       if (made.tree !== passed.tree)
         throw new OutageError(
           `the code host built tree ${made.tree}, but the checks ran on ${passed.tree}: nothing was published`,
@@ -41,7 +69,8 @@ export async function publish(run: Publisher, forge: Forge, passed: Passed, targ
 
   if (adopted === undefined) {
     const moved = await step(run, "branch", () => forge.ensureBranch(target.branch, commit, target.expected));
-    if (moved === "conflict") return { ok: false, reason: `the branch \`${target.branch}\` moved while I worked` };
+    if (moved === "conflict")
+      return { ok: false, reason: `the branch \`${target.branch}\` moved while I worked`, made: commit };
   }
   keepEvidence(run.log, passed);
   if (target.pull === undefined) return { ok: true, commit, pull: undefined };
@@ -59,24 +88,9 @@ export async function publish(run: Publisher, forge: Forge, passed: Passed, targ
 export interface OwnCommit {
   runId: string;
   base: string;
+  /** Default: the base alone. */
+  parents?: readonly string[];
   tree: string;
-}
-
-/** The branch of an issue's first pull request. */
-export function issueBranch(number: number): string {
-  return `agent-fix/issue-${number}`;
-}
-
-/** Our pull requests for a subject's branch, whichever of the numbered names they have, oldest first. */
-export async function ourPulls(forge: Forge, name: string): Promise<Pull[]> {
-  const found: Pull[] = [];
-  for await (const { pulls } of usedNames(forge, name)) found.push(...pulls.filter((pull) => pull.ours));
-  return found.sort((one, other) => one.number - other.number);
-}
-
-/** The one of them that is open. */
-export async function openPull(forge: Forge, name: string): Promise<Pull | undefined> {
-  return (await ourPulls(forge, name)).find(({ state }) => state === "open");
 }
 
 /** A branch name for a new pull request: the plain one, or the next that nobody used or that has this very commit. */
@@ -86,16 +100,6 @@ export async function freeBranch(forge: Forge, name: string, own: OwnCommit): Pr
     if (head !== undefined && (await isOwn(forge, head, own))) return branch;
   }
   throw new OutageError(`a hundred branches named ${name}-N exist; delete the merged ones`);
-}
-
-/** The numbered names of a subject's branch, up to and with the first that nobody used. */
-async function* usedNames(forge: Forge, name: string) {
-  for (let i = 1; i <= 100; i++) {
-    const branch = i === 1 ? name : `${name}-${i}`;
-    const [head, pulls] = await Promise.all([forge.branchHead(branch), forge.pullsFrom(branch)]);
-    yield { branch, head, pulls };
-    if (head === undefined && pulls.length === 0) return;
-  }
 }
 
 /** The trailer by which a commit of a run is known again. */
@@ -138,10 +142,14 @@ async function ownHead(forge: Forge, branch: string, own: OwnCommit): Promise<st
   return head !== undefined && (await isOwn(forge, head, own)) ? head : undefined;
 }
 
-async function isOwn(forge: Forge, commit: string, { runId, base, tree }: OwnCommit): Promise<boolean> {
+async function isOwn(
+  forge: Forge,
+  commit: string,
+  { runId, base, parents = [base], tree }: OwnCommit,
+): Promise<boolean> {
   const found = await forge.commit(commit);
   const marked = found.message.split("\n").includes(trailer(runId));
-  return marked && found.tree === tree && found.parents.join(" ") === base;
+  return marked && found.tree === tree && found.parents.join(" ") === parents.join(" ");
 }
 
 async function step<T extends string>(

@@ -170,6 +170,17 @@ export async function readCommitChange(
   };
 }
 
+/** The same as changes to go on from. */
+export async function changesBetween(repository: string, base: string, commit: string): Promise<Change[]> {
+  const { files, deleted: gone } = await readCommitChange(repository, base, commit);
+  return [...files, ...gone.map((path) => ({ path, mode: "deleted" as const }))];
+}
+
+/** The paths that differ between two commits. */
+export async function changedPaths(repository: string, base: string, commit: string): Promise<Set<string>> {
+  return new Set((await listDifference(repository, base, commit)).map(({ path }) => path));
+}
+
 async function listDifference(gitDir: string, base: string, to: string) {
   const args = ["diff-tree", "-r", "-z", "--no-renames", "--raw", "--no-abbrev", base, to];
   const fields = (await git(args, { gitDir })).toString("utf8").split("\0");

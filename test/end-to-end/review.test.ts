@@ -135,6 +135,25 @@ test("a submitted review brings one additive commit, and an answer to each point
   expect(await pullsOf(laptop, on.where)).toHaveLength(1);
 });
 
+test("commits that a person pushes while a round is at work are merged with it, and the answer says what was checked", async () => {
+  const on = await openedPull("overtaken");
+  const theirs: string[] = [];
+  laptop.github.faults.before({ method: "POST", path: /\/repos\/ann\/overtaken\/git\/commits$/ }, async () => {
+    const at = { branch: "agent-fix/issue-1", message: "A note", author: "ann" };
+    theirs.push(await laptop.github.push("ann/overtaken", { "note.txt": "mine\n" }, at));
+  });
+  const comments = [{ path: "answer.txt", line: 1, body: "A reason in README.md is enough." }];
+  await on.review("ann", { body: "Please say why it is 42.", comments });
+
+  const answer = await answeredRound(on, 1);
+  const { parents } = await on.commitNow();
+
+  expect(answer).toContain("they are merged, but my checks ran before that merge.");
+  expect(answer).toContain(`with ${await on.headNow()}**`);
+  expect(parents.map(({ sha }) => sha)).toEqual([theirs[0], expect.any(String)]);
+  expect(on.resolved()).toBe(0);
+});
+
 test("what is said while a round is at work is the next round's, and nothing of it is lost", async () => {
   const on = await openedPull("reviewed-twice");
   const comments = [{ path: "answer.txt", line: 1, body: "A reason in README.md is enough." }];

@@ -110,20 +110,6 @@ test("a machine that failed is named as such", async () => {
     .toContain("neutral: The machine failed, and not the code");
 });
 
-test("a branch that a person has pushed to is in that person's hands", async () => {
-  const on = await openedPull("pushed", "run");
-  const pushed = await laptop.github.push(
-    "ann/pushed",
-    { "note.txt": "mine\n" },
-    { branch: "agent-fix/issue-1", message: "A note", author: "ann" },
-  );
-  await on.fails(pushed);
-
-  await expect.poll(() => on.told(pushed), { timeout: 20_000 }).toContain("neutral: In a person's hands");
-
-  expect(await on.head()).toBe(pushed);
-});
-
 test("`/agent-fix ci` by somebody with write adds one empty commit on which CI runs, once", async () => {
   const on = await openedPull("held", "hold");
   expect((await on.commit()).message).toContain("[skip ci]");

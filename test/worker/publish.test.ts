@@ -1,19 +1,21 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { RefusedError } from "../../src/errors.ts";
 import type { CommitChange, Forge, NewPull, Pull } from "../../src/forge.ts";
 import { openRunLog } from "../../src/runlog.ts";
 import type { RunLog } from "../../src/runlog.ts";
 import type { Passed } from "../../worker/attempt.ts";
 import { createRunRepository } from "../../worker/checkout.ts";
-import { commitMessage, freeBranch, openPull, publish, trailer } from "../../worker/publish.ts";
+import { openPull } from "../../src/branches.ts";
+import { commitMessage, freeBranch, publish, trailer } from "../../worker/publish.ts";
 import type { Published, Target } from "../../worker/publish.ts";
 import { rebuildCommit } from "../../worker/rebuild.ts";
 import { openRun } from "../../worker/run.ts";
 import { recordOf } from "../../worker/verdict.ts";
 import { issueWorkflow } from "../../worker/workflows/issue.ts";
 import { maintenanceWorkflow } from "../../worker/workflows/maintenance.ts";
-import { createLocalDeps, createLocalHost, dataFolder, job, never, submission, verdictOn } from "./support.ts";
+import { createLocalDeps, createLocalHost, dataFolder, job, never, ourPull, submission, verdictOn } from "./support.ts";
 import type { LocalHost } from "./support.ts";
 
 const name = "agent-fix/issue-7";
@@ -22,14 +24,14 @@ const pull = { base: "main", title: "Mend it", body: "Fixes #7", draft: false };
 class Crash extends Error {}
 
 /** A change that passed the gate, in the run's own repository. */
-async function prepare(dataDir: string, host: LocalHost): Promise<Passed> {
+async function prepare(dataDir: string, host: LocalHost, path = "new/bin"): Promise<Passed> {
   const log = openRunLog(dataDir, job.runId);
   mkdirSync(log.dir, { recursive: true });
   const repository = await createRunRepository(log.dir, host.mirror);
   const bytes = Buffer.from([0, 255, 13, 10]);
   const changes = [
     { path: "a.txt", mode: "100755" as const, bytes: Buffer.from("mended\n") },
-    { path: "new/bin", mode: "100644" as const, bytes },
+    { path, mode: "100644" as const, bytes },
     { path: "old.txt", mode: "deleted" as const },
   ];
   const built = await rebuildCommit(repository, host.commits.at(-1) ?? "", changes, never);
@@ -93,8 +95,7 @@ function crashingForge(forge: Forge, point: () => void): Forge {
 }
 
 function pullOf(number: number, branch: string, state: Pull["state"]): Pull {
-  const about = { url: "", title: "", body: "", ours: true, base: "main" };
-  return { ...about, number, state, head: { branch, commit: "" } };
+  return { ...ourPull, number, state, head: { branch, commit: "" } };
 }
 
 const base = [{ "a.txt": "broken\n", "old.txt": "old\n" }];
@@ -225,7 +226,7 @@ describe("publish", () => {
     const published = await tryOnce(data.path, host, { passed, target });
     const again = await tryOnce(data.path, host, { passed, target });
 
-    expect(published).toEqual({ ok: false, reason: `the branch \`${name}\` moved while I worked` });
+    expect(published).toMatchObject({ ok: false, reason: `the branch \`${name}\` moved while I worked` });
     expect(again).toEqual(published);
     expect(host.git("rev-parse", name)).toBe(now);
   });
@@ -245,6 +246,36 @@ describe("publish", () => {
     expect(published).toMatchObject({ ok: true, pull: undefined });
     expect(host.git("rev-parse", `${name}^`)).toBe(head);
     expect(host.pulls).toEqual([]);
+  });
+
+  it("writes a merge on both parents, onto the head alone, and knows it again", async () => {
+    using data = dataFolder();
+    using elsewhere = dataFolder();
+    using host = createLocalHost(...base);
+    const [main = ""] = host.commits;
+    const head = host.git("commit-tree", `${main}^{tree}`, "-p", main, "-m", "Before");
+    host.git("update-ref", `refs/heads/${name}`, head);
+    const target = { branch: name, expected: head, parents: [head, main], pull: undefined };
+
+    const first = await tryOnce(data.path, host, { passed: await prepare(data.path, host), target });
+    const again = await tryOnce(elsewhere.path, host, { passed: await prepare(elsewhere.path, host), target });
+
+    expect(host.git("rev-list", "--parents", "-1", name).split(" ").slice(1)).toEqual([head, main]);
+    expect(again).toEqual(first);
+    expect(host.writes).toEqual(["commit", `branch ${name}`]);
+  });
+
+  it.each([
+    ["a workflow file", ".github/workflows/ci.yml", "workflows"],
+    ["another file", "new.txt", "gone"],
+  ])("tells a branch that is not there from the refusal of %s", async (_what, path, why) => {
+    using data = dataFolder();
+    using host = createLocalHost(...base);
+    const gone = new RefusedError("gone", "GitHub does not have it.", { status: 404 });
+    const forge = { ...host.forge, ensureBranch: async () => Promise.reject(gone) };
+    const passed = await prepare(data.path, host, path);
+
+    await expect(tryOnce(data.path, { ...host, forge }, { passed })).rejects.toMatchObject({ why });
   });
 
   it("writes nothing once another worker has taken the run over", async () => {

@@ -6,7 +6,7 @@ import { renderStatus, statusMark } from "../../src/status.ts";
 import type { Rounds } from "../../src/status.ts";
 import { fixedThreads, postReplies, renderAnswers, roundTitle, roundsAfter, takeFeedback } from "../../worker/round.ts";
 import type { Run } from "../../worker/run.ts";
-import { createLocalHost, dataFolder, job, person, pointOf } from "./support.ts";
+import { createLocalHost, dataFolder, job, ourPull, person, pointOf } from "./support.ts";
 
 const commit = "c".repeat(40);
 const points = [
@@ -121,7 +121,7 @@ function roundOn(before: Rounds | undefined, how?: "retry" | "continue") {
     guard: async () => {},
   } as unknown as Run;
   const head = { branch: "agent-fix/issue-1", commit: "a" };
-  const pull = { number: 9, url: "", title: "", body: "", state: "open" as const, ours: true, base: "main", head };
+  const pull = { ...ourPull, number: 9, head };
   const app = { id: 1, slug: "agent-fix", botLogin: "agent-fix[bot]", url: "" };
   const deps = { host: { app: async () => app } as never };
   return {

@@ -3,7 +3,11 @@ import { snapshotHash } from "../../src/job.ts";
 import { lastEvent } from "../../src/runlog.ts";
 import { readStatus } from "../../src/status-comment.ts";
 import { isInfrastructure } from "../../src/watch.ts";
-import { deliverFor, deliveredOutcome } from "../deliver.ts";
+import type { Passed } from "../attempt.ts";
+import { caughtUpIn, deliverRound } from "../catch-up.ts";
+import { deliveredOutcome } from "../deliver.ts";
+import type { Delivery } from "../deliver.ts";
+import { obstacleTo } from "../obstacle.ts";
 import { cancelled } from "../outcome.ts";
 import { checksMessages } from "../prompts/messages.ts";
 import type { FailingCheck } from "../prompts/messages.ts";
@@ -44,10 +48,16 @@ async function work(run: Run, deps: WorkerDeps): Promise<Outcome> {
     progress: reporter.say,
     messages: (context) => checksMessages({ ...context, title: pull.title, diff, failing }),
   });
-  if (!result.ok) return result.outcome;
-  const delivered = await deliverFor(run, deps, result.passed, { source, base, to: pull });
+  return result.ok ? await push(run, deps, result.passed, { source, base, to: pull }) : result.outcome;
+}
+
+async function push(run: Run, deps: WorkerDeps, passed: Passed, delivery: Delivery & { to: Pull }): Promise<Outcome> {
+  const obstacle = await obstacleTo(run, deps, delivery);
+  if (obstacle !== undefined) return obstacle;
+  const delivered = await deliverRound(run, deps, passed, delivery);
   const outcome = deliveredOutcome(delivered);
-  return delivered.ok ? { ...outcome, detail: `In ${delivered.commit}.` } : outcome;
+  const detail = [`In ${delivered.ok ? delivered.commit : ""}.`, ...caughtUpIn(run.log.events)].join(" ");
+  return delivered.ok ? { ...outcome, detail } : outcome;
 }
 
 /** The head's checks by others that fail, and neither on the base nor for their machine, with what they say of lines. */

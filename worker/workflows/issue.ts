@@ -1,4 +1,5 @@
 import { begin } from "../../src/begin.ts";
+import { issueBranch, ourPulls } from "../../src/branches.ts";
 import type { Forge, Pull } from "../../src/forge.ts";
 import { snapshotHash } from "../../src/job.ts";
 import type { Follows, TaskText } from "../../src/job.ts";
@@ -15,7 +16,6 @@ import { needsInput } from "../outcome.ts";
 import { obstacleTo } from "../obstacle.ts";
 import { issueMessages } from "../prompts/messages.ts";
 import { takeRemarks } from "../remarks.ts";
-import { issueBranch, ourPulls } from "../publish.ts";
 import { elapsed, evidenceIn, renderOutcome, reporterFor } from "../report.ts";
 import type { Outcome, Run, WorkerDeps, Workflow } from "../run.ts";
 import { openSource, solveOn } from "../source.ts";

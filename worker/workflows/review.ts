@@ -10,7 +10,8 @@ import { readStatus } from "../../src/status-comment.ts";
 import { boundedBody, inlineText } from "../../src/text.ts";
 import type { Passed } from "../attempt.ts";
 import { forkOf } from "../checkout.ts";
-import { deliverFor, deliveredOutcome } from "../deliver.ts";
+import { caughtUpIn, deliverRound } from "../catch-up.ts";
+import { deliveredOutcome } from "../deliver.ts";
 import { obstacleTo } from "../obstacle.ts";
 import { cancelled, needsInput } from "../outcome.ts";
 import { reviewMessages } from "../prompts/messages.ts";
@@ -99,11 +100,13 @@ async function push(run: Run, deps: WorkerDeps, { source, pull, base, passed, su
   if (obstacle !== undefined) return obstacle;
   const standing = await standingIn(log.dir, passed.commit, suggestions.applied);
   const coAuthors = thanksTo(standing, source.facts.cloneUrl);
-  const delivered = await deliverFor(run, deps, passed, { source, base, to: pull, coAuthors });
+  const delivered = await deliverRound(run, deps, passed, { source, base, to: pull, coAuthors });
   const outcome = deliveredOutcome(delivered);
   if (!delivered.ok) return outcome;
   const applied = standing.map(({ point }) => point);
-  await log.append({ type: "pushed", commit: delivered.commit, applied, resolve: source.settings.review.resolve });
+  // What was merged after the checks is nothing that passed them.
+  const resolve = source.settings.review.resolve && caughtUpIn(log.events).length === 0;
+  await log.append({ type: "pushed", commit: delivered.commit, applied, resolve });
   return { ...outcome, detail: "" };
 }
 
@@ -150,7 +153,7 @@ async function report(run: Run, outcome: Outcome, deps: WorkerDeps): Promise<voi
   if (isAnswered) await postReplies(run, forge, pull, answered);
   const mark = replyMark(run.job.runId);
   const said = isAnswered
-    ? [renderAnswers(answered), ...checksIn(run), ...unreadIn(run), endOfRound(feedback)]
+    ? [renderAnswers(answered), ...checksIn(run), ...caughtUpIn(run.log.events), ...unreadIn(run), endOfRound(feedback)]
     : [...lines, "I have read what was said, and do not try again by myself: `/agent-fix retry` makes me."];
   await run.guard();
   await forge.ensureComment(pull, mark, boundedBody([mark, `**${title}**`, ...said].join("\n\n")));

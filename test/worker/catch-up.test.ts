@@ -1,0 +1,120 @@
+import { describe, expect, it } from "vitest";
+import type { Pull } from "../../src/forge.ts";
+import { defaultSettings } from "../../src/settings.ts";
+import { caughtUpIn, deliverRound } from "../../worker/catch-up.ts";
+import { createRunRepository } from "../../worker/checkout.ts";
+import { rebuildCommit } from "../../worker/rebuild.ts";
+import { openRun } from "../../worker/run.ts";
+import { createLocalDeps, createLocalHost, job, never, ourPull, passedWith } from "./support.ts";
+import type { LocalHost } from "./support.ts";
+
+const branch = "agent-fix/issue-7";
+const subject = { kind: "checks" as const, pull: 9, branch, key: "k" };
+
+/** Our pull request, and a change of its file `a.txt` that passed, ready to be delivered. */
+async function openRound() {
+  const stack = new AsyncDisposableStack();
+  const host: LocalHost = stack.use(createLocalHost({ "a.txt": "a\n", "b.txt": "b\n" }));
+  const deps = stack.use(await createLocalDeps(host.forge));
+  const run = stack.use(await openRun({ ...job, subject }, never, deps));
+  const [base = ""] = host.commits;
+  host.git("update-ref", `refs/heads/${branch}`, base);
+  const repository = await createRunRepository(run.log.dir, host.mirror);
+  const bytes = Buffer.from("mended\n");
+  const built = await rebuildCommit(repository, base, [{ path: "a.txt", mode: "100644", bytes }], never);
+  const facts = await host.forge.repository();
+  const source = { mirror: host.mirror, trusted: base, settings: defaultSettings, facts };
+  const to: Pull = { ...ourPull, number: 9, head: { branch, commit: base } };
+  const head = async () => (await host.forge.branchHead(branch)) ?? "";
+  return {
+    host,
+    run,
+    head,
+    push: async (path: string, text: string, on?: string) => {
+      const parent = on ?? (await head());
+      const files = [{ path, mode: "100644" as const, bytes: Buffer.from(text) }];
+      const { commit } = await host.forge.createCommit({ base: parent, message: "By hand", files, deleted: [] });
+      host.git("update-ref", `refs/heads/${branch}`, commit);
+      return commit;
+    },
+    deliver: () => deliverRound(run, deps, passedWith(built), { source, base, to }),
+    parents: async () => (await host.forge.commit(await head())).parents,
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+  };
+}
+
+/** Somebody pushes right before each merge of ours arrives, so many times. */
+function pushBefore({ host, push }: Awaited<ReturnType<typeof openRound>>, times: number): void {
+  const { forge } = host;
+  const before = { ...forge };
+  let left = times;
+  forge.ensureBranch = async (...to) => {
+    if (left-- > 0) await push("c.txt", `${left}\n`);
+    return before.ensureBranch(...to);
+  };
+}
+
+describe("a round whose branch got commits meanwhile", () => {
+  it("is merged with them, and the check run stays with what was checked", async () => {
+    await using on = await openRound();
+    const pushed = await on.push("b.txt", "by hand\n");
+
+    const delivered = await on.deliver();
+
+    const [first, made = ""] = await on.parents();
+    expect(delivered).toMatchObject({ ok: true, commit: await on.head() });
+    expect(first).toBe(pushed);
+    expect([on.host.git("show", `${branch}:a.txt`), on.host.git("show", `${branch}:b.txt`)]).toEqual([
+      "mended",
+      "by hand",
+    ]);
+    expect(on.host.git("rev-list", "--parents", "-1", made).split(" ").slice(1)).toEqual(on.host.commits);
+    expect(on.host.checkRuns).toMatchObject([{ commit: made }]);
+    expect(caughtUpIn(on.run.log.events)).toEqual([expect.stringContaining("my checks ran before that merge")]);
+  });
+
+  it("is merged once, also where it is delivered again", async () => {
+    await using on = await openRound();
+    await on.push("b.txt", "by hand\n");
+    const first = await on.deliver();
+
+    expect(await on.deliver()).toEqual(first);
+    expect(await on.head()).toBe(first.ok ? first.commit : "");
+  });
+
+  it("is merged anew where they go on, three times", async () => {
+    await using twice = await openRound();
+    pushBefore(twice, 3);
+    await using often = await openRound();
+    pushBefore(often, 4);
+
+    expect(await twice.deliver()).toMatchObject({ ok: true });
+    expect(await often.deliver()).toMatchObject({ ok: false });
+    expect(often.host.git("show", `${branch}:a.txt`)).toBe("a");
+  });
+
+  it("is not pushed where both change the same lines", async () => {
+    await using on = await openRound();
+    const pushed = await on.push("a.txt", "by hand\n");
+
+    expect(await on.deliver()).toMatchObject({ ok: false, reason: expect.stringContaining("moved while I worked") });
+    expect(await on.head()).toBe(pushed);
+  });
+
+  it("is not pushed where the branch no longer has what the change stands on", async () => {
+    await using on = await openRound();
+    const other = on.host.git("commit-tree", `${on.host.commits[0] ?? ""}^{tree}`, "-m", "Anew");
+    const pushed = await on.push("b.txt", "by hand\n", other);
+
+    expect(await on.deliver()).toMatchObject({ ok: false });
+    expect(await on.head()).toBe(pushed);
+  });
+});
+
+it("a round whose branch stayed where it was is one commit, and nothing is said of a merge", async () => {
+  await using on = await openRound();
+
+  expect(await on.deliver()).toMatchObject({ ok: true, commit: await on.head() });
+  expect(await on.parents()).toEqual(on.host.commits);
+  expect(caughtUpIn(on.run.log.events)).toEqual([]);
+});
