@@ -19,10 +19,14 @@ import type { Measuring } from "./baseline.ts";
 import type { EarlierWork } from "./earlier.ts";
 import { endingOutcome, rejectionText, withWork } from "./endings.ts";
 import type { Prepared } from "./environment.ts";
+import type { Leg } from "./gate.ts";
+import type { Ledger } from "./ledger.ts";
 import { judgeChange, readWork } from "./judge.ts";
 import type { Judged } from "./judge.ts";
 import { gaveUp } from "./outcome.ts";
 import { baselineText, gateFailedMessage, testMissingMessage } from "./prompts/messages.ts";
+import type { Failed } from "./prompts/maintenance.ts";
+import type { Merging } from "./merge.ts";
 import type { Outcome, Tools } from "./run.ts";
 import { createSteering } from "./steering.ts";
 import { openWorkplace } from "./workplace.ts";
@@ -34,7 +38,7 @@ import { createTools } from "./tools/tools.ts";
 /** Beside the checkout, so that nothing in it becomes part of the change. */
 const outputsDir = "/workspace/home/outputs";
 
-export type TaskKind = "issue" | "review" | "checks" | "question" | "maintenance";
+export type TaskKind = "issue" | "review" | "checks" | "merge" | "question" | "maintenance";
 
 export interface AttemptTask {
   runId: string;
@@ -45,6 +49,8 @@ export interface AttemptTask {
   replies?: Replies | undefined;
   given?: WorkplaceTask["given"];
   goesOnFrom?: EarlierWork | undefined;
+  /** Of a merge: the change is what the pull request is on its new base, of which the run made but what differs from git's own merge. */
+  merging?: Merging | undefined;
   log: RunLog;
   signal: AbortSignal;
   settings: Settings;
@@ -55,8 +61,12 @@ export interface AttemptTask {
   prepared: Prepared;
   /** What the checks say of the base. Where they are done already, the first messages tell it. */
   measuring: Measuring;
-  /** The first messages, for a conversation of so many tokens. */
-  messages: (contextTokens: number) => Message[];
+  /** Told of the tests that do as they like. */
+  ledger: Ledger;
+  /** Looks at a change that passed; an outcome ends the run with it. */
+  whenPassed?: ((leg: Leg) => Promise<Outcome | undefined>) | undefined;
+  /** The first messages, for a conversation of so many tokens; `failed`: why the change that it goes on from did not pass. */
+  messages: (contextTokens: number, failed?: Failed) => Message[];
   /** Told when there is news in the log. */
   progress: () => void;
   /** All that reached the run from outside so far. */
@@ -109,7 +119,7 @@ export async function attempt(task: AttemptTask, tools: Tools): Promise<AttemptR
     await place.sandbox.freeze();
     task.progress();
     // A review's points may be anything, few of them a defect: its first message asks for a test where behaviour changes.
-    const mayAskForTest = task.kind !== "review" && task.kind !== "checks" && !sentBack.has("without-test");
+    const mayAskForTest = !["review", "checks", "merge"].includes(task.kind) && !sentBack.has("without-test");
     const submitted = { place, installed, round, submission: end.submission, mayAskForTest };
     const judged = await judgeChange(task, tools, submitted);
     if (judged.kind === "done") {
@@ -134,9 +144,9 @@ export async function attempt(task: AttemptTask, tools: Tools): Promise<AttemptR
 /** Where the agent begins, if not on the base. */
 function startOf({ goesOnFrom, sources, prepared }: AttemptTask): Pick<WorkplaceTask, "start"> {
   if (goesOnFrom === undefined) return {};
-  const { commit, changes, objects } = goesOnFrom;
+  const { commit, changes, objects, tree = prepared.tree } = goesOnFrom;
   const extraObjects = [...(sources.extraObjects ?? []), objects];
-  return { start: { tree: prepared.tree, commit, changes, sources: { ...sources, extraObjects } } };
+  return { start: { tree, commit, changes, sources: { ...sources, extraObjects } } };
 }
 
 function sentBackMessage(judged: Exclude<Judged, { kind: "done" }>, contextTokens: number): Message {

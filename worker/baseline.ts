@@ -6,6 +6,7 @@ import { fencedText } from "../src/text.ts";
 import type { Engine } from "../sandbox/engine.ts";
 import { runLeg } from "./gate.ts";
 import type { Leg } from "./gate.ts";
+import type { Ledger } from "./ledger.ts";
 import { needsInput } from "./outcome.ts";
 import { readTests } from "./reports/kept.ts";
 import type { Outcome } from "./run.ts";
@@ -107,12 +108,13 @@ export async function measureBaseline(engine: Engine, leg: Leg): Promise<Baselin
   return { results, flaky, ...(broken === undefined ? {} : { broken }) };
 }
 
-interface Measured {
+export interface Measured {
   dir: string;
   check: CheckSummary;
 }
 
-function differences(first: Measured, second: Measured): Flaky[] {
+/** What came out otherwise when the same check ran again on the same commit. */
+export function differences(first: Measured, second: Measured): Flaky[] {
   const [before, after] = [readTests(first.dir, first.check), readTests(second.dir, second.check)];
   const check = first.check.name;
   if (before === undefined || after === undefined) return first.check.passed === second.check.passed ? [] : [{ check }];
@@ -183,13 +185,15 @@ export function nothingMeasured(): Measuring {
 
 /** Finds the baseline, or begins to measure it; `onMeasured` is awaited before anybody gets it. */
 export async function startBaseline(
-  { engine, baselines }: { engine: Engine; baselines: Baselines },
+  { engine, baselines, ledger }: { engine: Engine; baselines: Baselines; ledger?: Ledger | undefined },
   { leg, imageId, onMeasured }: { leg: Leg; imageId: string; onMeasured: (baseline: Baseline) => Promise<void> },
 ): Promise<Measuring> {
   const stop = new AbortController();
   let done = await baselines.find(leg, imageId);
   const measure = async () => {
     const measured = await measureBaseline(engine, { ...leg, signal: AbortSignal.any([leg.signal, stop.signal]) });
+    const { runId: run, commit } = leg;
+    await ledger?.note({ saw: "flaky", run, leg: "base", commit }, measured.flaky);
     await baselines.keep(leg, imageId, measured);
     return measured;
   };

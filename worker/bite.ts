@@ -31,7 +31,9 @@ const mostNames = 20;
 const nothing: Partial<Record<Claim, string>> = {
   documentation: "the change is to documentation alone, so no test can fail without it",
   dependencies: "the change is to dependencies alone, so no test can fail without it",
+  adaptation: "the change brings code in line with other dependencies, and its checks stay the same",
   refactoring: "the change is to keep what the code does, so no test can fail without it",
+  steadying: "the change is to tests that failed at times, so one that fails without it would show nothing",
   tests: "the change is to tests alone, so there is nothing without which they could fail",
 };
 

@@ -1,7 +1,9 @@
 import type { CheckSummary, Stamped } from "../src/runlog.ts";
 import { boundedBody, closingNothing, cut, fencedText, inlineCode, inlineText, tailOf } from "../src/text.ts";
 import type { Passed } from "./attempt.ts";
-import { dependencyFacts, refusedFacts, runFacts } from "./facts.ts";
+import { dependencyFacts, flakyFacts, refusedFacts, runFacts } from "./facts.ts";
+import { updateFacts } from "./maintenance/facts.ts";
+import { measureFacts } from "./maintenance/measure.ts";
 import type { Bite, CheckRow, Verdict, Word } from "./verdict.ts";
 
 export interface PullFacts {
@@ -35,6 +37,9 @@ export function renderPullBody({ closes, passed, events, base, held, footer, too
     "**How it was checked** (run by the harness outside the model's reach, each in a new container without network)",
     renderEvidence(verdict, base),
     ...measured(verdict),
+    ...measureFacts(events),
+    ...flakyFacts(events),
+    ...updateFacts(events),
     ...dependencyFacts(events),
     ...refusedFacts(events),
     ...(held ? ["The head commit says `[skip ci]`: this repository's own workflows have not run on it."] : []),

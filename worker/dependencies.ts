@@ -8,7 +8,7 @@ import { readCommit } from "./checkout.ts";
 import { needsInput } from "./outcome.ts";
 import { isManifest } from "./manifests.ts";
 import { packageChanges } from "./packages.ts";
-import { readCommitChange } from "./rebuild.ts";
+import { changesBetween } from "./rebuild.ts";
 import type { Outcome, Tools } from "./run.ts";
 import { runSetupCommand, setupHosts } from "./setup.ts";
 import type { SetupTask } from "./setup.ts";
@@ -17,7 +17,7 @@ import type { SetupTask } from "./setup.ts";
  * No install script of a package that a change brings runs, and none of the change's own settings can turn them on: the
  * environment wins over them. Names from the documentation of npm (pnpm and Yarn 1 read them too), Yarn, pip, uv, Poetry.
  */
-const scriptsOff = {
+export const scriptsOff = {
   npm_config_ignore_scripts: "true",
   npm_config_ignore_pnpmfile: "true",
   pnpm_config_ignore_scripts: "true",
@@ -99,14 +99,13 @@ export async function installCarried(
 ): Promise<Installed | undefined> {
   const { setupAt, base, sources } = task;
   if (setupAt === base) return undefined;
-  const { files, deleted } = await readCommitChange(sources.mirror, setupAt, base);
-  const changes: Change[] = [...files, ...deleted.map((path) => ({ path, mode: "deleted" as const }))];
+  const changes = await changesBetween(sources.mirror, setupAt, base);
   if (!changesDependencies(changes)) return undefined;
   return installChanged({ ...task, base: setupAt, commit: base, changes, changeSources: sources }, tools);
 }
 
-/** The registries are asked on the base: what the change configures counts for nothing. */
-async function hostsOfBase(task: DependencyTask, below: Layered, tools: Tools): Promise<string[]> {
+/** The registries are asked on the base, of which `below` is the tree: what a change configures counts for nothing. */
+export async function hostsOfBase(task: SetupTask, below: Layered, tools: Tools): Promise<string[]> {
   const { runId: run, sources } = task;
   await using workspace = await copyWorkspace(tools.engine, below, { run, sources }, task.signal);
   return await setupHosts(task, workspace, tools);

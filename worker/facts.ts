@@ -1,5 +1,6 @@
+import type { DependencyChanges, PackageChange } from "../src/package-facts.ts";
 import { lastEvent } from "../src/runlog.ts";
-import type { DependencyChanges, PackageChange, Stamped, Usage } from "../src/runlog.ts";
+import type { Stamped, Usage } from "../src/runlog.ts";
 import { cut, inlineCode as code, inlineText } from "../src/text.ts";
 
 const mostNotes = 10;
@@ -29,6 +30,17 @@ export function dependencyFacts(events: readonly Stamped[]): string[] {
   return changes === undefined || changes.files.length === 0 ? [] : [renderDependencies(changes)];
 }
 
+/** One line on the tests that a task made steady; nothing where it was to make none so. */
+export function flakyFacts(events: readonly Stamped[]): string[] {
+  const all = events.filter((event) => event.type === "flaky");
+  const [base, head] = [all.findLast(({ leg }) => leg === "base"), all.findLast(({ leg }) => leg === "head")];
+  if (base === undefined || head === undefined) return [];
+  const { names, times } = head;
+  return [
+    `**Steady**: ${names.length} of the ${base.names.length} named tests ran ${times} times with one result: ${codes(names)}.`,
+  ];
+}
+
 /** One line on what the set-up network refused; nothing where it refused nothing. */
 export function refusedFacts(events: readonly Stamped[]): string[] {
   const refused = refusedIn(events);
@@ -38,8 +50,9 @@ export function refusedFacts(events: readonly Stamped[]): string[] {
 
 /** What a run worked with, as a list. */
 export function runFacts(events: readonly Stamped[], took: string): string {
+  const attempt = lastEvent(events, "attempt");
   return listed([
-    `model: ${code(lastEvent(events, "attempt")?.model ?? "")}`,
+    `model: ${attempt === undefined ? "none was asked" : code(attempt.model)}`,
     `run: \`${lastEvent(events, "claimed")?.job.runId ?? ""}\``,
     ...modelFacts(events, took),
     `base commit: \`${lastEvent(events, "base")?.commit ?? ""}\``,

@@ -6,6 +6,7 @@ import { resultOf } from "./body.ts";
 import { runCheck } from "./check.ts";
 import type { CheckLimits } from "./check.ts";
 import type { Check } from "./detect.ts";
+import type { Prepared } from "./environment.ts";
 
 const defaultRestMs = 15 * 60_000;
 
@@ -32,6 +33,20 @@ export interface Leg {
   restMs?: number;
   /** Default: 30 minutes in all, 20 of them without output, 256 MB of output. */
   limits?: CheckLimits;
+}
+
+interface BaseOf extends Pick<Leg, "runId" | "sources" | "signal"> {
+  log: Pick<RunLog, "dir">;
+  base: string;
+  prepared: Pick<Prepared, "tree" | "image" | "environment">;
+}
+
+/** The leg on the commit that a run works on, as it is. */
+export function baseLeg(at: BaseOf): Leg {
+  const { runId, log, base: commit, sources, signal, prepared } = at;
+  const { tree, image, environment } = prepared;
+  const { env, prepare, checks } = environment;
+  return { runId, dir: log.dir, leg: "base", commit, tree, sources, image, env, prepare, checks, signal };
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { CommitFiles } from "./checkout.ts";
-import type { Instructions } from "./prompts/messages.ts";
+import type { Instructions } from "./prompts/context.ts";
 
 const names = ["AGENTS.md", "CLAUDE.md", "CONTRIBUTING.md", "CONTRIBUTING"];
 const mostCharacters = 32_000;

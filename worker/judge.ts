@@ -17,13 +17,17 @@ import type { Prepared } from "./environment.ts";
 import { keepEvidence } from "./evidence.ts";
 import { recordTo, runLeg } from "./gate.ts";
 import type { Leg } from "./gate.ts";
+import { failingAgain } from "./ledger.ts";
+import { unresolvedIn } from "./merge.ts";
+import type { Merging } from "./merge.ts";
 import { orderChecks } from "./order.ts";
-import { ChangeRefused, readPatch, rebuildCommit } from "./rebuild.ts";
+import { ChangeRefused, changedPaths, readPatch, rebuildCommit } from "./rebuild.ts";
 import { removedBy } from "./removals.ts";
 import { readTests } from "./reports/kept.ts";
 import type { GaveUpCause } from "./outcome.ts";
 import type { Outcome, Tools } from "./run.ts";
 import { examineChange } from "./tamper/examine.ts";
+import type { Finding } from "./tamper/findings.ts";
 import { decide, obstacleOf, recordOf, verdictLines } from "./verdict.ts";
 import type { Decision, Verdict } from "./verdict.ts";
 import type { Workplace } from "./workplace.ts";
@@ -52,18 +56,30 @@ interface Rejected {
 
 /** Takes the change out as data, builds it into a commit, brings its dependencies about, and runs the checks on it. */
 export async function judgeChange(task: AttemptTask, tools: Tools, parts: JudgeParts): Promise<Judged> {
-  const { signal, prepared, sources, base, repository } = task;
-  const { place, installed, submission } = parts;
-  const taken = await place.changes(signal);
+  const { place, ...rest } = parts;
+  const taken = await place.changes(task.signal);
   if (taken.kind === "refused") return refused(taken.reasons.join("\n"));
   const { changes } = taken;
-  if (changes.length === 0) return { kind: "done", result: { ok: false, outcome: noChange(submission) } };
+  if (changes.length === 0) return { kind: "done", result: { ok: false, outcome: noChange(parts.submission) } };
+  return judgeChanges(task, tools, { ...rest, changes });
+}
+
+/** The same for a change that is data already. */
+export async function judgeChanges(
+  task: AttemptTask,
+  tools: Tools,
+  parts: Omit<JudgeParts, "place"> & { changes: readonly Change[] },
+): Promise<Judged> {
+  const { signal, prepared, sources, base, repository } = task;
+  const { changes, installed } = parts;
+  const unresolved = task.merging === undefined ? [] : unresolvedIn(changes, task.merging);
+  if (unresolved.length > 0) return { ...rejectedFor(stillConflicting(unresolved)), cause: "conflict" };
   const built = await rebuildCommit(repository, base, changes, signal).catch(unlessRefused);
   if (built instanceof ChangeRefused) return refused(built.message);
 
   const { commit, tree: treeId } = built;
   const changeSources = { ...sources, extraObjects: [...(sources.extraObjects ?? []), `${repository}/objects`] };
-  const head = { ...parts, commit, treeId, changes, sources: changeSources };
+  const head = { ...parts, commit, treeId, sources: changeSources };
   if (!changesDependencies(changes)) {
     return checkHead(task, tools, { ...head, layered: prepared.tree });
   }
@@ -79,8 +95,9 @@ export async function judgeChange(task: AttemptTask, tools: Tools, parts: JudgeP
   return { ...judged, next: { tree: layered, commit, sources: changeSources, changes } };
 }
 
-type Facts = "runId" | "kind" | "log" | "signal" | "settings" | "base" | "repository";
+type Facts = "runId" | "kind" | "log" | "signal" | "settings" | "base" | "repository" | "whenPassed" | "merging";
 export type CheckTask = Pick<AttemptTask, Facts> & {
+  ledger?: AttemptTask["ledger"];
   prepared: Pick<Prepared, "image" | "environment">;
   measuring: Pick<Measuring, "baseline">;
   progress?: () => void;
@@ -136,6 +153,8 @@ export async function checkHead(task: CheckTask, tools: Pick<Tools, "engine" | "
   const opens = decision === "ready" || decision === "draft";
   const lacksTest = bite.kind === "no-test" || bite.kind === "green-on-base";
   const isAsked = opens && lacksTest && head.mayAskForTest;
+  const unwanted = opens ? await task.whenPassed?.(leg) : undefined;
+  if (unwanted !== undefined) return { kind: "done", result: { ok: false, outcome: unwanted } };
   await log.append({ type: "gate", round, passed: opens && !isAsked, reason, ...passed, verdict: recordOf(verdict) });
   keepEvidence(log, passed);
   if (isAsked) return { kind: "without-test", result: { ok: true, passed }, reason };
@@ -156,10 +175,13 @@ async function judge(
     return file && git(["cat-file", "blob", file.oid], atSources(sources));
   };
   const options = { redact: tools.redact, protect: settings.protect, ...requestOf(task) };
-  const { findings, size, claim, testFiles } = await examineChange(changes, { before, tracked }, options);
+  const { findings: found, size, claim, testFiles } = await examineChange(changes, { before, tracked }, options);
+  const findings = task.merging === undefined ? found : await ofMerge(task, task.merging, head.commit, found);
   const withTests = (check: CheckSummary): Ran => ({ check, tests: readTests(log.dir, check) });
   const ran = { base: baseline.results.map(withTests), head: results.map(withTests) };
-  const rows = compare(ran.base, ran.head, { flaky, isRemoved: await removedBy(changes, findings, before) });
+  const seen = { saw: "flaky", run: task.runId, leg: "head", commit: head.commit } as const;
+  await task.ledger?.note(seen, failingAgain(flaky, ran.head));
+  const rows = compare(ran.base, ran.head, { flaky, isRemoved: await removedBy(changes, found, before) });
   const about = { rows, findings, size, claim };
   const obstacle = obstacleOf(rows, findings);
   if (obstacle !== undefined) return { ...obstacle, ...about, bite: { kind: "not-measured", why: "it did not pass" } };
@@ -168,10 +190,23 @@ async function judge(
   return { ...decide(bite), ...about, bite };
 }
 
+/** What git alone made of both is nothing of this run's: it was judged before, or is a person's. */
+async function ofMerge(
+  { repository }: CheckTask,
+  { tree }: Merging,
+  commit: string,
+  findings: readonly Finding[],
+): Promise<Finding[]> {
+  const made = await changedPaths(repository, tree, commit);
+  return findings.filter(({ path }) => made.has(path));
+}
+
 /** What a person asked for. A review's pull request has a title of ours. */
-function requestOf({ kind, log }: CheckTask): { request?: string } {
+function requestOf({ kind, log }: CheckTask): { request?: string; updates?: boolean; steadies?: boolean } {
   const asked = lastEvent(log.events, "snapshot");
-  if (asked === undefined || kind === "review" || kind === "checks") return {};
+  if (asked === undefined || kind === "review" || kind === "checks" || kind === "merge") return {};
+  if (lastEvent(log.events, "updates") !== undefined) return { updates: true };
+  if (lastEvent(log.events, "flaky") !== undefined) return { steadies: true };
   return { request: kind === "issue" ? asked.title : asked.body };
 }
 
@@ -234,7 +269,14 @@ function refused(output: string): Judged {
   return rejectedFor({ reason: "the change cannot be taken over", output });
 }
 
-function rejectedFor({ reason, output }: { reason: string; output: string }): Judged {
+function stillConflicting(paths: readonly string[]): { reason: string; output: string } {
+  return {
+    reason: "lines of git's that mark a conflict are still there",
+    output: `In: ${paths.join(", ")}\nWhere both sides can't be kept, leave them, and submit again: a person decides.`,
+  };
+}
+
+function rejectedFor({ reason, output }: { reason: string; output: string }): Extract<Judged, { kind: "rejected" }> {
   return { kind: "rejected", cause: "gate rejected", goesBack: true, reason, rows: [], output };
 }
 

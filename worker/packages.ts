@@ -1,4 +1,4 @@
-import type { DependencyChanges, PackageChange } from "../src/runlog.ts";
+import type { DependencyChanges, PackageChange } from "../src/package-facts.ts";
 import { isLoose, packagesIn } from "./package-files.ts";
 import type { Package, PackageFile } from "./package-files.ts";
 

@@ -5,19 +5,23 @@ import { defaultSettings, parseSettings, settingsPath } from "../src/settings.ts
 import type { Settings } from "../src/settings.ts";
 import type { Message } from "./agent/model.ts";
 import { repoDir } from "../sandbox/workspace.ts";
-import { attempt, createNonce } from "./attempt.ts";
+import { createNonce } from "./attempt.ts";
 import type { AttemptResult, AttemptTask, TaskKind } from "./attempt.ts";
 import { brokenBase, createBaselines, describeBaseline, nothingMeasured, startBaseline } from "./baseline.ts";
 import type { Baseline } from "./baseline.ts";
+import { attemptBegun } from "./begun.ts";
+import type { Begun } from "./begun.ts";
 import { commitOf, createRunRepository, forkOf, readCommit } from "./checkout.ts";
 import { installCarried } from "./dependencies.ts";
 import { planOutcome } from "./endings.ts";
-import { recordTo } from "./gate.ts";
+import { baseLeg, recordTo } from "./gate.ts";
 import { prepareEnvironment } from "./environment.ts";
 import type { Prepared, PreparedResult } from "./environment.ts";
 import { readInstructions } from "./instructions.ts";
+import { createLedger } from "./ledger.ts";
 import { needsInput } from "./outcome.ts";
-import type { RepositoryContext } from "./prompts/messages.ts";
+import type { RepositoryContext } from "./prompts/context.ts";
+import type { Failed } from "./prompts/maintenance.ts";
 import type { Tools } from "./run.ts";
 
 export interface SolveTask {
@@ -30,6 +34,10 @@ export interface SolveTask {
   replies?: AttemptTask["replies"];
   given?: AttemptTask["given"];
   goesOnFrom?: AttemptTask["goesOnFrom"];
+  merging?: AttemptTask["merging"];
+  whenPassed?: AttemptTask["whenPassed"];
+  /** What the harness does of the task by itself, on the prepared base. */
+  begin?: (at: AttemptTask) => Promise<Begun>;
   log: RunLog;
   signal: AbortSignal;
   mirror: string;
@@ -40,7 +48,7 @@ export interface SolveTask {
   branch: string;
   /** The repository's name for the prompt. */
   repo: string;
-  messages(context: RepositoryContext, planOnly: boolean): Message[];
+  messages(context: RepositoryContext, planOnly: boolean, failed: Failed | undefined): Message[];
   /** Told when there is news in the log. */
   progress: () => void;
   /** All that reached the run from outside so far, where something can. */
@@ -72,28 +80,15 @@ export async function solve(task: SolveTask, tools: Tools): Promise<AttemptResul
   if (!carried.ok) return { ok: false, outcome: carried.outcome };
   await using prepared = carried.prepared;
 
-  const { prepare, checks, env } = prepared.environment;
-  const leg = {
-    runId,
-    dir: log.dir,
-    leg: "base" as const,
-    commit: base,
-    tree: prepared.tree,
-    sources,
-    image: prepared.image,
-    env,
-    prepare,
-    checks,
-    signal,
-    onCheck: recordTo(task, "base"),
-  };
+  const leg = { ...baseLeg({ runId, log, base, sources, signal, prepared }), onCheck: recordTo(task, "base") };
   const { imageId } = prepared.setup;
   const onMeasured = ({ results }: Baseline) => log.append({ type: "checks", leg: "base", results });
   const baselines = createBaselines(tools.dataDir);
+  const ledger = createLedger(tools.dataDir, mirror);
   await using measuring =
     task.kind === "question"
       ? nothingMeasured()
-      : await startBaseline({ engine: tools.engine, baselines }, { leg, imageId, onMeasured });
+      : await startBaseline({ engine: tools.engine, baselines, ledger }, { leg, imageId, onMeasured });
   const known = measuring.done();
   if (known?.broken !== undefined) return { ok: false, outcome: brokenBase(known.broken) };
 
@@ -102,14 +97,24 @@ export async function solve(task: SolveTask, tools: Tools): Promise<AttemptResul
   const instructions = await readInstructions(trusted);
   const nonce = createNonce();
   const hosts = settings.settings.network.agent;
-  const context = { repo: task.repo, root: repoDir, checks, baseline: told, hosts, instructions, nonce };
+  const context = { repo: task.repo, root: repoDir, checks: leg.checks, baseline: told, hosts, instructions, nonce };
   const planOnly = task.planOnly?.(settings.settings) ?? false;
-  const messages = (contextTokens: number) => task.messages({ ...context, contextTokens }, planOnly);
+  const messages = (contextTokens: number, failed?: Failed) =>
+    task.messages({ ...context, contextTokens }, planOnly, failed);
   const readOnly = planOnly ? planOutcome : task.readOnly;
-  return await attempt(
-    { ...task, readOnly, settings: settings.settings, sources, repository, prepared, measuring, messages },
-    tools,
-  );
+  const at = {
+    ...task,
+    readOnly,
+    settings: settings.settings,
+    sources,
+    repository,
+    prepared,
+    measuring,
+    ledger,
+    messages,
+  };
+  const begun = await task.begin?.(at);
+  return await attemptBegun(at, tools, begun ?? { kind: "nothing" });
 }
 
 /** Brings about the dependencies that our own pull request changed already; what can't be had is for a person to mend. */

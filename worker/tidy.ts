@@ -4,6 +4,7 @@ import { deleteRun, isRunId, lastWritten, listRuns, runsDir } from "../src/runlo
 import type { Owned } from "../sandbox/engine.ts";
 import { reap } from "../sandbox/reap.ts";
 import { createBaselines } from "./baseline.ts";
+import { trimLedgers } from "./ledger.ts";
 import { revokeLeftTokens } from "./run.ts";
 import type { WorkerDeps } from "./run.ts";
 
@@ -15,7 +16,7 @@ const longestChoreMs = 3600_000;
 
 /**
  * Removes containers and volumes and revokes tokens of runs that this machine does not work on, and deletes old logs, and
- * trees and baselines that were not used for long. It belongs to the worker,
+ * trees and baselines that were not used for long, and old lines of the ledgers. It belongs to the worker,
  * not to the sweep's job: only this machine sees its engine and its DATA_DIR.
  */
 export async function tidy(deps: TidyDeps): Promise<void> {
@@ -30,6 +31,9 @@ export async function tidy(deps: TidyDeps): Promise<void> {
     .catch((error: unknown) => {
       deps.log.warn({ error: messageOf(error) }, "kept baselines could not be looked through");
     });
+  await trimLedgers(deps.dataDir).catch((error: unknown) => {
+    deps.log.warn({ error: messageOf(error) }, "the ledgers of flaky tests could not be trimmed");
+  });
   for (const runId of listRuns(deps.dataDir)) {
     try {
       // Another worker process may share this machine, so the queue is asked, not this process.

@@ -5,7 +5,7 @@ import type { Engine } from "../../sandbox/engine.ts";
 import { createBaselines, measureBaseline, startBaseline } from "../../worker/baseline.ts";
 import type { Baseline } from "../../worker/baseline.ts";
 import { testEngine } from "../sandbox/support.ts";
-import { createStage, expectNothingLeft, legAt } from "./support/local.ts";
+import { counting, createStage, expectNothingLeft, legAt } from "./support/local.ts";
 
 let engine: Engine;
 beforeEach(() => {
@@ -20,20 +20,6 @@ const nobody = new Proxy({} as Engine, {
     throw new Error("the engine was asked");
   },
 });
-
-/** Each check finds in `TRY` how often it has been run, which a real flaky test finds in its clock. */
-function counting(real: Engine): Engine {
-  const runs = new Map<string, number>();
-  return {
-    ...real,
-    async runOnce(spec, signal) {
-      const command = spec.command.join(" ");
-      const tries = (runs.get(command) ?? 0) + 1;
-      runs.set(command, tries);
-      return real.runOnce({ ...spec, env: { ...spec.env, TRY: `${tries}` } }, signal);
-    },
-  };
-}
 
 function foldersOf(dataDir: string): string[] {
   return readdirSync(join(dataDir, "baselines"));

@@ -1,6 +1,7 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { PackageChange, RunEvent, Stamped } from "../../src/runlog.ts";
+import type { PackageChange } from "../../src/package-facts.ts";
+import type { RunEvent, Stamped } from "../../src/runlog.ts";
 import { renderPullBody } from "../../worker/body.ts";
 import type { PullFacts } from "../../worker/body.ts";
 import type { Bite, Verdict } from "../../worker/verdict.ts";

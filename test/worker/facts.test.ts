@@ -1,7 +1,8 @@
 import { marked } from "marked";
 import { describe, expect, it } from "vitest";
-import type { PackageChange, RunEvent, Stamped } from "../../src/runlog.ts";
-import { dependencyFacts, refusedFacts, runFacts, statusFacts } from "../../worker/facts.ts";
+import type { PackageChange } from "../../src/package-facts.ts";
+import type { RunEvent, Stamped } from "../../src/runlog.ts";
+import { dependencyFacts, flakyFacts, refusedFacts, runFacts, statusFacts } from "../../worker/facts.ts";
 import { job } from "./support.ts";
 
 function logOf(...events: RunEvent[]): Stamped[] {
@@ -151,6 +152,33 @@ describe("dependencyFacts", () => {
     expect(acts(text)).toEqual([]);
     const rows = marked.parse(text, { async: false }).match(/<tr>.*?<\/tr>/gs) ?? [];
     expect(rows.map((row) => row.match(/<td>/g)?.length)).toEqual([undefined, 3, 3]);
+  });
+});
+
+describe("flakyFacts", () => {
+  const base: RunEvent = { type: "flaky", leg: "base", names: ["adds", hostile], times: 2 };
+  const head: RunEvent = { ...base, leg: "head", times: 3 };
+
+  it("says how many of the named tests ran how often with one result", () => {
+    const events = logOf(
+      { ...base, names: ["a"] },
+      { ...base, names: ["adds", "waits"] },
+      { ...head, names: ["adds"] },
+    );
+
+    expect(flakyFacts(events)).toEqual(["**Steady**: 1 of the 2 named tests ran 3 times with one result: `adds`."]);
+  });
+
+  it("says nothing where none was named, or none ran again", () => {
+    expect(flakyFacts([])).toEqual([]);
+    expect(flakyFacts(logOf(base))).toEqual([]);
+  });
+
+  it("lets nothing act that a test is called", () => {
+    const [text = ""] = flakyFacts(logOf(base, head));
+
+    expect(acts(text)).toEqual([]);
+    expect(text).not.toContain("\n");
   });
 });
 

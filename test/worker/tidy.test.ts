@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, utimesSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, readdirSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Owned } from "../../sandbox/engine.ts";
@@ -88,6 +88,27 @@ describe("tidy", () => {
     await tidy({ ...deps, engine: listing().engine });
 
     expect(readdirSync(join(deps.dataDir, "runs")).toSorted()).toEqual(["old-and-live", "young"]);
+  });
+
+  it("drops what the ledgers of flaky tests have of more than thirty days ago", async () => {
+    const lines = [31, 1].map((days) => {
+      const at = new Date(Date.now() - days * 24 * 3600_000).toISOString();
+      return JSON.stringify({
+        at,
+        saw: "flaky",
+        run: "run-1",
+        leg: "base",
+        commit: "c",
+        check: `seen ${days} days ago`,
+      });
+    });
+    mkdirSync(join(deps.dataDir, "flaky"));
+    const path = join(deps.dataDir, "flaky", "7.jsonl");
+    writeFileSync(path, lines.map((line) => `\n${line}`).join(""));
+
+    await tidy({ ...deps, engine: listing().engine });
+
+    expect(readFileSync(path, "utf8")).toBe(`\n${lines[1]}`);
   });
 
   it("goes on with the next run when one token can't be revoked", async () => {

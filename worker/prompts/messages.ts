@@ -6,31 +6,9 @@ import type { Earlier } from "../earlier.ts";
 import type { Said } from "../remarks.ts";
 import { cutText, outputLimit } from "../tools/output.ts";
 import { namesOf } from "../unread.ts";
-import { mostBytes, quoteUntrusted, renderPrompt } from "./render.ts";
-
-/** A file in which the repository tells contributors and agents what to do, such as AGENTS.md. */
-export interface Instructions {
-  name: string;
-  text: string;
-}
-
-/** What every task says about the repository it is in; commands and instructions come from the default branch. */
-export interface RepositoryContext {
-  /** `owner/name`. */
-  repo: string;
-  /** Absolute path of the checkout in the sandbox. */
-  root: string;
-  checks: readonly { name: string; run: string; required: boolean }[];
-  /** How the checks ended before the change, one line each; undefined while they run. */
-  baseline: string | undefined;
-  /** What the agent's own commands may reach. */
-  hosts: readonly string[];
-  instructions: readonly Instructions[];
-  /** Random, for the delimiters around text from outside. */
-  nonce: string;
-  /** How many tokens the conversation may have: texts from outside leave room for the work. */
-  contextTokens: number;
-}
+import { begin, contextOf, quoteAll, roomFor } from "./context.ts";
+import type { RepositoryContext } from "./context.ts";
+import { quoteUntrusted, renderPrompt } from "./render.ts";
 
 /** In characters: it stays in the conversation also where the rest of it is summed up. */
 const mostComment = 8000;
@@ -154,26 +132,6 @@ function seen(body: string): string {
   return `${text}\n\n(Attached, and not to be read here: ${namesOf(attachments).join(", ")})`;
 }
 
-/** The first messages of a maintenance run; the task's words come from the repository's settings. */
-export function maintenanceMessages(
-  task: RepositoryContext & { task: string; paths: readonly string[]; measure: string | undefined },
-): Message[] {
-  const { repo, root, paths, measure } = task;
-  const scope = [
-    paths.length > 0 ? `Change only files that match: ${paths.map((path) => `\`${path}\``).join(", ")}.` : "",
-    measure === undefined ? "" : `The maintainers measure success with \`${measure}\`: it prints less afterwards.`,
-  ];
-  return begin(
-    renderPrompt("maintenance", {
-      repo,
-      root,
-      task: task.task,
-      scope: scope.join("\n").trim(),
-      context: contextOf(task),
-    }),
-  );
-}
-
 /** What the agent reads when the harness rejected its change; the output comes from the change's own tests. */
 export function gateFailedMessage(verdict: {
   reason: string;
@@ -247,54 +205,6 @@ function attachmentsOf(attachments: readonly Attachment[], nonce: string): strin
 /** What the agent reads when the checks of the unchanged code have ended, which ran beside it. */
 export function baselineText(baseline: string, nonce: string): string {
   return renderPrompt("baseline", { baseline: quoteUntrusted("result", baseline, nonce) });
-}
-
-// The system text is the same in every run, so that servers keep it and the tools in their prefix cache.
-function begin(task: string): Message[] {
-  return [
-    { role: "system", text: renderPrompt("system", {}) },
-    { role: "user", text: task },
-  ];
-}
-
-// A ninth of the window, at three bytes a token. A task has up to three such texts.
-function roomFor({ contextTokens }: RepositoryContext): number {
-  return Math.min(mostBytes, Math.floor(contextTokens / 3));
-}
-
-function contextOf(context: RepositoryContext): string {
-  const { root, checks, baseline, hosts, instructions, nonce } = context;
-  const lines = checks.map((check) => `- \`${check.run}\`${check.required ? "" : " (may fail)"}`);
-  return renderPrompt("context", {
-    root,
-    checks: lines.length > 0 ? lines.join("\n") : "- none were found: write and run a test of your own",
-    baseline:
-      baseline === undefined
-        ? "(They run on the unchanged code now. A message will tell how they ended.)"
-        : quoteUntrusted("result", baseline, nonce),
-    hosts:
-      hosts.length === 0
-        ? ""
-        : `Of the network, these hosts alone can be reached, through the proxy that the environment names: ${hosts.join(", ")}.`,
-    instructions:
-      instructions.length === 0
-        ? ""
-        : renderPrompt("instructions", { files: quoteAll(instructions, { nonce, most: roomFor(context) }) }),
-  });
-}
-
-/** Texts one after another, with `most` bytes for all of them: what comes first has more of it. */
-function quoteAll(
-  texts: readonly { name: string; text: string }[],
-  { nonce, most }: { nonce: string; most: number },
-): string {
-  let room = most;
-  const quoted = texts.map(({ name, text }) => {
-    const shown = quoteUntrusted(name, text, nonce, room);
-    room = Math.max(0, room - Buffer.byteLength(text));
-    return shown;
-  });
-  return quoted.join("\n\n");
 }
 
 function commentLabel(author: string): string {

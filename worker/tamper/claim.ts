@@ -6,33 +6,50 @@ import { type Pair, textOf } from "./pairs.ts";
 import { testsInside } from "./tests.ts";
 
 /**
- * What kind of change its files show. With `documentation`, `dependencies` and `refactoring` there is nothing that a new
- * test could show to be mended; with `tests` nothing is mended; `inside`: the only new tests stand in source files, which
- * can't be put on the base without the source.
+ * What kind of change its files show. With `documentation`, `dependencies`, `adaptation` (of code to dependencies that are
+ * to be updated) and `refactoring` there is nothing that a new test could show to be mended; with `tests` nothing is
+ * mended; `steadying`: of tests that fail at times, so that one which fails without the change shows nothing; `inside`:
+ * the only new tests stand in source files, which can't be put on the base without the source.
  */
 export type Claim =
   | "documentation"
   | "dependencies"
+  | "adaptation"
   | "refactoring"
   | "tests"
+  | "steadying"
   | "with-tests"
   | "with-tests-inside"
   | "without-tests";
 
+interface Asked {
+  request?: string | undefined;
+  updates?: boolean | undefined;
+  steadies?: boolean | undefined;
+}
+
 /**
  * `request`: what a person asked for, in the issue's title; the agent's own words don't count. A request for a refactoring
- * makes one of a change without tests; files alone show only moves.
+ * makes one of a change without tests; files alone show only moves. `updates`: dependencies are to be updated.
+ * `steadies`: tests that do as they like are to be mended, wherever the reason is.
  */
-export function claimOf(pairs: readonly Pair[], request = ""): Claim {
+export function claimOf(pairs: readonly Pair[], { request = "", updates = false, steadies }: Asked = {}): Claim {
   const rest = pairs.filter((pair) => !isInert(pair));
   if (rest.length === 0) return "documentation";
-  if (rest.every(({ kind }) => kind === "manifest")) return "dependencies";
+  const [manifests, others] = [rest.filter(isOfManifest), rest.filter((pair) => !isOfManifest(pair))];
+  if (others.length === 0) return "dependencies";
   const isTest = ({ kind }: Pair) => kind === "test" || kind === "snapshot";
   if (rest.every(isTest)) return "tests";
+  if (steadies === true) return "steadying";
   if (rest.some((pair) => isTest(pair) && pair.after !== undefined)) return "with-tests";
   if (rest.some((pair) => testsInside(pair).length > 0)) return "with-tests-inside";
   if (rest.some(isTest)) return "without-tests";
+  if (updates && manifests.length > 0) return "adaptation";
   return isMove(rest) || refactoring.test(request.slice(0, 500)) ? "refactoring" : "without-tests";
+}
+
+function isOfManifest({ kind }: Pair): boolean {
+  return kind === "manifest";
 }
 
 /** The files that carry a change's tests: added or changed tests, what they need, and snapshots. */

@@ -5,6 +5,7 @@ import { findConfigTampering } from "./config.ts";
 import { findUnreadable } from "./contents.ts";
 import { type Finding, ordered } from "./findings.ts";
 import { type Base, pairsOf } from "./pairs.ts";
+import { findRetries } from "./retries.ts";
 import { findOutOfScope } from "./scope.ts";
 import { findSecrets } from "./secrets.ts";
 import { type Budget, type Size, sizeOf } from "./size.ts";
@@ -27,25 +28,30 @@ export interface ExamineOptions {
   budget?: Budget;
   /** What a person asked for: the title. */
   request?: string;
+  /** Whether dependencies are to be updated. */
+  updates?: boolean;
+  /** Whether tests that do as they like are to be mended. */
+  steadies?: boolean;
 }
 
 /** Reads a change as data; nothing of it is run. */
 export async function examineChange(
   changes: readonly Change[],
   base: Base,
-  { redact, protect, budget, request }: ExamineOptions,
+  { redact, protect, budget, request, updates, steadies }: ExamineOptions,
 ): Promise<Examined> {
   const pairs = await pairsOf(changes, base, protect);
   return {
     findings: ordered([
       ...findTestTampering(pairs),
+      ...(steadies === true ? findRetries(pairs) : []),
       ...findConfigTampering(pairs),
-      ...findOutOfScope(pairs),
+      ...findOutOfScope(pairs, updates),
       ...findSecrets(pairs, redact),
       ...findUnreadable(pairs),
     ]),
     size: sizeOf(pairs, budget),
-    claim: claimOf(pairs, request),
+    claim: claimOf(pairs, { request, updates, steadies }),
     testFiles: testFilesOf(changes),
   };
 }

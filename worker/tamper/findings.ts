@@ -9,6 +9,7 @@ const weights = {
   "gutted-test-file": "block",
   "skipped-test": "block",
   "narrowed-tests": "block",
+  "retried-test": "block",
   "changed-test-script": "block",
   "lowered-threshold": "block",
   // What has good reasons as often as bad ones

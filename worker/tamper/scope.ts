@@ -4,14 +4,17 @@ import { languageOf } from "./languages.ts";
 import { withoutComments } from "./measure.ts";
 import { changeOf, type Pair, textOf } from "./pairs.ts";
 
-/** Where a change reaches beside sources and tests: CI, protected paths, dependencies, snapshots, generated files. */
-export function findOutOfScope(pairs: readonly Pair[]): Finding[] {
+/**
+ * Where a change reaches beside sources and tests: CI, protected paths, dependencies, snapshots, generated files.
+ * `updates`: other dependencies are what was asked for.
+ */
+export function findOutOfScope(pairs: readonly Pair[], updates = false): Finding[] {
   return pairs.flatMap((pair) => {
     const { path, kind, before } = pair;
     const what = `is ${changeOf(pair)}`;
     if (before?.mode === "160000") return [finding("changed-submodule", path, what)];
     if (kind === "protected") return [finding("protected-path", path, what)];
-    const dependencies = isManifest(path) ? [finding("changed-dependencies", path, what)] : [];
+    const dependencies = isManifest(path) && !updates ? [finding("changed-dependencies", path, what)] : [];
     return [...dependencies, ...byKind(pair, what)];
   });
 }

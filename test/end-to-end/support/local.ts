@@ -24,6 +24,20 @@ export async function expectNothingLeft(engine: Engine): Promise<void> {
   for (const { volume } of await engine.listKept()) await engine.removeVolume(volume);
 }
 
+/** Each check finds in `TRY` how often it has been run, which a real flaky test finds in its clock. */
+export function counting(real: Engine): Engine {
+  const runs = new Map<string, number>();
+  return {
+    ...real,
+    async runOnce(spec, signal) {
+      const command = spec.command.join(" ");
+      const tries = (runs.get(command) ?? 0) + 1;
+      runs.set(command, tries);
+      return real.runOnce({ ...spec, env: { ...spec.env, TRY: `${tries}` } }, signal);
+    },
+  };
+}
+
 const never = new AbortController().signal;
 
 /** A repository as a run has it after set-up: the prepared base, and a repository for what is built on it. */

@@ -1,10 +1,10 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { disarm } from "../../../worker/agent/markup.ts";
+import { maintenanceMessages } from "../../../worker/prompts/maintenance.ts";
 import {
   gateFailedMessage,
   issueMessages,
-  maintenanceMessages,
   questionMessages,
   reviewMessages,
   testMissingMessage,
@@ -44,6 +44,7 @@ const budgets = new Map([
   ["review.md", 245],
   ["question.md", 170],
   ["checks.md", 155],
+  ["merge.md", 165],
   ["submit-checklist.md", 165],
   ["submit-empty.md", 75],
   ["system.md", 550],

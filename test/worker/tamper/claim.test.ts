@@ -2,8 +2,8 @@ import { describe, expect, it } from "vitest";
 import { claimOf, testFilesOf } from "../../../worker/tamper/claim.ts";
 import { changeFrom, pairsFrom } from "./support.ts";
 
-const claim = async (files: Parameters<typeof pairsFrom>[0], request?: string) =>
-  claimOf(await pairsFrom(files), request);
+const claim = async (files: Parameters<typeof pairsFrom>[0], request?: string, updates?: boolean) =>
+  claimOf(await pairsFrom(files), { request, updates });
 
 describe("claimOf", () => {
   it("sees documentation, comments among it", async () => {
@@ -63,6 +63,34 @@ describe("claimOf", () => {
   ])("takes the word of who asked: %s", async (request, expected) => {
     expect(await claim({ "src/a.ts": ["a", "b"] }, request)).toBe(expected);
     expect(await claim({ "src/a.ts": ["a", "b"], "a.test.ts": ["", "it('a')"] }, request)).toBe("with-tests");
+  });
+
+  it("takes code for brought in line with its dependencies only where those were to be updated, and did change", async () => {
+    const code = { "src/a.ts": ["a", "b"] } as const;
+    const both = { ...code, "package.json": ["{}", "{ }"] } as const;
+
+    expect(await claim(both, "", true)).toBe("adaptation");
+    expect(await claim(both, "", false)).toBe("without-tests");
+    expect(await claim(code, "", true)).toBe("without-tests");
+    expect(await claim({ ...both, "a.test.ts": ["", "it('a')"] }, "", true)).toBe("with-tests");
+    expect(await claim({ ...both, "a.test.ts": ["it('a')", undefined] }, "", true)).toBe("without-tests");
+  });
+});
+
+describe("a task that is to make tests steady", () => {
+  const steadying = async (files: Parameters<typeof pairsFrom>[0]) =>
+    claimOf(await pairsFrom(files), { request: "", steadies: true });
+  const code = { "src/a.ts": ["a", "b"] } as const;
+
+  it("asks for no test that fails without it, whether the reason was in the source or in the test", async () => {
+    expect(await steadying(code)).toBe("steadying");
+    expect(await steadying({ ...code, "a.test.ts": ["it('a')", "it('a', f)"] })).toBe("steadying");
+    expect(await steadying({ "a.test.ts": ["it('a')", "it('a', f)"] })).toBe("tests");
+  });
+
+  it("is no other than what it shows where it changes no code", async () => {
+    expect(await steadying({ "README.md": ["a", "b"] })).toBe("documentation");
+    expect(await steadying({ "package.json": ["{}", "{ }"] })).toBe("dependencies");
   });
 });
 

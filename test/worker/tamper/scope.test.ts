@@ -45,6 +45,14 @@ describe("findOutOfScope", () => {
     ]);
   });
 
+  it("names no changed dependency where they are to be updated, and still stops what was protected", async () => {
+    const files = { "package-lock.json": ["a", "b"], ".npmrc": ["a", "b"] } as const;
+
+    const kinds = findOutOfScope(await pairsFrom(files), true).map(({ kind, path }) => `${kind} ${path}`);
+
+    expect(kinds).toEqual(["protected-path .npmrc"]);
+  });
+
   it("stops a submodule that is gone", async () => {
     expect(await found({ lib: [{ mode: "160000", text: "" }, undefined] })).toEqual([
       "block: changed-submodule: lib is deleted",

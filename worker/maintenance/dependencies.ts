@@ -1,0 +1,89 @@
+import type { UpdateFacts } from "../../src/package-facts.ts";
+import type { Submission } from "../../src/runlog.ts";
+import { inlineCode } from "../../src/text.ts";
+import type { AttemptTask } from "../attempt.ts";
+import { readCommit } from "../checkout.ts";
+import type { CommitFiles } from "../checkout.ts";
+import { isManifest } from "../manifests.ts";
+import { needsInput } from "../outcome.ts";
+import type { Outcome } from "../run.ts";
+import { directPackages } from "./npm-facts.ts";
+import { updateNpm } from "./npm.ts";
+import type { Updated } from "./npm.ts";
+import { updatePip } from "./pip.ts";
+import type { Direct } from "./plan.ts";
+import { isRequirements, pinsIn } from "./requirements.ts";
+import type { Requirements } from "./requirements.ts";
+import type { UpdatePlace } from "./update.ts";
+
+const locks = ["package-lock.json", "npm-shrinkwrap.json"];
+
+/**
+ * Updates what the repository's own package manager locks or pins, at the commit to work on. On our own pull request, only
+ * what belongs to it.
+ */
+export async function updateDependencies(
+  place: UpdatePlace,
+  { base, sources, prepared }: Pick<AttemptTask, "base" | "sources" | "prepared">,
+): Promise<Updated> {
+  const files = await readCommit(sources.mirror, base);
+  const { setupAt } = prepared.setup;
+  const former = setupAt === base ? undefined : await readCommit(sources.mirror, setupAt);
+  const both = async <T>(read: (at: CommitFiles) => Promise<T>) => ({
+    now: await read(files),
+    before: former && (await read(former)),
+  });
+  if (files.top.includes("package.json") && locks.some((name) => files.top.includes(name))) {
+    return updateNpm(place, await both(directAt));
+  }
+  const pinned = await both(requirementsAt);
+  if (pinned.now.flatMap(pinsIn).length > 0) return updatePip(place, pinned);
+  return { ok: false, outcome: noUpdater(files) };
+}
+
+async function directAt(files: CommitFiles): Promise<Direct[]> {
+  const lock = locks.find((name) => files.top.includes(name)) ?? "";
+  const [manifest, locked] = await Promise.all([files.read("package.json"), files.read(lock)]);
+  return directPackages(manifest ?? "", locked ?? "");
+}
+
+async function requirementsAt(files: CommitFiles): Promise<Requirements[]> {
+  const paths = files.top.filter(isRequirements);
+  const all = await Promise.all(paths.map(async (path) => ({ path, text: (await files.read(path)) ?? "" })));
+  // It has to fit into an argument.
+  return all.filter(({ text }) => text.length < 100_000);
+}
+
+function noUpdater({ top }: CommitFiles): Outcome {
+  const found = top.filter((name) => isManifest(name)).slice(0, 10);
+  const seen = found.length === 0 ? "no manifest and no lock file" : found.map(inlineCode).join(", ");
+  return needsInput(
+    "no updater",
+    `At the top of the repository there is ${seen}. What I update is npm's \`package.json\` with its \`package-lock.json\`, and versions that a \`requirements.txt\` pins for pip, as in \`name==1.2.3\`. For others, \`task:\` says in words what is to be done and \`update:\` lists the commands that do it, which run with the set-up network: \`update: ["npx --yes pnpm update --latest"]\`.`,
+  );
+}
+
+/** The harness's own words for a pull request that no model has written. */
+export function updateSubmission({ updated }: UpdateFacts): Submission {
+  const lines = [...new Set(updated.map(({ name, from, to }) => `${name}: ${from} → ${to}`))];
+  const shown = lines.length <= 4 ? lines : [...lines.slice(0, 3), `${lines.length - 3} more, as the table says`];
+  const count = packagesOf({ updated }).size;
+  return {
+    title: updateTitle({ updated }),
+    cause: `${count === 1 ? "A newer version of a dependency is" : `Newer versions of ${count} dependencies are`} published.`,
+    change: shown.map((line) => `- ${line}`).join("\n"),
+  };
+}
+
+export function updateTitle(facts: Pick<UpdateFacts, "updated">): string {
+  const packages = packagesOf(facts);
+  const [only] = packages.values();
+  return only !== undefined && packages.size === 1
+    ? `Update ${only.name} to ${only.to}`
+    : `Update ${packages.size} dependencies`;
+}
+
+/** By name: one package may stand in several manifests. */
+function packagesOf({ updated }: Pick<UpdateFacts, "updated">): Map<string, UpdateFacts["updated"][number]> {
+  return new Map(updated.map((one) => [one.name, one]));
+}

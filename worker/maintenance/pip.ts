@@ -1,0 +1,55 @@
+import { readFileSync } from "node:fs";
+import { needsInput } from "../outcome.ts";
+import type { Updated } from "./npm.ts";
+import { readRecords } from "./npm-facts.ts";
+import { planUpdates, withinPull } from "./plan.ts";
+import type { Plan, Update } from "./plan.ts";
+import { indexesIn, pinsIn, readVersions, withPins } from "./requirements.ts";
+import type { Requirements } from "./requirements.ts";
+import type { UpdatePlace } from "./update.ts";
+
+const script = readFileSync(new URL("pip.sh", import.meta.url), "utf8");
+const mostPins = 200;
+
+/** Asks pip what is newer than the pinned versions, and writes what makes one pull request into their files. */
+export async function updatePip(
+  place: UpdatePlace,
+  { now, before }: { now: readonly Requirements[]; before: readonly Requirements[] | undefined },
+): Promise<Updated> {
+  const pins = now.flatMap(pinsIn).slice(0, mostPins);
+  const indexes = now.map(indexesIn);
+  const index = indexes.map((one) => one.index).find(Boolean) ?? "";
+  const extra = indexes
+    .map((one) => one.extra)
+    .join(" ")
+    .trim();
+  const names = [...new Set(pins.map(({ name }) => name))];
+  const records = readRecords((await place.ask(script, ["versions", index, extra, ...names])).stdout);
+  const found = pins.map((direct) => ({ direct, published: readVersions(records.get(direct.name) ?? "") }));
+  if (found.every(({ published }) => published === undefined)) {
+    const detail = "The index told nothing of any package, or pip is not in the image.";
+    return { ok: false, outcome: needsInput("update failed", detail) };
+  }
+  const whole = planUpdates(found);
+  const plan = before === undefined ? whole : withinPull(whole, { before: before.flatMap(pinsIn), now: pins });
+  const taken = choose(plan);
+  for (const { path, text } of now) {
+    const own = taken.filter(({ folder }) => folder === path);
+    const next = withPins(text, new Map(own.map(({ name, to }) => [name, to])));
+    if (next !== text) await place.ask(script, ["write", path, next]);
+  }
+  return {
+    ok: true,
+    facts: {
+      updated: taken.map(({ name, folder, from, to }) => ({ name, folder, from, to, fixes: [], changelog: "" })),
+      later: [...plan.minors, ...plan.majors].filter((one) => !taken.includes(one)),
+      deprecated: [],
+      left: plan.left,
+    },
+  };
+}
+
+/** The minor updates, or else all of the first package that has a major one. */
+function choose({ minors, majors }: Plan): Update[] {
+  return minors.length > 0 ? minors : majors.filter(({ name }) => name === majors[0]?.name);
+}

@@ -1,0 +1,57 @@
+import type { Direct, Published } from "./plan.ts";
+import { compareVersions, isRelease } from "./versions.ts";
+
+/** A file of pinned versions, as pip reads it. */
+export interface Requirements {
+  path: string;
+  text: string;
+}
+
+// `name==1.2.3`, with extras before and a marker or a comment behind. Hashes and further bounds are no single pin.
+const mostLine = 2000;
+const pin =
+  /^(\s*([A-Za-z0-9][\w.-]{0,100})(?:\[[^\]]{0,200}\])?\s*==\s*)(\d+(?:\.\d+){0,2})(\s*(?:;[^\\]*|#[^\n]*)?)$/;
+
+/** Whether a path at the top of a repository is such a file. */
+export function isRequirements(path: string): boolean {
+  return /^[\w.-]*requirements[\w.-]*\.txt$/i.test(path);
+}
+
+/** The packages that are pinned to one version; each stands in its file, by its own name there. */
+export function pinsIn({ path, text }: Requirements): Direct[] {
+  return text.split("\n").flatMap((line) => {
+    const [, , name, current] = readPin(line) ?? [];
+    return name === undefined || current === undefined ? [] : [{ name, folder: path, range: `==${current}`, current }];
+  });
+}
+
+/** The same text with other versions, by name; all else of it stays as it is. */
+export function withPins(text: string, versions: ReadonlyMap<string, string>): string {
+  return text
+    .split("\n")
+    .map((line) => {
+      const [, before, name = "", , after = ""] = readPin(line) ?? [];
+      const to = versions.get(name);
+      return before === undefined || to === undefined ? line : `${before}${to}${after}`;
+    })
+    .join("\n");
+}
+
+function readPin(line: string): RegExpExecArray | null {
+  return line.length > mostLine ? null : pin.exec(line);
+}
+
+/** The indexes that a file names instead of the configured one, and beside it. */
+export function indexesIn({ text }: Requirements): { index: string; extra: string } {
+  const named = (option: RegExp) => Array.from(text.matchAll(option), ([, url = ""]) => url);
+  const [index = ""] = named(/^\s*(?:-i|--index-url)[\s=]+(\S+)/gm);
+  return { index, extra: named(/^\s*--extra-index-url[\s=]+(\S+)/gm).join(" ") };
+}
+
+/** What `pip index versions` prints; undefined where it knows nothing of the package. */
+export function readVersions(text: string): Published | undefined {
+  const [, listed = ""] = /^Available versions: (.+)$/m.exec(text) ?? [];
+  const versions = listed.split(/,\s*/).filter(isRelease);
+  const latest = versions.toSorted(compareVersions).at(-1);
+  return latest === undefined ? undefined : { latest, versions: versions.map((version) => ({ version })) };
+}
