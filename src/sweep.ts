@@ -2,6 +2,7 @@ import { messageOf } from "./errors.ts";
 import type { IntakeDeps } from "./intake/start.ts";
 import type { RepoRef } from "./job.ts";
 import { withLock } from "./lock.ts";
+import { needsLook } from "./maintenance/looked.ts";
 import { keepQuestions } from "./maintenance/questions.ts";
 import { upkeep } from "./maintenance/upkeep.ts";
 import { isTerminal, parseStatus, statusMark } from "./status.ts";
@@ -33,7 +34,7 @@ async function sweepAll(deps: IntakeDeps): Promise<void> {
     try {
       await findLabelled(repo, deps);
       await lookAtPulls(repo, deps);
-      await upkeep(repo, deps);
+      if (await needsLook(repo, deps)) await upkeep(repo, deps);
     } catch (error) {
       log.warn({ repo: `${repo.owner}/${repo.name}`, error: messageOf(error) }, "a repository could not be swept");
     }

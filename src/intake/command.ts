@@ -1,4 +1,4 @@
-import { commands, readCommand } from "../commands.ts";
+import { commands, readCommand, taskCommands } from "../commands.ts";
 import type { Command } from "../commands.ts";
 import { mayWrite } from "../forge.ts";
 import type { Forge } from "../forge.ts";
@@ -72,7 +72,8 @@ function obstacleTo(command: Follows["how"], { isPull, isOpen, isLive, status }:
   return undefined;
 }
 
-const known = commands.map((name) => `\`/agent-fix ${name}\``).join(", ");
+const about = taskCommands.map((name) => `${name} TASK`);
+const known = [...commands, ...about].map((name) => `\`/agent-fix ${name}\``).join(", ");
 
 function answer(text: string): Decision {
   return { do: "answer", text };

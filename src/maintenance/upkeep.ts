@@ -14,6 +14,7 @@ import { renderDashboard } from "./dashboard.ts";
 import type { Row } from "./dashboard.ts";
 import { decideTask } from "./decide.ts";
 import type { Room, Task } from "./decide.ts";
+import { keepLook } from "./looked.ts";
 import { loadMemory, saveMemory } from "./memory.ts";
 import type { Memory, TaskMemory } from "./memory.ts";
 import { onboard } from "./onboarding.ts";
@@ -46,17 +47,27 @@ export interface Asked {
  */
 export async function upkeep(repo: RepoRef, deps: IntakeDeps, asked: Asked = {}): Promise<string> {
   return withLock(deps.queues.redis, `upkeep-${repo.id}`, turnLimitMs, async () => {
-    const forge = deps.host.forge(repo, "report");
-    const { archived, fork, hasIssues, defaultBranch } = await forge.repository();
-    if (archived) return "This repository is archived.";
-    const text = await forge.readFile(settingsPath);
-    const settings = parseSettings(text ?? "");
-    if (hasIssues) await tellSettings(forge, settings, deps.queues.redis);
-    if (text === undefined && !fork) await onboard(repo, deps, forge, defaultBranch);
-    if (!settings.ok) return `\`${settingsPath}\` cannot be used: mend it first.`;
-    const branch = hasIssues ? undefined : defaultBranch;
-    return lookAfter({ repo, deps, forge, settings: inFork(fork, settings.settings), branch }, asked);
+    const { answer, settings } = await look(repo, deps, asked);
+    // Only now: of a look that failed half-way the next sweep has to make good.
+    await keepLook(deps.queues.redis, repo, { at: deps.now(), settings });
+    return answer;
   });
+}
+
+/** What to answer, and the text of the settings that count here. */
+async function look(repo: RepoRef, deps: IntakeDeps, asked: Asked): Promise<{ answer: string; settings: string }> {
+  const forge = deps.host.forge(repo, "report");
+  const { archived, fork, hasIssues, defaultBranch } = await forge.repository();
+  if (archived) return { answer: "This repository is archived.", settings: "" };
+  const text = await forge.readFile(settingsPath);
+  const parsed = parseSettings(text ?? "");
+  if (hasIssues) await tellSettings(forge, parsed, deps.queues.redis);
+  if (text === undefined && !fork) await onboard(repo, deps, forge, defaultBranch);
+  if (!parsed.ok) return { answer: `\`${settingsPath}\` cannot be used: mend it first.`, settings: "" };
+  const settings = inFork(fork, parsed.settings);
+  const branch = hasIssues ? undefined : defaultBranch;
+  const answer = await lookAfter({ repo, deps, forge, settings, branch }, asked);
+  return { answer, settings: settings === parsed.settings ? (text ?? "") : "" };
 }
 
 /** A fork has its parent's settings, and nobody asked for their tasks there. */

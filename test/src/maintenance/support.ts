@@ -6,6 +6,7 @@ import { createInbox } from "../../../src/inbox.ts";
 import type { IntakeDeps } from "../../../src/intake/start.ts";
 import type { RepoRef, RunJob } from "../../../src/job.ts";
 import { dashboardMark } from "../../../src/triggers.ts";
+import { needsLook } from "../../../src/maintenance/looked.ts";
 import { renderTaskMark } from "../../../src/maintenance/mark.ts";
 import { keepOutcome } from "../../../src/maintenance/memory.ts";
 import type { LastOutcome } from "../../../src/maintenance/memory.ts";
@@ -55,6 +56,11 @@ export async function startUpkeep(settings: string | undefined) {
     async at(time: string, asked?: Asked) {
       clock.now = new Date(time);
       return upkeep(repo, deps, asked);
+    },
+    /** Whether a sweep at a time would look after it. */
+    async needsLook(time: string) {
+      clock.now = new Date(time);
+      return needsLook(repo, deps);
     },
     /** The runs that wait. */
     waiting: async () => (await queues.waiting(100)).runs,

@@ -1,0 +1,46 @@
+import type { Redis } from "ioredis";
+import { z } from "zod";
+import type { IntakeDeps } from "../intake/start.ts";
+import type { RepoRef } from "../job.ts";
+import { redisPrefix, within } from "../queue.ts";
+import { parseSettings } from "../settings.ts";
+import type { Settings } from "../settings.ts";
+import { loadMemory } from "./memory.ts";
+import { dueSlot } from "./schedule.ts";
+
+/** How long a sweep trusts what was seen last: events tell of what changes, and each look costs a dozen calls. */
+const restMs = 30 * 60_000;
+
+const look = z.object({ at: z.number(), settings: z.string() });
+const keyOf = (repo: RepoRef) => `${redisPrefix}:looked:${repo.id}`;
+
+/** Keeps when a repository was looked after, and the text of the settings by which. */
+export async function keepLook(redis: Redis, repo: RepoRef, seen: { at: Date; settings: string }): Promise<void> {
+  const text = JSON.stringify({ at: seen.at.getTime(), settings: seen.settings });
+  await within(3000, redis.set(keyOf(repo), text, "EX", 24 * 3600));
+}
+
+/** Whether a sweep has to look: by what was seen last something is due or lost, or that was long ago. Asks Redis alone. */
+export async function needsLook(repo: RepoRef, deps: Pick<IntakeDeps, "queues" | "now">): Promise<boolean> {
+  const kept = await within(3000, deps.queues.redis.get(keyOf(repo)));
+  if (kept === null) return true;
+  const { at, settings } = look.parse(JSON.parse(kept));
+  if (Math.abs(deps.now().getTime() - at) >= restMs) return true;
+  const parsed = parseSettings(settings);
+  return parsed.ok && isAnyDue(repo, deps, parsed.settings.maintenance);
+}
+
+async function isAnyDue(
+  repo: RepoRef,
+  { queues, now }: Pick<IntakeDeps, "queues" | "now">,
+  tasks: Settings["maintenance"],
+): Promise<boolean> {
+  const memory = await loadMemory(queues.redis, repo, {});
+  for (const [key, task] of Object.entries(tasks)) {
+    const known = memory[key];
+    if (known === undefined || dueSlot(task, { since: new Date(known.slot), now: now() }) !== undefined) return true;
+    const { run, last } = known;
+    if (run !== undefined && last?.run !== run.id && !(await queues.isLive(run.id))) return true;
+  }
+  return false;
+}
