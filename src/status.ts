@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { hiddenAt, hide } from "./hidden.ts";
 import { boundedBody } from "./text.ts";
 
 const unfinished = ["queued", "working", "waiting-model"] as const;
@@ -60,19 +61,11 @@ export function answerMark(comment: number): string {
 
 /** One status comment: the marker, a bold header and what follows it. */
 export function renderStatus(status: StatusMarker, header: string, lines: readonly string[] = []): string {
-  const hidden = `${statusMark}${JSON.stringify(status).replaceAll("--", String.raw`-\u002d`)} -->`;
-  return boundedBody([hidden, `**${header}**`, ...lines].join("\n\n"));
+  return boundedBody([hide(statusMark, status), `**${header}**`, ...lines].join("\n\n"));
 }
 
 export function parseStatus(body: string): StatusMarker | undefined {
-  const start = body.indexOf(statusMark);
-  const end = body.indexOf(" -->", start);
-  if (start === -1 || end === -1) return undefined;
-  try {
-    return marker.parse(JSON.parse(body.slice(start + statusMark.length, end)));
-  } catch {
-    return undefined;
-  }
+  return hiddenAt(body, body.indexOf(statusMark), { start: statusMark, schema: marker });
 }
 
 /** Nothing more will be done for this trigger. */

@@ -24,7 +24,10 @@ export interface WebDeps {
   log: Log;
 }
 
-/** Serves webhooks, health, and the schema of the settings for editors. 2xx only after the job is stored; a size over the limit is refused before it is read. */
+/**
+ * Serves webhooks, health, and the schema of the settings for editors. 2xx only after the job is stored; a size over the
+ * limit is refused before it is read.
+ */
 export async function startWeb(http: Pick<Config["http"], "host" | "port">, deps: WebDeps): Promise<WebServer> {
   return listen(http, await createWebApp(deps));
 }

@@ -1,10 +1,11 @@
 import { createHash } from "node:crypto";
+import { hiddenAt, hide } from "../hidden.ts";
 import type { RunJob, Subject } from "../job.ts";
 import type { ModelState } from "../model-state.ts";
 import { boundedBody, cut, inlineCode, inlineText } from "../text.ts";
 import { dashboardMark } from "../triggers.ts";
 import type { Standing, Task, TaskDecision, Wait } from "./decide.ts";
-import { parseMemory } from "./memory.ts";
+import { memorySchema } from "./memory.ts";
 import type { LastOutcome, Memory } from "./memory.ts";
 
 export const dashboardTitle = "agent-fix dashboard";
@@ -49,7 +50,7 @@ const introduction =
 
 /** The dashboard's own part: the same board gives the same text, so that it is edited only where something changed. */
 export function renderDashboard(board: Board): string {
-  const hidden = `${dashboardMark}${JSON.stringify(shortened(board.memory)).replaceAll("--", String.raw`-\u002d`)} -->`;
+  const hidden = hide(dashboardMark, shortened(board.memory));
   const sections = [
     section("Needs you", [
       ...board.questions.map((number) => `- #${number} waits for an answer`),
@@ -200,8 +201,7 @@ function shortened(memory: Memory): Memory {
 
 /** The memory that the hidden part holds. */
 export function memoryIn(body: string): Memory {
-  const end = body.indexOf(" -->");
-  return body.startsWith(dashboardMark) && end !== -1 ? parseMemory(body.slice(dashboardMark.length, end)) : {};
+  return hiddenAt(body, body.startsWith(dashboardMark) ? 0 : -1, { start: dashboardMark, schema: memorySchema }) ?? {};
 }
 
 const box = /^([ \t]*- \[)([ xX])(\] <!-- ([a-z]+)-task=([a-z0-9-]+) -->)/gm;

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
+import { hiddenAt, hide } from "../hidden.ts";
 import type { Task } from "./decide.ts";
 
 const mark = z.object({ key: z.string(), definition: z.string() });
@@ -9,18 +10,12 @@ export type TaskMark = z.infer<typeof mark>;
 const start = "<!-- agent-fix:task ";
 
 export function renderTaskMark(key: string, task: Task): string {
-  return `${start}${JSON.stringify({ key, definition: definitionOf(task) })} -->`;
+  return hide(start, { key, definition: definitionOf(task) });
 }
 
 export function parseTaskMark(body: string): TaskMark | undefined {
-  const at = body.lastIndexOf(start);
-  const end = body.indexOf(" -->", at);
-  if (at === -1 || end === -1) return undefined;
-  try {
-    return mark.parse(JSON.parse(body.slice(at + start.length, end)));
-  } catch {
-    return undefined;
-  }
+  // It stands at the end, below what others wrote.
+  return hiddenAt(body, body.lastIndexOf(start), { start, schema: mark });
 }
 
 /** Changes where the task asks for something else; its schedule does not count. */

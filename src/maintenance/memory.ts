@@ -33,9 +33,9 @@ const task = z.object({
 /** What is remembered of one task. */
 export type TaskMemory = z.infer<typeof task>;
 
-const memory = z.record(z.string(), task);
+export const memorySchema = z.record(z.string(), task);
 /** By the tasks' keys. */
-export type Memory = z.infer<typeof memory>;
+export type Memory = z.infer<typeof memorySchema>;
 
 const limitMs = 3000;
 const keepSeconds = 400 * 24 * 3600;
@@ -51,7 +51,7 @@ export async function loadMemory(redis: Redis, repo: RepoRef, backup: Memory): P
     limitMs,
     Promise.all([redis.get(keyOf(repo)), redis.hgetall(outcomesOf(repo))]),
   );
-  const known = tasks === null ? backup : memory.parse(JSON.parse(tasks));
+  const known = tasks === null ? backup : memorySchema.parse(JSON.parse(tasks));
   const withLast = Object.entries(known).map(([key, one]) => {
     const last = outcomes[key] === undefined ? one.last : outcome.parse(JSON.parse(outcomes[key]));
     return [key, { ...one, ...(last !== undefined && { last }) }];
@@ -67,13 +67,4 @@ export async function saveMemory(redis: Redis, repo: RepoRef, tasks: Memory): Pr
 export async function keepOutcome(redis: Redis, repo: RepoRef, key: string, last: LastOutcome): Promise<void> {
   const writing = redis.multi().hset(outcomesOf(repo), key, JSON.stringify(last)).expire(outcomesOf(repo), keepSeconds);
   await within(limitMs, writing.exec());
-}
-
-/** What a text that people may edit holds; nothing where it was damaged. */
-export function parseMemory(text: string): Memory {
-  try {
-    return memory.parse(JSON.parse(text));
-  } catch {
-    return {};
-  }
 }
