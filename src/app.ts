@@ -28,6 +28,7 @@ export function createApp({ queues, announce }: AppDeps): (probot: Probot) => vo
         "pull_request_review.submitted",
         "pull_request_review_comment.created",
         "check_suite.completed",
+        "status",
         "pull_request.closed",
         "pull_request.reopened",
         "pull_request.edited",

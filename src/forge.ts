@@ -161,6 +161,8 @@ export interface Commit {
   message: string;
   /** The author's name as git has it: of what the app committed through the API, the app's login. */
   author: string;
+  /** The same of who made the commit as it is: an amended one keeps its author. */
+  committer: string;
   tree: string;
   parents: string[];
 }
@@ -185,6 +187,8 @@ export interface Pull {
   merged: boolean;
   /** ISO 8601 in UTC, whole seconds; so is `closedAt`, which is undefined while it is open. */
   createdAt: string;
+  /** Changes with each word, review, label and commit on it, and not with checks. */
+  updatedAt: string;
   closedAt: string | undefined;
 }
 export interface PullCommit {

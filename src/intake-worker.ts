@@ -8,6 +8,7 @@ import { connectRedis, intakeBackoffMs, redisPrefix } from "./queue.ts";
 import { sweep, sweepEveryMs } from "./sweep.ts";
 
 const concurrency = 20;
+const sweepAgainMs = 10_000;
 const stopLimitMs = 10_000;
 
 /** Serves the intake queue and keeps the sweep on its schedule, until disposed. */
@@ -18,7 +19,13 @@ export async function startIntake(redisUrl: string, deps: IntakeDeps): Promise<A
     async (waiting, token) => {
       const { data, name, timestamp } = waiting;
       const job = intakeJob.parse(data);
-      if (job.kind === "sweep") return sweep(deps);
+      if (job.kind === "sweep") {
+        const isScheduled = waiting.repeatJobKey !== undefined;
+        if ((await sweep(deps)) || isScheduled) return;
+        // What asks for it may be newer than the sweep that is under way.
+        await waiting.moveToDelayed(Date.now() + sweepAgainMs, token);
+        throw new DelayedError();
+      }
       deps.log.info(
         { kind: name, repo: `${job.repo.owner}/${job.repo.name}`, delivery: job.delivery },
         "event accepted",

@@ -48,7 +48,14 @@ export const intakeJob = z.discriminatedUnion("kind", [
     isSingle: z.boolean().optional(),
   }),
   /** Something changed about a commit, or a branch, that pull requests of ours may stand on. */
-  z.object({ kind: z.literal("watch"), delivery: z.string(), repo: repoRef, pull: z.number(), branch: z.string() }),
+  z.object({
+    kind: z.literal("watch"),
+    delivery: z.string(),
+    repo: repoRef,
+    /** Unknown where a commit status tells of it. */
+    pull: z.number().optional(),
+    branch: z.string(),
+  }),
   z.object({ kind: z.literal("comment"), ...said }),
   z.object({ kind: z.literal("command"), ...said }),
   z.object({
@@ -141,7 +148,7 @@ export function coveredBy({ trigger, follows }: RunJob): string {
   return follows?.covers ?? trigger;
 }
 
-/** One name per branch: two runs with the same key never work at once. */
+/** One name per subject and all branches of it, whatever number they end in: two runs with the same key never work at once. */
 export function subjectKey(subject: Subject): string {
   switch (subject.kind) {
     case "issue":
@@ -149,7 +156,10 @@ export function subjectKey(subject: Subject): string {
     case "review":
     case "checks":
     case "merge":
-      return subject.branch.replace(/^agent-fix\//, "").replaceAll("/", "-");
+      return subject.branch
+        .replace(/^agent-fix\//, "")
+        .replaceAll("/", "-")
+        .replace(/^(issue-\d+|task-.+|configure)-\d+$/, "$1");
     case "question":
       return `question-${subject.number}-${subject.comment}`;
     case "task":

@@ -134,6 +134,8 @@ function waitOf(job: IntakeJob, debounceMs: number): Pick<JobsOptions, "delay" |
     return quietFor(debounceMs, `feedback-${job.repo.id}-${job.pull}`);
   // The code host tells of every box that is ticked, and people tick several in a row.
   if (job.kind === "upkeep") return quietFor(Math.min(debounceMs, ticksMs), `upkeep-${job.repo.id}`);
+  // Whoever puts the app on repositories one by one wants one sweep.
+  if (job.kind === "sweep") return quietFor(Math.min(debounceMs, ticksMs), "sweep");
   return {};
 }
 

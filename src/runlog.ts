@@ -48,8 +48,11 @@ export type RunEvent =
   | ({ type: "updates" } & UpdateFacts)
   /** The number that a task's measure printed on the base, or on the commit that passed. */
   | { type: "measured"; leg: "base" | "head"; run: string; value: number }
-  /** The tests, or whole checks, that a task is to make steady; of `head`, those that ran so many times with one result. */
-  | { type: "flaky"; leg: "base" | "head"; names: string[]; times: number }
+  /**
+   * The tests, or whole checks, that a task is to make steady; of `head`, those that ran so many times with one result.
+   * `asked`: those of `base` that are named again only when they are seen again.
+   */
+  | { type: "flaky"; leg: "base" | "head"; names: string[]; times: number; asked?: AskedTest[] }
   | { type: "token.minted"; purpose: string; expires: string }
   | { type: "token.revoked"; purpose: string }
   /** One check of a leg that is not over; `end` is for people. */
@@ -180,6 +183,12 @@ export interface GateRecord {
   claim: string;
 }
 /** How a run ended, in the words of `Outcome`. */
+/** One test, or without `test` a whole check. */
+interface AskedTest {
+  check: string;
+  test?: { name: string; file?: string };
+}
+
 export interface FinishedEvent {
   outcome: "published" | "no-change" | "needs-input" | "gave-up" | "cancelled";
   cause: string | undefined;

@@ -93,6 +93,9 @@ const task = z
     not: { required: ["use", "task"] },
   });
 
+/** The dashboard has room for so many. */
+const mostTasks = 50;
+
 const unattended = z.strictObject({
   dryRun: z
     .boolean()
@@ -151,12 +154,19 @@ const schema = z
     checksWatch: z
       .strictObject({ fix: z.boolean().default(true), attempts: z.number().int().min(0).default(3) })
       .prefault({})
-      .describe("Whether failing checks on its pull requests are mended, and how often in a row"),
+      .describe("Whether failing checks and conflicts on its pull requests are mended, and how often in a row"),
     ci: z.enum(["hold", "run"]).optional().describe("Whether the repository's own CI runs on its commits"),
     protect: texts("migrations/**").default([]).describe("Paths that no change may touch, beside the built-in ones"),
     keepBranch: z.boolean().default(false).describe("Push the branch when no pull request opens"),
     maintenance: z
-      .record(z.string().regex(/^[a-z0-9][a-z0-9-]{0,39}$/, "up to 40 lower-case letters, digits and dashes"), task)
+      .record(
+        z
+          .string()
+          .regex(/^[a-z0-9][a-z0-9-]{0,39}$/, "up to 40 lower-case letters, digits and dashes")
+          .regex(/(?<!-\d+)$/, "with a letter behind its last dash: a number there counts the branches of a task"),
+        task,
+      )
+      .refine((tasks) => Object.keys(tasks).length <= mostTasks, `at most ${mostTasks} tasks`)
       .default({})
       .describe("Scheduled tasks, by their keys, which are part of their branches' names"),
     unattended: unattended.prefault({}).describe("What is done without being asked"),

@@ -1,7 +1,7 @@
 import type { Redis } from "ioredis";
 import type { Forge } from "./forge.ts";
 import { withLock } from "./lock.ts";
-import { parseStatus, statusMark } from "./status.ts";
+import { parseStatus, remarkedStatus, statusMark } from "./status.ts";
 import type { StatusMarker } from "./status.ts";
 
 const turnLimitMs = 60_000;
@@ -26,6 +26,19 @@ export async function writeStatus(
   await inTurn(place, async ({ forge, number }) => {
     if (isCovered !== undefined && isCovered(await readStatus(forge, number))) return;
     await forge.ensureComment(number, statusMark, typeof body === "string" ? body : await body());
+  });
+}
+
+/** Changes what the status comment remembers, and nothing that people read; nothing where `change` gives nothing. */
+export async function amendStatus(
+  place: StatusPlace,
+  change: (status: StatusMarker) => StatusMarker | undefined,
+): Promise<void> {
+  await inTurn(place, async ({ forge, number }) => {
+    const body = (await forge.findComment(number, statusMark))?.body ?? "";
+    const status = parseStatus(body);
+    const changed = status && change(status);
+    if (changed !== undefined) await forge.ensureComment(number, statusMark, remarkedStatus(body, changed));
   });
 }
 

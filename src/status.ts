@@ -64,6 +64,13 @@ export function renderStatus(status: StatusMarker, header: string, lines: readon
   return boundedBody([hide(statusMark, status), `**${header}**`, ...lines].join("\n\n"));
 }
 
+/** The same comment with another marker. */
+export function remarkedStatus(body: string, status: StatusMarker): string {
+  const start = body.indexOf(statusMark);
+  const end = body.indexOf(" -->", start) + " -->".length;
+  return `${body.slice(0, start)}${hide(statusMark, status)}${body.slice(end)}`;
+}
+
 export function parseStatus(body: string): StatusMarker | undefined {
   return hiddenAt(body, body.indexOf(statusMark), { start: statusMark, schema: marker });
 }

@@ -1,10 +1,11 @@
 import { messageOf } from "./errors.ts";
 import type { IntakeDeps } from "./intake/start.ts";
 import type { RepoRef } from "./job.ts";
-import { withLock } from "./lock.ts";
+import { tryLock } from "./lock.ts";
 import { needsLook } from "./maintenance/looked.ts";
 import { keepQuestions } from "./maintenance/questions.ts";
 import { upkeep } from "./maintenance/upkeep.ts";
+import { redisPrefix, within } from "./queue.ts";
 import { isTerminal, parseStatus, statusMark } from "./status.ts";
 import { branchPrefix, labelTrigger, triggerLabel } from "./triggers.ts";
 import { tellPlaces } from "./waiting.ts";
@@ -12,15 +13,18 @@ import { tellPlaces } from "./waiting.ts";
 /** How often the sweep runs; what a lost webhook costs at most. */
 export const sweepEveryMs = 5 * 60_000;
 
-const turnLimitMs = 15 * 60_000;
+const lockMs = 30_000;
 const lookBackMs = 24 * 3600_000;
 
 /**
- * Finds what webhooks missed and what a schedule is due. One repository's trouble does not stop the others. Sweeps wait
- * for each other, also those of other processes: each would ask for the same deliveries.
+ * Finds what webhooks missed and what a schedule is due. One repository's trouble does not stop the others. False where
+ * another sweep is under way, in whichever process: both would ask for the same deliveries.
  */
-export async function sweep(deps: IntakeDeps): Promise<void> {
-  await withLock(deps.queues.redis, "sweep", turnLimitMs, () => sweepAll(deps));
+export async function sweep(deps: IntakeDeps): Promise<boolean> {
+  await using lock = await tryLock(deps.queues.redis, "sweep", lockMs);
+  if (lock === undefined) return false;
+  await sweepAll(deps);
+  return true;
 }
 
 async function sweepAll(deps: IntakeDeps): Promise<void> {
@@ -59,13 +63,24 @@ async function findLabelled(repo: RepoRef, { host, queues }: IntakeDeps): Promis
   await keepQuestions(queues.redis, repo, questions);
 }
 
-/** What was said on our pull requests, or became of their checks, and no webhook told. */
+/** How long a pull request on which nothing changed is left alone: a look costs a dozen calls, and events tell of most. */
+const restSeconds = 30 * 60;
+
+/** What was said on our pull requests, or became of their checks and base, and no webhook told. */
 async function lookAtPulls(repo: RepoRef, { host, queues }: IntakeDeps): Promise<void> {
-  for (const { number: pull, head } of await host.forge(repo, "report").openPulls()) {
+  const forge = host.forge(repo, "report");
+  const tips = new Map<string, Promise<string | undefined>>();
+  for (const { number: pull, head, base, updatedAt } of await forge.openPulls()) {
     if (!head.branch.startsWith(branchPrefix)) continue;
+    const tip = tips.get(base) ?? forge.branchHead(base);
+    tips.set(base, tip);
+    const seen = `${head.commit} ${updatedAt} ${await tip}`;
+    const key = `${redisPrefix}:looked-pull:${repo.id}:${pull}`;
+    if ((await within(3000, queues.redis.get(key))) === seen) continue;
     const delivery = `sweep-${repo.id}-pull-${pull}`;
     const about = { delivery, repo, pull, branch: head.branch };
     await queues.addIntake({ kind: "feedback", ...about }, delivery);
     await queues.addIntake({ kind: "watch", ...about }, `${delivery}-checks`);
+    await within(3000, queues.redis.set(key, seen, "EX", restSeconds));
   }
 }

@@ -51,6 +51,9 @@ export interface WebhookEvent {
     comment?: { id: number; body: string };
     pull_request?: { number: number; state: string; user: Account | null; head: { ref: string } };
     review?: { id: number; user: Account | null };
+    /** Of a commit status. */
+    state?: string;
+    branches?: readonly { name: string }[];
     check_suite?: { pull_requests: readonly { number: number; head: { ref: string } }[] };
     /** Of a push. */
     ref?: string;
@@ -76,6 +79,7 @@ const readers: Readonly<Record<string, Reader>> = {
   "pull_request_review.submitted": forReview,
   "pull_request_review_comment.created": forReviewComment,
   "check_suite.completed": forChecks,
+  status: forStatus,
   push: forPush,
 };
 
@@ -202,6 +206,12 @@ function isUpkeepBranch(branch: string): boolean {
 function forChecks({ id, payload }: WebhookEvent, repo: RepoRef): IntakeJob | undefined {
   const pull = payload.check_suite?.pull_requests.find(({ head }) => head.ref.startsWith(branchPrefix));
   return pull && { kind: "watch", delivery: id, repo, pull: pull.number, branch: pull.head.ref };
+}
+
+function forStatus({ id, payload: { state, branches = [] } }: WebhookEvent, repo: RepoRef): IntakeJob | undefined {
+  const branch = branches.find(({ name }) => name.startsWith(branchPrefix));
+  if (branch === undefined || state === "pending") return undefined;
+  return { kind: "watch", delivery: id, repo, branch: branch.name };
 }
 
 function mayBeOurs({ state, head, user }: NonNullable<WebhookEvent["payload"]["pull_request"]>): boolean {

@@ -32,6 +32,8 @@ export type Skip =
   | "waiting"
   | "needs-maintainer"
   | "green"
+  /** No check has judged it, so far. */
+  | "no-verdict"
   | "infrastructure"
   | "all-failing-on-base"
   | "human-commit"
@@ -94,7 +96,7 @@ function isLate(since: string | undefined, now: Date): boolean {
 
 function withoutRed(checks: readonly Check[]): WatchDecision {
   const waiting = checks.filter(({ state }) => state === "action-required");
-  if (waiting.length === 0) return skip("green");
+  if (waiting.length === 0) return skip(checks.some(({ state }) => state === "passed") ? "green" : "no-verdict");
   return skip("needs-maintainer", {
     title: "Waiting for a maintainer",
     summary: `${listed(waiting)}\n\nThese go on when somebody has allowed it on their page.`,
@@ -107,7 +109,7 @@ function unlessDone({ settings, before, isBusy }: Watched, start: Start, about: 
   if ((before?.attempts ?? 0) >= settings.attempts)
     return skip("attempts-used-up", {
       title: "Tried often enough",
-      summary: `I tried ${settings.attempts} times and stopped, so as not to go round in circles. Push a commit, or say in a comment what to do.\n\n${about}`,
+      summary: `I tried ${settings.attempts} times and stopped, so as not to go round in circles. \`/agent-fix continue\` has me count anew, as it does when every check passes.\n\n${about}`,
     });
   return isBusy ? skip("busy") : start;
 }

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { usedNames } from "../src/branches.ts";
+import { branchName, newestNames } from "../src/branches.ts";
 import { OutageError, RefusedError, workflowsRefused } from "../src/errors.ts";
 import type { Forge, Pull } from "../src/forge.ts";
 import type { PublishStep } from "../src/runlog.ts";
@@ -95,11 +95,9 @@ export interface OwnCommit {
 
 /** A branch name for a new pull request: the plain one, or the next that nobody used or that has this very commit. */
 export async function freeBranch(forge: Forge, name: string, own: OwnCommit): Promise<string> {
-  for await (const { branch, head, pulls } of usedNames(forge, name)) {
-    if (head === undefined && pulls.length === 0) return branch;
-    if (head !== undefined && (await isOwn(forge, head, own))) return branch;
-  }
-  throw new OutageError(`a hundred branches named ${name}-N exist; delete the merged ones`);
+  const used = await newestNames(forge, name);
+  for (const { branch, head } of used) if (head !== undefined && (await isOwn(forge, head, own))) return branch;
+  return branchName(name, (used.at(-1)?.number ?? 0) + 1);
 }
 
 /** The trailer by which a commit of a run is known again. */

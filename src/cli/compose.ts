@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { promisify } from "node:util";
 import { createEngine } from "../../sandbox/engine.ts";
 import { createKeptTrees } from "../../sandbox/kept.ts";
@@ -38,6 +39,8 @@ import type { WebServer } from "../web.ts";
 
 /** The image that `setup.sh` builds; also what our own helper containers run on. */
 const ownImage = "agent-fix-sandbox:latest";
+
+const sweepAgainMs = 100;
 
 /** Timings that only the demo and the tests change. */
 export interface Pace {
@@ -145,7 +148,10 @@ export async function startWebRole(parts: Parts): Promise<WebRole> {
     log.info({ url: server.url }, "web is up");
     return {
       url: server.url,
-      sweep: (at) => sweep(at === undefined ? deps : { ...deps, now: () => at }),
+      async sweep(at) {
+        const asOf = at === undefined ? deps : { ...deps, now: () => at };
+        while (!(await sweep(asOf))) await setTimeout(sweepAgainMs);
+      },
       [Symbol.asyncDispose]: () => stack.disposeAsync(),
     };
   } catch (error) {

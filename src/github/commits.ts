@@ -58,8 +58,14 @@ async function createTree(
 
 export async function readCommit(octokit: Octokit, name: Name, id: string): Promise<Commit> {
   const { data } = await octokit.rest.git.getCommit({ ...name, commit_sha: id });
-  const { message, tree, parents, author } = data;
-  return { message, author: author.name, tree: tree.sha, parents: parents.map(({ sha }) => sha) };
+  const { message, tree, parents, author, committer } = data;
+  return {
+    message,
+    author: author.name,
+    committer: committer.name,
+    tree: tree.sha,
+    parents: parents.map(({ sha }) => sha),
+  };
 }
 
 export async function branchHead(octokit: Octokit, name: Name, branch: string): Promise<string | undefined> {

@@ -24,4 +24,5 @@ export const webhookEvents = [
   "pull_request_review",
   "pull_request_review_comment",
   "push",
+  "status",
 ] as const;

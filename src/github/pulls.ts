@@ -19,6 +19,7 @@ interface PullData {
   labels: { name: string }[];
   merged_at: string | null;
   created_at: string;
+  updated_at: string;
   closed_at: string | null;
 }
 
@@ -112,6 +113,7 @@ function toPull(data: PullData, self: string): Pull {
     labels: data.labels.map((label) => label.name),
     merged: data.merged_at !== null,
     createdAt: data.created_at,
+    updatedAt: data.updated_at,
     closedAt: data.closed_at ?? undefined,
   };
 }

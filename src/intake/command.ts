@@ -1,7 +1,7 @@
 import { commands, readCommand, taskCommands } from "../commands.ts";
 import type { Command } from "../commands.ts";
 import { mayWrite } from "../forge.ts";
-import type { Forge } from "../forge.ts";
+import type { Forge, Pull } from "../forge.ts";
 import { subjectKey } from "../job.ts";
 import type { Follows, IntakeJob, Subject, TaskText } from "../job.ts";
 import { answerMark, isTerminal, statusMark } from "../status.ts";
@@ -12,7 +12,7 @@ import { visibleText } from "../visible.ts";
 import { mergeKey } from "../watch.ts";
 import { runCi } from "./ci.ts";
 import { feedbackWaits } from "./feedback.ts";
-import { handBack, isOwnCommit } from "./hands-off.ts";
+import { handBack, isOwnCommit } from "../hands-off.ts";
 import { askAll, currentRun, isDone, keyOfPull, newRun, refuse, setDone, startRun } from "./start.ts";
 import type { IntakeDeps } from "./start.ts";
 import { stopRun } from "./stop.ts";
@@ -34,7 +34,7 @@ export interface Standing {
 }
 
 export type Decision =
-  /** `merge`: our pull request takes in its base, and a branch that a person pushed to is ours to work on again. */
+  /** On a pull request, a branch that a person pushed to is ours to work on again. `merge`: it takes in its base. */
   { do: "start" | "merge"; how: Follows["how"] } | { do: "stop" } | { do: "run-ci" } | { do: "answer"; text: string };
 
 /** What a command leads to. Pure. */
@@ -120,11 +120,11 @@ export async function onCommand(job: Extract<IntakeJob, { kind: "command" }>, de
   if (decision.do === "answer") {
     const mark = answerMark(comment);
     await forge.ensureComment(number, mark, `${mark}\n${decision.text}`);
-  } else if (decision.do === "start") {
-    await startFollowing({ forge, deps, job, how: decision.how, place, asked });
-  } else if (decision.do === "merge") {
-    const subject = await takeIn(deps, forge, job);
-    await startFollowing({ forge, deps, job, how: decision.how, place: {}, subject, asked });
+  } else if (decision.do === "start" || decision.do === "merge") {
+    const pull = isPull ? await takeBack(deps, forge, job) : undefined;
+    const takesBase = decision.do === "merge" && pull !== undefined;
+    const about = takesBase ? { place: {}, subject: await mergeInto(forge, pull) } : { place };
+    await startFollowing({ forge, deps, job, how: decision.how, asked, ...about });
   } else if (decision.do === "run-ci") {
     const mark = answerMark(comment);
     await forge.ensureComment(number, mark, `${mark}\n${await runCi(deps.host.forge(repo, "publish"), job)}`);
@@ -175,15 +175,18 @@ async function placeOf({ number, isPull }: Said, forge: Forge): Promise<Place> {
   return { key: subjectKey({ kind: "issue", number }), isOpen: state === "open", text: { title, body } };
 }
 
-/** Our pull request, handed back to us where a person pushed to it, as one that takes in its base. */
-async function takeIn({ host }: IntakeDeps, forge: Forge, { number, actor: by }: Said): Promise<Subject> {
-  const { head, base } = await forge.pull(number);
-  const [{ botLogin }, tip, commit] = await Promise.all([
-    host.app(),
-    forge.branchHead(base),
-    forge.commit(head.commit),
-  ]);
-  if (!isOwnCommit(commit, botLogin)) await handBack(forge, number, { head: head.commit, by });
+/** Our pull request, handed back to us where a person pushed to it. */
+async function takeBack({ host }: IntakeDeps, forge: Forge, { number, actor: by }: Said): Promise<Pull> {
+  const pull = await forge.pull(number);
+  const head = pull.head.commit;
+  const [{ botLogin }, commit] = await Promise.all([host.app(), forge.commit(head)]);
+  if (!isOwnCommit(commit, botLogin)) await handBack(forge, number, { head, by });
+  return pull;
+}
+
+/** The pull request as one that takes in its base. */
+async function mergeInto(forge: Forge, { number, head, base }: Pull): Promise<Subject> {
+  const tip = await forge.branchHead(base);
   return { kind: "merge", pull: number, branch: head.branch, key: mergeKey(head.commit, tip ?? "") };
 }
 

@@ -1,12 +1,14 @@
 import { setTimeout } from "node:timers/promises";
-import type { Check, Forge } from "../forge.ts";
-import type { IntakeJob, Subject } from "../job.ts";
+import type { Check, Forge, Pull } from "../forge.ts";
+import { isPersons, sayHandsOff } from "../hands-off.ts";
+import type { Actor, IntakeJob, Subject } from "../job.ts";
 import { defaultSettings } from "../settings.ts";
-import { readStatus } from "../status-comment.ts";
+import { amendStatus, readStatus } from "../status-comment.ts";
+import type { StatusPlace } from "../status-comment.ts";
 import { decideWatch, isInfrastructure } from "../watch.ts";
-import { isHandedBack, isOwnCommit, sayHandsOff } from "./hands-off.ts";
+import type { WatchDecision } from "../watch.ts";
 import { currentRun, keyOfPull, newRun, readSettings, startRun } from "./start.ts";
-import type { IntakeDeps } from "./start.ts";
+import type { IntakeDeps, Start } from "./start.ts";
 
 /** Beside the check run of our own evidence, which it must not hide. */
 const noteName = "agent-fix / checks";
@@ -17,19 +19,20 @@ const noteName = "agent-fix / checks";
  * repeat; each decision stands in the log.
  */
 export async function onWatch(job: Extract<IntakeJob, { kind: "watch" }>, deps: IntakeDeps): Promise<void> {
-  const { repo, pull: number } = job;
+  const { repo } = job;
   const { host, queues, log } = deps;
   const forge = host.forge(repo, "report");
-  const pull = await forge.pull(number);
-  const key = keyOfPull(pull);
-  if (key === undefined || pull.state !== "open") return;
-  const [status, settings, base, headCommit, conflicts, { slug, id, botLogin }] = await Promise.all([
+  const pull = await pullOf(job, forge);
+  const key = pull && keyOfPull(pull);
+  if (pull === undefined || key === undefined || pull.state !== "open") return;
+  const { number } = pull;
+  const { slug, id, botLogin } = await host.app();
+  const [status, settings, base, isTheirs, conflicts] = await Promise.all([
     readStatus(forge, number),
     readSettings(forge),
     forge.branchHead(pull.base),
-    forge.commit(pull.head.commit),
+    isPersons(forge, pull, botLogin),
     settledMergeability(forge, number),
-    host.app(),
   ]);
   const checks = (await forge.checksOn(pull.head.commit)).filter(({ app }) => app !== slug);
   const failing = checks.filter(({ state }) => state === "failed");
@@ -41,7 +44,7 @@ export async function onWatch(job: Extract<IntakeJob, { kind: "watch" }>, deps: 
     settings: (settings.ok ? settings.settings : defaultSettings).checksWatch,
     head: pull.head.commit,
     base: base ?? "",
-    isHeadOurs: isOwnCommit(headCommit, botLogin) || (await isHandedBack(forge, number, pull.head.commit)),
+    isHeadOurs: !isTheirs,
     conflicts,
     checks,
     redOnBase: onBase.filter(({ state }) => state === "failed").map(({ name }) => name),
@@ -52,23 +55,46 @@ export async function onWatch(job: Extract<IntakeJob, { kind: "watch" }>, deps: 
   });
   const why = decision.do === "start" ? "start" : decision.why;
   log.info({ repo: `${repo.owner}/${repo.name}`, pull: number, head: pull.head.commit, why }, "checks were looked at");
+  const asked = { status: Promise.resolve(status), settings: Promise.resolve(settings) };
+  await actOn(decision, { deps, forge, pull, actor: { id, login: botLogin }, asked });
+}
+
+interface Acting {
+  deps: IntakeDeps;
+  forge: Forge;
+  pull: Pull;
+  actor: Actor;
+  asked: Pick<Start, "status" | "settings">;
+}
+
+async function actOn(decision: WatchDecision, { deps, forge, pull, actor, asked }: Acting): Promise<void> {
+  const { host, queues } = deps;
+  const { number, head } = pull;
   if (decision.do === "start") {
-    const subject: Subject = { kind: decision.what, pull: number, branch: pull.head.branch, key: decision.key };
-    const run = newRun(repo, subject, { id, login: botLogin }, `${decision.what}-${decision.key}`);
-    const asked = { status: Promise.resolve(status), settings: Promise.resolve(settings) };
-    await startRun({ forge, deps, number, run, ...asked });
-  } else if (decision.why === "human-commit") {
-    await sayHandsOff(forge, number, pull.head.commit);
-  } else if (decision.tells !== undefined) {
-    await host.forge(repo, "check").ensureCheckRun({
-      name: noteName,
-      commit: pull.head.commit,
-      runId: decision.why,
-      conclusion: "neutral",
-      ...decision.tells,
-      annotations: [],
-    });
+    const subject: Subject = { kind: decision.what, pull: number, branch: head.branch, key: decision.key };
+    const run = newRun(forge.repo, subject, actor, `${decision.what}-${decision.key}`);
+    return startRun({ forge, deps, number, run, ...asked });
   }
+  if (decision.why === "green") return countAnew({ redis: queues.redis, forge, number });
+  if (decision.why === "human-commit") return sayHandsOff(forge, number, head.commit);
+  if (decision.tells === undefined) return undefined;
+  const about = { commit: head.commit, runId: decision.why, conclusion: "neutral" as const, annotations: [] };
+  return host.forge(forge.repo, "check").ensureCheckRun({ name: noteName, ...about, ...decision.tells });
+}
+
+/** A commit status tells of a branch alone. */
+async function pullOf(
+  { pull, branch }: Extract<IntakeJob, { kind: "watch" }>,
+  forge: Forge,
+): Promise<Pull | undefined> {
+  return pull === undefined ? (await forge.pullsFrom(branch)).find(({ state }) => state === "open") : forge.pull(pull);
+}
+
+/** What was tried is over where all is well: attempts are those in a row. */
+async function countAnew(place: StatusPlace): Promise<void> {
+  await amendStatus(place, ({ watch, ...status }) =>
+    watch === undefined || watch.attempts === 0 ? undefined : { ...status, watch: { ...watch, attempts: 0 } },
+  );
 }
 
 // The host begins to work it out when it is asked.

@@ -2,6 +2,7 @@ import type { Forge } from "../forge.ts";
 import type { IntakeDeps } from "../intake/start.ts";
 import type { Actor, RepoRef } from "../job.ts";
 import type { Verb } from "./dashboard.ts";
+import { say } from "./say.ts";
 import { startTask } from "./start.ts";
 import { autoclosed } from "./standing.ts";
 import type { View } from "./standing.ts";
@@ -73,10 +74,11 @@ async function closeEdited(
   { number, title }: { number: number; title: string },
 ): Promise<void> {
   const mark = "<!-- agent-fix:recreated -->";
-  await forge.ensureComment(
+  await say(
+    forge,
     number,
     mark,
-    `${mark}\nClosed, since somebody asked me to start this task over. Its commits stay on this branch.`,
+    "Closed, since somebody asked me to start this task over. Its commits stay on this branch.",
   );
   await forge.editPull(number, {
     title: title.endsWith(autoclosed) ? title : `${title}${autoclosed}`,

@@ -42,7 +42,7 @@ export interface Board {
   limits: { open: number; hourly: number };
 }
 
-const mostShown = 25;
+const mostShown = 15;
 /** In characters, so that what is shown of all fits. */
 const mostDetail = 1500;
 const introduction =
@@ -57,7 +57,7 @@ export function renderDashboard(board: Board): string {
       ...rowsIn(board, "needs-you"),
     ]),
     section("Working now", [...runsIn(board, true), ...rowsIn(board, "working")]),
-    section("Waiting for their turn", runsIn(board, false)),
+    section("Waiting for their turn", [...runsIn(board, false), ...rowsIn(board, "waiting")]),
     section("Awaiting schedule", rowsIn(board, "scheduled")),
     section("Held back", rowsIn(board, "limited")),
     section("Errored", rowsIn(board, "errored")),
@@ -70,11 +70,20 @@ export function renderDashboard(board: Board): string {
   return boundedBody([hidden, introduction, ...sections.filter((text) => text !== ""), endMark].join("\n\n"));
 }
 
-type Section = "needs-you" | "working" | "scheduled" | "limited" | "errored" | "edited" | "open" | "closed" | "dry-run";
+type Section =
+  | "needs-you"
+  | "working"
+  | "waiting"
+  | "scheduled"
+  | "limited"
+  | "errored"
+  | "edited"
+  | "open"
+  | "closed"
+  | "dry-run";
 
 /** Where a task stands that waits for more than its time. */
 const sections: Partial<Record<Wait, Section>> = {
-  works: "working",
   edited: "edited",
   ignored: "closed",
   closed: "closed",
@@ -87,15 +96,18 @@ const sectionsOfEndings: Partial<Record<LastOutcome["outcome"], Section>> = {
   "gave-up": "errored",
 };
 
-function sectionOf({ decision, standing, last }: Row, isDryRun: boolean): Section {
-  if (decision.do !== "wait") return "working";
+function sectionOf({ key, decision, standing, last }: Row, { runs, isDryRun }: Board): Section {
+  if (decision.do !== "wait" || decision.why === "works")
+    return runs.some(({ run: { subject }, isWorking }) => isWorking && subject.kind === "task" && subject.key === key)
+      ? "working"
+      : "waiting";
   const kept = sections[decision.why] ?? (last && sectionsOfEndings[last.outcome]);
   if (kept !== undefined) return kept;
   if (standing.open !== undefined) return "open";
   return isDryRun ? "dry-run" : "scheduled";
 }
 
-const boxes: Record<Exclude<Section, "working">, Verb> = {
+const boxes: Record<Exclude<Section, "working" | "waiting">, Verb> = {
   "needs-you": "run",
   scheduled: "run",
   limited: "unlimit",
@@ -108,17 +120,20 @@ const boxes: Record<Exclude<Section, "working">, Verb> = {
 
 function rowsIn(board: Board, wanted: Section): string[] {
   return board.rows
-    .filter((row) => sectionOf(row, board.isDryRun) === wanted)
+    .filter((row) => sectionOf(row, board) === wanted)
     .map((row) => {
       const text = `**${inlineText(row.key)}**: ${nameOf(row.task)}${texts[wanted](row, board.limits)}`;
-      return wanted === "working" ? `- ${text}` : `- [ ] <!-- ${boxes[wanted]}-task=${row.key} --> ${text}`;
+      return wanted === "working" || wanted === "waiting"
+        ? `- ${text}`
+        : `- [ ] <!-- ${boxes[wanted]}-task=${row.key} --> ${text}`;
     });
 }
 
 const texts: Record<Section, (row: Row, limits: Board["limits"]) => string> = {
   working: () => "",
-  "needs-you": ({ last, next }) => `. ${endOf(last)} Next: ${next}.`,
-  errored: ({ last, next }) => `. ${endOf(last)} Next: ${next}.`,
+  waiting: () => "",
+  "needs-you": ({ last, next }) => `. ${endOf(last)} ${reasonOf(last)} Next: ${next}.`,
+  errored: ({ last, next }) => `. ${endOf(last)} ${reasonOf(last)} Next: ${next}.`,
   limited: ({ decision }, limits) => ` (${heldBy(decision, limits)})`,
   edited: ({ standing }) =>
     `. #${standing.open?.number} has commits of somebody else, so I leave it alone. The box closes it and starts over: those commits stay on its branch, and nothing else.`,
@@ -128,9 +143,13 @@ const texts: Record<Section, (row: Row, limits: Board["limits"]) => string> = {
       ? ". Told to ignore it: `/agent-fix unignore` takes that back, as the box does."
       : `. #${closed.number} was closed unmerged.`,
   scheduled: ({ last, next }) => ` (${next})${last === undefined ? "" : `. ${endOf(last)}`}`,
-  "dry-run": ({ last, next }) =>
-    ` (${next})${last === undefined ? "" : `. ${endOf(last)}\n\n  ${indented(last.detail ?? "")}\n`}`,
+  "dry-run": ({ last, next }) => ` (${next})${last === undefined ? "" : `. ${endOf(last)}${shownOf(last)}`}`,
 };
+
+/** In one line, in which nothing acts. */
+function reasonOf(last: LastOutcome | undefined): string {
+  return inlineText(cut(last?.detail ?? "", 400));
+}
 
 function heldBy(decision: TaskDecision, { open, hourly }: Board["limits"]): string {
   if (decision.do !== "wait") return "";
@@ -153,8 +172,14 @@ function endOf(last: LastOutcome | undefined): string {
   return `Last run at ${last.at.slice(0, 16).replace("T", " ")} UTC: ${word[last.outcome]}${cause} (${inlineCode(last.run)}).`;
 }
 
+function shownOf(last: LastOutcome): string {
+  const { detail = "", cause } = last;
+  return cause === "dry run" ? `\n\n  ${indented(detail)}\n` : ` ${reasonOf(last)}`.trimEnd();
+}
+
+/** What a dry run would have published, below its task: nothing in it is a box of ours, or the end of our part. */
 function indented(detail: string): string {
-  return cut(detail, mostDetail).replaceAll("\n", "\n  ");
+  return cut(detail, mostDetail).replaceAll("<!--", "&lt;!--").replaceAll("\n", "\n  ");
 }
 
 function modelLines({ model }: Board): string[] {
@@ -204,7 +229,7 @@ export function memoryIn(body: string): Memory {
   return hiddenAt(body, body.startsWith(dashboardMark) ? 0 : -1, { start: dashboardMark, schema: memorySchema }) ?? {};
 }
 
-const box = /^([ \t]*- \[)([ xX])(\] <!-- ([a-z]+)-task=([a-z0-9-]+) -->)/gm;
+const box = /^(- \[)([ xX])(\] <!-- ([a-z]+)-task=([a-z0-9-]+) -->)/gm;
 
 /** The boxes that are ticked in our own part. */
 export function readTicks(body: string): Tick[] {

@@ -2,11 +2,12 @@ import type { Redis } from "ioredis";
 import { z } from "zod";
 import type { RepoRef } from "../job.ts";
 import { redisPrefix, within } from "../queue.ts";
+import type { Schedule } from "./schedule.ts";
 
 const outcome = z.object({
   run: z.string(),
   /** ISO 8601. */
-  at: z.string(),
+  at: z.iso.datetime(),
   outcome: z.enum(["published", "no-change", "needs-input", "gave-up", "cancelled"]),
   cause: z.string().optional(),
   /** Markdown. */
@@ -19,11 +20,13 @@ const task = z.object({
   /** Cron line and time zone: another one counts as new, so that nothing from before starts at once. */
   schedule: z.string(),
   /** The newest time of the schedule that is done with; before the first, when it was first seen. ISO 8601. */
-  slot: z.string(),
+  slot: z.iso.datetime(),
   /** The newest run, and what a job for it needs. */
   run: z
     .object({ id: z.string(), trigger: z.string(), actor: z.object({ id: z.number(), login: z.string() }) })
     .optional(),
+  /** The highest number among the names of its branches: those before need not be looked at. */
+  branches: z.number().optional(),
   /** By command, until it is taken back. */
   isIgnored: z.boolean().optional(),
   /** A pull request that was closed unmerged, and no longer keeps the task from running. */
@@ -36,6 +39,11 @@ export type TaskMemory = z.infer<typeof task>;
 export const memorySchema = z.record(z.string(), task);
 /** By the tasks' keys. */
 export type Memory = z.infer<typeof memorySchema>;
+
+/** Of a task that is seen for the first time, or with another schedule: nothing from before starts at once. */
+export function newMemory({ schedule, timezone }: Schedule, now: Date): TaskMemory {
+  return { schedule: `${schedule} ${timezone}`, slot: now.toISOString() };
+}
 
 const limitMs = 3000;
 const keepSeconds = 400 * 24 * 3600;

@@ -19,7 +19,8 @@ export async function onboard(
   if (last !== undefined && !(await isWantedAgain())) return;
   if ((await forge.branchHead(defaultBranch)) === undefined) return;
   const { id, botLogin } = await host.app();
-  const trigger = last === undefined ? `first-contact-${now().toISOString().slice(0, 10)}` : `renamed-${last.number}`;
+  const day = now().toISOString().slice(0, 10);
+  const trigger = `${last === undefined ? "first-contact" : `renamed-${last.number}`}-${day}`;
   const run = newRun(repo, { kind: "onboarding" }, { id, login: botLogin }, trigger);
   if (await queues.addRun(run))
     log.info({ repo: `${repo.owner}/${repo.name}`, run: run.runId }, "a repository is to get its first settings");

@@ -1,15 +1,16 @@
 import { createHash } from "node:crypto";
 import type { Redis } from "ioredis";
-import { RefusedError } from "../errors.ts";
 import type { Forge } from "../forge.ts";
 import { redisPrefix, within } from "../queue.ts";
 import { settingsPath } from "../settings.ts";
+import { say } from "./say.ts";
 import type { SettingsResult } from "../settings.ts";
 
 const title = "Action Required: fix agent-fix configuration";
 const mark = "<!-- agent-fix:settings ";
 /** An issue that we closed has no problems in its mark any more: the same ones open another. */
 const closedMark = `${mark}-->`;
+const rightMark = "<!-- agent-fix:settings-right -->";
 const mostShown = 50;
 /** How long what was told is taken to stand there; in seconds. */
 const toldFor = 3600;
@@ -52,18 +53,8 @@ async function closeOwn(forge: Forge): Promise<void> {
   const own = await forge.ownIssue(mark);
   if (own?.state !== "open") return;
   await forge.ensureIssue(mark, { title: own.title, body: own.body.replace(/^<!--.*?-->/, closedMark) });
-  await say(forge, own.number, `There is nothing wrong with \`${settingsPath}\` any more.`);
+  await say(forge, own.number, rightMark, `There is nothing wrong with \`${settingsPath}\` any more.`);
   await forge.closeIssue(own.number);
-}
-
-async function say(forge: Forge, number: number, text: string): Promise<void> {
-  const commentMark = "<!-- agent-fix:settings-right -->";
-  try {
-    await forge.ensureComment(number, commentMark, `${commentMark}\n${text}`);
-  } catch (error) {
-    // A locked issue can be closed without a word.
-    if (!(error instanceof RefusedError && error.why === "locked")) throw error;
-  }
 }
 
 function hashOf(problems: readonly string[]): string {

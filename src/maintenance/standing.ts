@@ -1,5 +1,6 @@
 import { ourPulls, taskBranch } from "../branches.ts";
 import type { Forge, Pull } from "../forge.ts";
+import { isPersons } from "../hands-off.ts";
 import { taskPrefix } from "../triggers.ts";
 import type { Standing, Task } from "./decide.ts";
 import { definitionOf, parseTaskMark } from "./mark.ts";
@@ -20,25 +21,19 @@ export const autoclosed = " - autoclosed";
 /** Ends the title of one that a person wrote to: that one stays open. */
 export const abandoned = " - abandoned";
 
-const ownCommit = /^Agent-Fix-(?:Run|CI): /m;
-
 /** What the code host says of a task: its pull requests, and whether a person took them over or turned them down. */
 export async function readPulls(
   forge: Forge,
-  { key, task, memory }: { key: string; task: Task; memory: TaskMemory },
+  { key, task, memory }: Pick<View, "key" | "task" | "memory">,
+  botLogin: string,
 ): Promise<Pick<Standing, "open" | "closed"> & { pulls: Pull[] }> {
-  const pulls = await ourPulls(forge, taskBranch(key));
+  const pulls = await ourPulls(forge, taskBranch(key), memory.branches);
   const open = pulls.find(({ state }) => state === "open");
   if (open !== undefined)
-    return { pulls, open: { ...open, isEdited: await isEdited(forge, open.number) }, closed: undefined };
+    return { pulls, open: { ...open, isEdited: await isPersons(forge, open, botLogin) }, closed: undefined };
   const last = pulls.at(-1);
   const closed = last !== undefined && (await isTurnedDown(forge, last, { task, memory })) ? last : undefined;
   return { pulls, open: undefined, closed };
-}
-
-/** Whether somebody else wrote to the branch of our pull request. */
-export async function isEdited(forge: Forge, pull: number): Promise<boolean> {
-  return (await forge.pullCommits(pull)).some(({ message }) => !ownCommit.test(message));
 }
 
 /** Closed unmerged by a person: that counts until they rename it or ask for it again, or the task asks for something else. */
@@ -53,10 +48,13 @@ async function isTurnedDown(
   return !(await forge.renamedSince(number, closedAt));
 }
 
-/** Our open pull requests of tasks, and the key of each. */
+/** Our open pull requests that say which task they are of; one whose text a person rewrote does not. */
 export async function openTaskPulls(forge: Forge): Promise<{ key: string; pull: Pull }[]> {
   const open = await forge.openPulls();
   return open
     .filter(({ head }) => head.branch.startsWith(taskPrefix))
-    .map((pull) => ({ key: parseTaskMark(pull.body)?.key ?? pull.head.branch.slice(taskPrefix.length), pull }));
+    .flatMap((pull) => {
+      const key = parseTaskMark(pull.body)?.key;
+      return key === undefined ? [] : [{ key, pull }];
+    });
 }

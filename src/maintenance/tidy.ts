@@ -1,9 +1,11 @@
 import type { Redis } from "ioredis";
 import type { Forge, Pull } from "../forge.ts";
+import { isPersons } from "../hands-off.ts";
 import type { IntakeDeps } from "../intake/start.ts";
 import type { RepoRef } from "../job.ts";
 import { redisPrefix, within } from "../queue.ts";
-import { abandoned, autoclosed, isEdited, openTaskPulls } from "./standing.ts";
+import { say } from "./say.ts";
+import { abandoned, autoclosed, openTaskPulls } from "./standing.ts";
 import type { View } from "./standing.ts";
 
 /** Ends the pull requests of tasks that are no longer in the settings. */
@@ -25,18 +27,16 @@ export async function endUnneeded(
   why: string,
 ): Promise<void> {
   const forge = host.forge(repo, "report");
+  const { botLogin } = await host.app();
   const mark = "<!-- agent-fix:autoclosed -->";
-  if (await isEdited(forge, number)) {
+  if (await isPersons(forge, { number, head }, botLogin)) {
     if (title.endsWith(abandoned)) return;
-    await forge.ensureComment(
-      number,
-      mark,
-      `${mark}\n${why} Somebody else wrote to this branch, so it stays open, and is left to you.`,
-    );
+    const text = `${why} Somebody else wrote to this branch, so it stays open, and is left to you.`;
+    await say(forge, number, mark, text);
     await forge.editPull(number, { title: `${title}${abandoned}` });
     return;
   }
-  await forge.ensureComment(number, mark, `${mark}\n${why} So I close this.`);
+  await say(forge, number, mark, `${why} So I close this.`);
   await forge.editPull(number, { title: `${title}${autoclosed}`, state: "closed" });
   await host.forge(repo, "publish").ensureBranchGone(head.branch, head.commit);
 }
@@ -49,8 +49,8 @@ export async function tellTurnedDown(forge: Forge, redis: Redis, views: readonly
     const told = `${redisPrefix}:turned-down:${forge.repo.id}:${number}`;
     if ((await within(3000, redis.exists(told))) === 1) continue;
     const mark = "<!-- agent-fix:turned-down -->";
-    const body = `${mark}\nClosed: I will not open this again by myself. Rename this pull request, say \`/agent-fix run ${key}\`, or tick its box in the dashboard to get a new one.`;
-    await forge.ensureComment(number, mark, body);
+    const text = `Closed: I will not open this again by myself. Rename this pull request, say \`/agent-fix run ${key}\`, or tick its box in the dashboard to get a new one.`;
+    await say(forge, number, mark, text);
     await within(3000, redis.set(told, "1", "EX", 90 * 24 * 3600));
   }
 }

@@ -1,3 +1,4 @@
+import { numberIn, taskBranch } from "../branches.ts";
 import { RefusedError } from "../errors.ts";
 import type { Forge, Pull } from "../forge.ts";
 import type { IntakeDeps } from "../intake/start.ts";
@@ -15,7 +16,7 @@ import type { Row } from "./dashboard.ts";
 import { decideTask } from "./decide.ts";
 import type { Room, Task } from "./decide.ts";
 import { keepLook } from "./looked.ts";
-import { loadMemory, saveMemory } from "./memory.ts";
+import { loadMemory, newMemory, saveMemory } from "./memory.ts";
 import type { Memory, TaskMemory } from "./memory.ts";
 import { onboard } from "./onboarding.ts";
 import { readQuestions } from "./questions.ts";
@@ -89,7 +90,7 @@ async function lookAfter(place: Place, { ask, ticked }: Asked): Promise<string> 
   const { redis } = deps.queues;
   const board = branch === undefined ? await readBoard(forge, redis) : nothingShown;
   const before = await loadMemory(redis, repo, board.memory);
-  await closeUnneeded(deps, repo, Object.keys(settings.maintenance));
+  if (!settings.unattended.dryRun) await closeUnneeded(deps, repo, Object.keys(settings.maintenance));
   const views = await viewAll(place, before);
   // That a schedule was seen counts from now on, whatever happens next.
   await saveMemory(redis, repo, memoryOf(views));
@@ -105,18 +106,25 @@ async function lookAfter(place: Place, { ask, ticked }: Asked): Promise<string> 
 
 async function viewAll({ deps, forge, settings }: Place, before: Memory): Promise<View[]> {
   const views: View[] = [];
+  const { botLogin } = await deps.host.app();
   for (const [key, task] of Object.entries(settings.maintenance)) {
     const memory = rememberedOf(task, before[key], deps.now());
-    const { pulls, open, closed } = await readPulls(forge, { key, task, memory });
+    const { pulls, open, closed } = await readPulls(forge, { key, task, memory }, botLogin);
+    const branches = numberIn(taskBranch(key), pulls.at(-1)?.head.branch ?? "");
     const isLive = memory.run !== undefined && (await deps.queues.isLive(memory.run.id));
-    views.push({ key, task, memory, pulls, standing: { isLive, open, closed } });
+    views.push({
+      key,
+      task,
+      memory: { ...memory, ...(branches !== undefined && { branches }) },
+      pulls,
+      standing: { isLive, open, closed },
+    });
   }
   return views;
 
-  /** Another schedule counts as new, so that nothing from before starts at once. */
-  function rememberedOf({ schedule, timezone }: Task, known: TaskMemory | undefined, now: Date): TaskMemory {
-    const text = `${schedule} ${timezone}`;
-    return known?.schedule === text ? known : { ...known, schedule: text, slot: now.toISOString() };
+  function rememberedOf(task: Task, known: TaskMemory | undefined, now: Date): TaskMemory {
+    const fresh = newMemory(task, now);
+    return known?.schedule === fresh.schedule ? known : { ...known, ...fresh };
   }
 }
 

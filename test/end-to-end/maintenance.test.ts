@@ -44,9 +44,9 @@ async function idle(): Promise<void> {
   await expect.poll(() => queues.liveIn(repository?.id ?? 0), { timeout: 120_000, interval: 100 }).toEqual([]);
 }
 
-/** Sweeps every six hours, up to and with a time. */
+/** Sweeps every twelve hours, up to and with a time. */
 async function sweepUntil(time: string): Promise<void> {
-  for (let at = clock.now.getTime() + 6 * 3600_000; at <= Date.parse(time); at += 6 * 3600_000)
+  for (let at = clock.now.getTime() + 12 * 3600_000; at <= Date.parse(time); at += 12 * 3600_000)
     await sweepAt(new Date(at));
 }
 
@@ -211,6 +211,41 @@ test("an open pull request that commands made is brought up to date with one mor
   expect(await repliesOn(laptop, where, number)).toEqual([
     expect.stringContaining("**One more commit: Run the updates"),
   ]);
+});
+
+test.each<[string, (number: number) => Promise<unknown>]>([
+  [
+    "pushes to its pull request",
+    () =>
+      laptop.github.push(
+        "ann/waits",
+        { "b.txt": "1\n" },
+        { branch: "agent-fix/task/stamp", message: "Mine", author: "ann" },
+      ),
+  ],
+  [
+    "closes its pull request",
+    (pull_number) => laptop.as("ann").rest.pulls.update({ owner: "ann", repo: "waits", pull_number, state: "closed" }),
+  ],
+])("a run that waits ends without a change where a person %s meanwhile", async (_deed, act) => {
+  const settings = updating("cat /proc/sys/kernel/random/uuid >stamp.txt");
+  const where = await addProject(laptop, "waits", { "README.md": "#\n", ".github/agent-fix.yml": settings });
+  await sweepAt("2026-11-01T12:00:00Z");
+  await sweepAt("2026-11-02T12:00:00Z");
+  const number = (await pullsOf(laptop, where))[0]?.number ?? 0;
+  await worker[Symbol.asyncDispose]();
+  clock.now = new Date("2026-11-09T12:00:00Z");
+  await web.sweep();
+  await act(number);
+  const before = await pullsOf(laptop, where);
+
+  worker = await laptop.startWorker();
+  await idle();
+
+  expect((await pullsOf(laptop, where)).map(({ head }) => head.sha)).toEqual(before.map(({ head }) => head.sha));
+  const ended = readdirSync(join(laptop.dataDir, "runs")).map((run) => readRun(laptop.dataDir, run)?.at(-1));
+  const outcomes = new Set(ended.map((event) => event?.type === "finished" && event.outcome));
+  expect(outcomes).toEqual(new Set(["cancelled", "published"]));
 });
 
 test("a pull request whose change the base has by now is closed, with its branch", async () => {

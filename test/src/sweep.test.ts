@@ -3,7 +3,7 @@ import type { RunJob } from "../../src/job.ts";
 import { connectRedis, createQueues, redisPrefix } from "../../src/queue.ts";
 import { sweep } from "../../src/sweep.ts";
 import { startRelay } from "../support/redis.ts";
-import { createLocalDeps, createLocalHost } from "../worker/support.ts";
+import { createLocalDeps, createLocalHost, ourPull } from "../worker/support.ts";
 import type { LocalDeps, LocalHost } from "../worker/support.ts";
 
 let host: LocalHost;
@@ -43,6 +43,35 @@ describe("a task whose time has passed", () => {
     expect(started).toHaveLength(1);
     expect(await storedRuns()).toBe(1);
   });
+});
+
+it("leaves a pull request alone on which nothing changed, and looks again where anything did", async () => {
+  const queues = createQueues(deps.redis);
+  const added: string[] = [];
+  const addIntake: typeof queues.addIntake = async (job) => void added.push(job.kind);
+  const now = () => saturday;
+  const pull = { ...ourPull, number: 9, head: { branch: "agent-fix/issue-7", commit: host.commits[0] ?? "" } };
+  host.pulls.push(pull);
+  const swept = async () => {
+    added.length = 0;
+    await sweep({ ...deps, queues: { ...queues, addIntake }, now });
+    return added;
+  };
+
+  expect(await swept()).toEqual(["feedback", "watch"]);
+  expect(await swept()).toEqual([]);
+  host.pulls[0] = { ...pull, updatedAt: "2026-01-01T00:00:09Z" };
+  expect(await swept()).toEqual(["feedback", "watch"]);
+  const { commit } = await host.forge.createCommit({ base: pull.head.commit, message: "On", files: [], deleted: [] });
+  host.git("update-ref", "refs/heads/main", commit);
+  expect(await swept()).toEqual(["feedback", "watch"]);
+});
+
+it("leaves a second sweep undone while one is under way", async () => {
+  const queues = createQueues(deps.redis);
+  const at = { ...deps, queues, now: () => saturday };
+
+  expect((await Promise.all([sweep(at), sweep(at)])).toSorted()).toEqual([false, true]);
 });
 
 const storedRuns = () => deps.redis.zcard(`${redisPrefix}:runs:prioritized`);

@@ -107,6 +107,18 @@ describe("intakeFor of a push", () => {
   });
 });
 
+describe("intakeFor of a commit status", () => {
+  const ours = [{ name: "main" }, { name: "agent-fix/issue-5" }];
+
+  it("looks at the branch of ours that has the commit, once the status is no longer pending", () => {
+    const watch = { kind: "watch", delivery: "guid", branch: "agent-fix/issue-5" };
+
+    expect(intakeFor(event("status", { state: "failure", branches: ours }))).toMatchObject(watch);
+    expect(intakeFor(event("status", { state: "pending", branches: ours }))).toBeUndefined();
+    expect(intakeFor(event("status", { state: "failure", branches: [{ name: "main" }] }))).toBeUndefined();
+  });
+});
+
 describe("intakeFor of what tasks depend on", () => {
   const upkeep = { kind: "upkeep", delivery: "guid", repo: { id: 1, owner: "o", name: "r", installationId: 7 } };
   const bot = { id: 3, login: "agent-fix[bot]", type: "Bot" };

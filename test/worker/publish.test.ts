@@ -15,7 +15,17 @@ import { openRun } from "../../worker/run.ts";
 import { recordOf } from "../../worker/verdict.ts";
 import { issueWorkflow } from "../../worker/workflows/issue.ts";
 import { maintenanceWorkflow } from "../../worker/workflows/maintenance.ts";
-import { createLocalDeps, createLocalHost, dataFolder, job, never, ourPull, submission, verdictOn } from "./support.ts";
+import {
+  createLocalDeps,
+  createLocalHost,
+  dataFolder,
+  job,
+  never,
+  ourPull,
+  passedWith,
+  submission,
+  verdictOn,
+} from "./support.ts";
 import type { LocalHost } from "./support.ts";
 
 const name = "agent-fix/issue-7";
@@ -265,6 +275,44 @@ describe("publish", () => {
     expect(host.writes).toEqual(["commit", `branch ${name}`]);
   });
 
+  it("leaves one merge on the branch wherever a worker dies, when another takes the run again", async () => {
+    let died = 0;
+    for (let at = 1; ; at++) {
+      using data = dataFolder();
+      using host = createLocalHost(...base);
+      const [main = ""] = host.commits;
+      const head = host.git("commit-tree", `${main}^{tree}`, "-p", main, "-m", "Before");
+      host.git("update-ref", `refs/heads/${name}`, head);
+      const target = { branch: name, expected: head, parents: [head, main], pull: undefined };
+      const passed = await prepare(data.path, host);
+      let points = 0;
+      const point = () => {
+        if (++points === at) throw new Crash();
+      };
+      const first = await tryOnce(data.path, host, { passed, target, point }).catch((error: unknown) => {
+        if (!(error instanceof Crash)) throw error;
+        return undefined;
+      });
+      if (first !== undefined) break;
+      died++;
+
+      const second = await tryOnce(data.path, host, { passed, target });
+
+      const commit = host.git("rev-parse", name);
+      const [, ...parents] = host.git("rev-list", "--parents", "-1", name).split(" ");
+      const tree = host.git("rev-parse", `${name}^{tree}`);
+      expect({ at, second, parents, tree }).toEqual({
+        at,
+        second: { ok: true, commit, pull: undefined },
+        parents: target.parents,
+        tree: passed.tree,
+      });
+    }
+
+    // Before and after each of two effects and of the four lines about them.
+    expect(died).toBe(12);
+  });
+
   it.each([
     ["a workflow file", ".github/workflows/ci.yml", "workflows"],
     ["another file", "new.txt", "gone"],
@@ -327,6 +375,31 @@ describe("a run whose gate had passed before its worker died", () => {
     expect(outcome).toMatchObject({ outcome: "published", pull: { number: 100 } });
     expect(host.pulls).toMatchObject([{ head: { branch }, body: expect.stringContaining("- model: `qwen`") }]);
   });
+});
+
+it("a task goes on with its pull request where that deletes a file which the base edits: not all of it is in the base", async () => {
+  const text = "maintenance:\n  tidy:\n    schedule: '0 3 * * 1'\n    task: Tidy the files\n";
+  using host = createLocalHost({ ...base[0], ".github/agent-fix.yml": text }, { "old.txt": "edited\n" });
+  await using deps = await createLocalDeps(host.forge);
+  const [fork = ""] = host.commits;
+  const branch = "agent-fix/task/tidy";
+  const message = `Tidy\n\n${trailer("run-0")}`;
+  const { commit: head } = await host.forge.createCommit({ base: fork, message, files: [], deleted: ["old.txt"] });
+  host.git("update-ref", `refs/heads/${branch}`, head);
+  const { commit } = host.forge;
+  const byUs = { author: "agent-fix[bot]", committer: "agent-fix[bot]" };
+  host.forge.commit = async (id) => ({ ...(await commit(id)), ...byUs });
+  host.pulls.push({ ...pullOf(100, branch, "open"), head: { branch, commit: head } });
+  await using run = await openRun({ ...job, subject: { kind: "task", key: "tidy" } }, never, deps);
+  const repository = await createRunRepository(run.log.dir, host.mirror);
+  const changes = [{ path: "a.txt", mode: "100644" as const, bytes: Buffer.from("mended\n") }];
+  const passed = passedWith(await rebuildCommit(repository, head, changes, never));
+  await run.log.append({ type: "base", branch, commit: head });
+  const verdict = recordOf(passed.verdict);
+  await run.log.append({ type: "gate", round: 0, passed: true, reason: "", ...passed, verdict });
+
+  expect(await maintenanceWorkflow.work(run, deps)).toMatchObject({ outcome: "published", pull: { number: 100 } });
+  expect(host.git("show", `${branch}:a.txt`)).toBe("mended");
 });
 
 describe("freeBranch", () => {

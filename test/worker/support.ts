@@ -6,6 +6,7 @@ import { pino } from "pino";
 import { createEngine } from "../../sandbox/engine.ts";
 import { createKeptTrees } from "../../sandbox/kept.ts";
 import { startEmbeddedRedis } from "../../src/cli/embedded-redis.ts";
+import { OutageError } from "../../src/errors.ts";
 import type { Point, ThreadPlace } from "../../src/feedback.ts";
 import type {
   Author,
@@ -119,6 +120,7 @@ export const ourPull = {
   labels: [] as string[],
   merged: false,
   createdAt: "2026-01-01T00:00:00Z",
+  updatedAt: "2026-01-01T00:00:00Z",
   closedAt: undefined,
 } as const;
 
@@ -184,13 +186,13 @@ export function createLocalHost(...sets: Record<string, string | undefined>[]): 
       return { commit, tree };
     },
     async commit(commit) {
-      const [tree = "", parents = "", author = "", ...message] = git(
+      const [tree = "", parents = "", author = "", committer = "", ...message] = git(
         "log",
         "-1",
-        "--format=%T%n%P%n%an%n%B",
+        "--format=%T%n%P%n%an%n%cn%n%B",
         commit,
       ).split("\n");
-      return { tree, parents: parents.split(" ").filter(Boolean), author, message: message.join("\n") };
+      return { tree, parents: parents.split(" ").filter(Boolean), author, committer, message: message.join("\n") };
     },
     async ensureBranch(branch, commit, expected) {
       const now = head(branch);
@@ -245,6 +247,19 @@ export function createLocalHost(...sets: Record<string, string | undefined>[]): 
     git,
     [Symbol.dispose]: () => source[Symbol.dispose](),
   };
+}
+
+/** The verb does what it is told, and this once, counted from 1, fails all the same. */
+export function loseAnswer(forge: Forge, verb: "createCommit" | "ensureBranch", at = 1): void {
+  let calls = 0;
+  const { createCommit, ensureBranch } = forge;
+  const lose = async <T>(doing: Promise<T>): Promise<T> => {
+    const done = await doing;
+    if (++calls === at) throw new OutageError("502");
+    return done;
+  };
+  if (verb === "createCommit") forge.createCommit = (change) => lose(createCommit(change));
+  else forge.ensureBranch = (...to) => lose(ensureBranch(...to));
 }
 
 /** The app's view of a local host: `tokens` holds those that are good, `unrevokable` those whose revocation fails. */

@@ -15,6 +15,7 @@ import { readBranchPatch } from "../rebuild.ts";
 import { elapsed, renderOutcome, reporterFor } from "../report.ts";
 import type { Outcome, Run, WorkerDeps, Workflow } from "../run.ts";
 import { openSource, solveOn } from "../source.ts";
+import { takenOver } from "../taken-over.ts";
 
 /** What the repository's own checks hold against our pull request becomes at most one more commit on it. */
 export const checksWorkflow: Workflow = { work, report };
@@ -24,7 +25,8 @@ async function work(run: Run, deps: WorkerDeps): Promise<Outcome> {
   const { pull: number, key } = checksSubject(run);
   const forge = deps.host.forge(job.repo, "report");
   const [pull, status] = await Promise.all([forge.pull(number), readStatus(forge, number)]);
-  if (pull.state !== "open") return cancelled("the pull request is closed");
+  const over = await takenOver(run, deps, pull);
+  if (over !== undefined) return over;
   if (lastEvent(log.events, "watched") === undefined) {
     const attempts = (status?.watch?.attempts ?? 0) + 1;
     await log.append({ type: "watched", watch: { attempts, handled: key }, rounds: status?.rounds });

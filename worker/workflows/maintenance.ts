@@ -1,10 +1,10 @@
 import { join } from "node:path";
-import { begin } from "../../src/begin.ts";
-import { openPull, taskBranch } from "../../src/branches.ts";
-import type { Pull } from "../../src/forge.ts";
+import { taskBranch } from "../../src/branches.ts";
+import type { Forge, Pull } from "../../src/forge.ts";
 import { snapshotHash } from "../../src/job.ts";
 import { renderTaskMark } from "../../src/maintenance/mark.ts";
-import { keepOutcome } from "../../src/maintenance/memory.ts";
+import { keepOutcome, loadMemory, newMemory } from "../../src/maintenance/memory.ts";
+import { readPulls } from "../../src/maintenance/standing.ts";
 import { endUnneeded } from "../../src/maintenance/tidy.ts";
 import { lastEvent } from "../../src/runlog.ts";
 import { settingsPath } from "../../src/settings.ts";
@@ -36,7 +36,6 @@ async function work(run: Run, deps: WorkerDeps): Promise<Outcome> {
   const { job } = run;
   const key = taskKey(run);
   const forge = deps.host.forge(job.repo, "report");
-  const finding = begin(openPull(forge, taskBranch(key)));
   const opened = await openSource(run, forge, deps);
   if (!opened.ok) return opened.outcome;
   const { source } = opened;
@@ -46,8 +45,11 @@ async function work(run: Run, deps: WorkerDeps): Promise<Outcome> {
   const into = source.settings.base ?? source.facts.defaultBranch;
   const tip = await commitOf(source.mirror, into);
   if (tip === undefined) return needsInput("base branch", `The settings name \`${into}\`.`);
-  const open = ontoOpen(run, source, await finding);
-  if (open !== undefined && (await isSpent(run, source, { head: open.head.commit, base: tip })))
+  const found = await stillWanted(run, deps, { forge, key, task });
+  if ("outcome" in found) return found;
+  const open = ontoOpen(run, source, found.open);
+  const { dryRun: isDry } = source.settings.unattended;
+  if (open !== undefined && !isDry && (await isSpent(run, source, { head: open.head.commit, base: tip })))
     return endSpent(run, deps, open, into);
   return workOn(run, deps, { source, key, task, into, tip, open });
 }
@@ -78,6 +80,25 @@ async function workOn(run: Run, deps: WorkerDeps, at: Place): Promise<Outcome> {
   const delivered = await deliverFor(run, deps, passed, delivery);
   if (open !== undefined && delivered.ok) await tellUpdate(run, deps, { source, base, open, passed });
   return deliveredOutcome(delivered, "The task's next run starts from where it stands then.");
+}
+
+/**
+ * Its open pull request, if there is one. The run may have waited for hours: what a person did to its pull request since
+ * then counts, unless a person asked for the run.
+ */
+async function stillWanted(
+  { job }: Run,
+  { host, redis }: WorkerDeps,
+  { forge, key, task }: { forge: Forge; key: string; task: Place["task"] },
+): Promise<{ open: Pull | undefined } | Outcome> {
+  const memory = (await loadMemory(redis, job.repo, {}))[key] ?? newMemory(task, new Date());
+  const { botLogin } = await host.app();
+  const { pulls, open, closed } = await readPulls(forge, { key, task, memory }, botLogin);
+  const isAsked = job.actor.login !== botLogin;
+  if (open?.isEdited === true) return cancelled("a person pushed to its pull request");
+  if (!isAsked && closed !== undefined) return cancelled("a person closed its pull request");
+  if (!isAsked && memory.isIgnored === true) return cancelled("its task is to be ignored");
+  return { open: pulls.find(({ state }) => state === "open") };
 }
 
 /** The open pull request to go on with; not one that this very run opened before its worker died. */

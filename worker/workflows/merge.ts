@@ -7,15 +7,16 @@ import type { Change } from "../../sandbox/changes.ts";
 import type { Passed } from "../attempt.ts";
 import { commitOf, createRunRepository } from "../checkout.ts";
 import { deliverFor, deliveredOutcome } from "../deliver.ts";
-import { baseSide, cleanSubmission, mergeCommits } from "../merge.ts";
+import { baseSide, cleanSubmission, mergeCommits, undecidableIn } from "../merge.ts";
 import type { Merged, Merging } from "../merge.ts";
 import { obstacleTo } from "../obstacle.ts";
-import { cancelled, gaveUp, needsInput, nothingToDo } from "../outcome.ts";
+import { gaveUp, needsInput, nextMove, nothingToDo } from "../outcome.ts";
 import { mergeMessages } from "../prompts/merge.ts";
 import { readBranchPatch } from "../rebuild.ts";
 import { elapsed, renderOutcome, reporterFor } from "../report.ts";
 import type { Outcome, Run, WorkerDeps, Workflow } from "../run.ts";
 import { openSource, solveOn } from "../source.ts";
+import { takenOver } from "../taken-over.ts";
 import type { Source } from "../source.ts";
 
 /** Our pull request takes in its base: one commit with both as parents, whose tree passed the gate. */
@@ -26,7 +27,8 @@ async function work(run: Run, deps: WorkerDeps): Promise<Outcome> {
   const { pull: number } = mergeSubject(run);
   const forge = deps.host.forge(job.repo, "report");
   const pull = await forge.pull(number);
-  if (pull.state !== "open") return cancelled("the pull request is closed");
+  const over = await takenOver(run, deps, pull);
+  if (over !== undefined) return over;
   await remember(run, deps);
   const opened = await openSource(run, forge, deps);
   if (!opened.ok) return opened.outcome;
@@ -81,7 +83,11 @@ async function plan(
   const repository = await createRunRepository(log.dir, mirror);
   const merged = await mergeCommits(repository, { head: head.commit, base }, signal);
   if (merged.kind !== "merged") return unmerged(merged.kind, inlineCode(into), base);
-  await log.append({ type: "merge", ...merged.merging });
+  const { merging, changes } = merged;
+  await log.append({ type: "merge", ...merging });
+  const undecidable = undecidableIn(changes, merging);
+  if (undecidable.length > 0)
+    return gaveUp("conflict", `git marks no lines to choose from in ${pathsOf(undecidable)}.`);
   return merged;
 }
 
@@ -113,30 +119,40 @@ async function report(run: Run, outcome: Outcome, deps: WorkerDeps): Promise<voi
   if (outcome.outcome === "published") return reporter.finish("opened", `Base merged in ${took}`, [outcome.detail]);
   if (outcome.outcome === "no-change") return reporter.finish("no-change", "Nothing to merge", [outcome.detail]);
   const { header, lines } = renderOutcome(outcome, { took, stoppedBy: run.stopped()?.by });
-  if (outcome.outcome === "gave-up" || outcome.cause === "question") await handOver(run, deps, number);
+  if (outcome.outcome !== "cancelled") await handOver(run, deps, number, outcome);
   await reporter.finish(outcome.outcome, header, lines, { cause: outcome.cause });
 }
 
 const conflictMark = "<!-- agent-fix:conflict -->";
 
 /** One comment on a pull request, which is edited: an edit of the status comment is told nobody. */
-async function handOver(run: Run, deps: WorkerDeps, number: number): Promise<void> {
-  const merging = lastEvent(run.log.events, "merge");
-  if (merging === undefined) return;
+async function handOver(run: Run, deps: WorkerDeps, number: number, outcome: Outcome): Promise<void> {
   const forge = deps.host.forge(run.job.repo, "report");
   const { base, head } = await forge.pull(number);
-  const { conflicts } = merging;
+  const merging = lastEvent(run.log.events, "merge");
+  const lacks = merging === undefined || (outcome.outcome === "needs-input" && outcome.cause !== "question");
+  const says = lacks ? lackingText(base, outcome) : decisionText(base, head.branch, merging);
+  await run.guard();
+  const body = [conflictMark, ...says, "The status comment has the rest."];
+  await forge.ensureComment(number, conflictMark, body.join("\n\n"));
+}
+
+/** Where something else is to be put right before it can be merged, or pushed. */
+function lackingText(base: string, { cause = "" }: Outcome): string[] {
+  return [`I could not merge ${inlineCode(base)} into this branch by myself: ${cause}.`, nextMove(cause)];
+}
+
+/** Where a person has to say what comes of both sides. */
+function decisionText(base: string, branch: string, { conflicts }: Pick<Merging, "conflicts">): string[] {
   const what =
     conflicts.length === 0
       ? `I merged ${inlineCode(base)} into this branch, and what comes of it does not pass.`
       : `${inlineCode(base)} conflicts with this branch in ${pathsOf(conflicts)}, and I could not keep what both want.`;
   const ways = [
-    `1. Merge ${inlineCode(base)} into ${inlineCode(head.branch)} yourself, and push. \`/agent-fix continue\` then hands the branch back to me.`,
+    `1. Merge ${inlineCode(base)} into ${inlineCode(branch)} yourself, and push. \`/agent-fix continue\` then hands the branch back to me.`,
     "2. Close this pull request, and set the label on its issue again: I start over from the base as it is then.",
   ];
-  const body = [conflictMark, what, "There are two ways out:", ways.join("\n"), "The status comment has the rest."];
-  await run.guard();
-  await forge.ensureComment(number, conflictMark, body.join("\n\n"));
+  return [what, "There are two ways out:", ways.join("\n")];
 }
 
 const mostPaths = 20;

@@ -1,4 +1,4 @@
-import { usedNames } from "../../src/branches.ts";
+import { branchName, newestNames } from "../../src/branches.ts";
 import { OutageError } from "../../src/errors.ts";
 import type { Forge, Pull } from "../../src/forge.ts";
 import { settingsPath } from "../../src/settings.ts";
@@ -58,10 +58,10 @@ async function propose(run: Run, writer: Forge, source: Source, found: Survey): 
 
 /** The first name that nobody used, or the one that has this run's commit. */
 async function freeBranch(writer: Forge, runId: string): Promise<{ branch: string; isMade: boolean }> {
-  for await (const { branch, head, pulls } of usedNames(writer, configureBranch)) {
-    if (head === undefined && pulls.length === 0) return { branch, isMade: false };
+  const used = await newestNames(writer, configureBranch);
+  for (const { branch, head } of used) {
     const { message } = head === undefined ? { message: "" } : await writer.commit(head);
     if (message.split("\n").includes(trailer(runId))) return { branch, isMade: true };
   }
-  throw new OutageError(`a hundred branches named ${configureBranch}-N exist; delete the old ones`);
+  return { branch: branchName(configureBranch, (used.at(-1)?.number ?? 0) + 1), isMade: false };
 }

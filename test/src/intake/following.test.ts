@@ -10,7 +10,7 @@ import { connectRedis, createQueues, redisPrefix } from "../../../src/queue.ts";
 import { parseStatus, renderStatus, statusMark } from "../../../src/status.ts";
 import type { StatusMarker } from "../../../src/status.ts";
 import { startRedis } from "../../support/redis.ts";
-import { createLocalHost } from "../../worker/support.ts";
+import { createLocalApp, createLocalHost, ourPull } from "../../worker/support.ts";
 
 const server = await startRedis();
 const redis = connectRedis(server.url, "worker");
@@ -112,4 +112,32 @@ it("a word after a question is its answer, and after anything else none", async 
 
   expect(await asked.run()).toEqual({ run: "r1", how: "answer", covers: "label-5" });
   expect(await asked.told()).toContainEqual(expect.objectContaining({ kind: "earlier", answer: "Forty-two." }));
+});
+
+it.each([
+  ["a round is answered again", { count: 1, failures: 1, from: {}, read: {} }, "review"],
+  ["there is only the base to merge", undefined, "merge"],
+])("a branch that a person pushed to is handed back by `continue`: %s", async (_what, rounds, kind) => {
+  using host = createLocalHost({ ".github/agent-fix.yml": "" });
+  const [head = ""] = host.commits;
+  const branch = "agent-fix/issue-5";
+  host.pulls.push({ ...ourPull, number: 9, head: { branch, commit: head } });
+  host.comments.set(`9 ${statusMark}`, { id: 1, body: renderStatus({ ...ended, ...(rounds && { rounds }) }, "", []) });
+  const deps: IntakeDeps = {
+    host: createLocalApp(host.forge),
+    queues,
+    inbox,
+    log: pino({ level: "silent" }),
+    now: () => new Date(),
+  };
+  const said = { delivery: "d", repo, number: 9, isPull: true, actor, comment: 21, text: "/agent-fix continue" };
+
+  await handleIntake({ kind: "command", ...said }, deps);
+
+  const handedBack = Array.from(host.comments.values(), ({ body }) => body).filter((body) =>
+    body.includes(`back ${head}`),
+  );
+  expect(handedBack).toEqual([expect.stringContaining("ann handed the branch back to me")]);
+  const [run] = await waiting.getJobs();
+  expect(run?.data).toMatchObject({ subject: { kind, pull: 9 } });
 });

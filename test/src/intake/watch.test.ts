@@ -4,9 +4,10 @@ import { afterAll, beforeEach, expect, it } from "vitest";
 import { createGitHub } from "../../../src/github/client.ts";
 import { createInbox } from "../../../src/inbox.ts";
 import { onWatch } from "../../../src/intake/watch.ts";
-import { handBack } from "../../../src/intake/hands-off.ts";
+import { handBack } from "../../../src/hands-off.ts";
 import type { RunJob } from "../../../src/job.ts";
 import { connectRedis, createQueues, redisPrefix } from "../../../src/queue.ts";
+import { readStatus } from "../../../src/status-comment.ts";
 import { renderStatus, statusMark } from "../../../src/status.ts";
 import type { Watch } from "../../../src/status.ts";
 import { mergeKey } from "../../../src/watch.ts";
@@ -51,7 +52,7 @@ async function watched() {
     number,
     push: (to: string, message = "A change") =>
       github.push("ann/shop", { "a.txt": `${message}\n` }, { branch: to, message, author: "ann" }),
-    check: (at: string, conclusion: "failure" | "action_required") =>
+    check: (at: string, conclusion: "failure" | "action_required" | "success") =>
       github.otherApps.check("ann/shop", { app: "ci", name: "lint", commit: at, conclusion }),
     remember: (watch: Watch) =>
       forge.ensureComment(
@@ -60,6 +61,9 @@ async function watched() {
         renderStatus({ run: "r1", trigger: "label-1", state: "opened", watch }, "Done"),
       ),
     look: () => onWatch({ kind: "watch", delivery: "d", repo, pull: number, branch }, deps),
+    lookByStatus: () => onWatch({ kind: "watch", delivery: "d", repo, branch }, deps),
+    remembered: async () => (await readStatus(forge, number))?.watch,
+    statusText: async () => (await forge.findComment(number, statusMark))?.body,
     runs: async () => (await waiting.getJobs()).map(({ data }) => data.subject),
     told: async (ref: string) =>
       (await checks.listForRef({ ...shop, ref, check_name: "agent-fix / checks" })).data.check_runs.map(
@@ -72,6 +76,36 @@ async function watched() {
     [Symbol.asyncDispose]: () => github[Symbol.asyncDispose](),
   };
 }
+
+it("counts attempts in a row: where every check passes, they begin anew, and people read the same as before", async () => {
+  await using on = await watched();
+  await on.check(on.first, "success");
+  await on.remember({ attempts: 3, handled: "of another commit" });
+  const before = await on.statusText();
+
+  await on.look();
+
+  expect(await on.remembered()).toEqual({ attempts: 0, handled: "of another commit" });
+  expect((await on.statusText())?.split("-->").at(-1)).toBe(before?.split("-->").at(-1));
+});
+
+it("counts nothing anew where no check has judged the commit yet", async () => {
+  await using on = await watched();
+  await on.remember({ attempts: 3, handled: "of another commit" });
+
+  await on.look();
+
+  expect(await on.remembered()).toMatchObject({ attempts: 3 });
+});
+
+it("finds the pull request of which a commit status knows the branch alone", async () => {
+  await using on = await watched();
+  await on.check(on.first, "failure");
+
+  await on.lookByStatus();
+
+  expect(await on.runs()).toMatchObject([{ kind: "checks", pull: on.number }]);
+});
 
 it("begins no run where as many as the settings allow were made, and says so beside the checks", async () => {
   await using on = await watched();

@@ -168,6 +168,90 @@ describe("its pull request", () => {
   });
 });
 
+describe("what a person wrote is not lost", () => {
+  it("where they rewrote the text of a pull request: it is not taken for another task's", async () => {
+    await using on = await startUpkeep(weekly);
+    await on.at("2026-11-21T12:00:00Z");
+    await on.at(monday);
+    await on.work("opens");
+    await on.ann.rest.pulls.merge({ ...shop, pull_number: (await on.pulls())[0]?.number ?? 0 });
+    await on.at(nextMonday);
+    await on.work("opens");
+    const [pull] = await on.pulls();
+    await on.ann.rest.pulls.update({ ...shop, pull_number: pull?.number ?? 0, body: "Better words." });
+
+    await on.at("2026-11-30T06:00:00Z");
+
+    expect((await on.pulls())[0]).toMatchObject({ head: { ref: "agent-fix/task/tidy-2" }, state: "open" });
+    expect((await on.dashboard())?.body).toContain(`Open as #${pull?.number}`);
+  });
+
+  it.each([
+    ["picked, with its trailer", "Tidy up\n\nAgent-Fix-Run: abc\n"],
+    ["made with words of their own", "Mine"],
+  ])("where their commit was %s: the branch is left to them", async (_how, message) => {
+    await using on = await startUpkeep(weekly);
+    await on.at("2026-11-21T12:00:00Z");
+    await on.at(monday);
+    await on.work("opens");
+    const commit = { branch: "agent-fix/task/tidy", message, author: "bob" };
+    const head = await on.github.push("ann/shop", { "b.txt": "1\n" }, commit);
+
+    await on.writeSettings("checks: [make]\n");
+    await on.at("2026-11-24T05:00:00Z");
+
+    expect(await on.forge.branchHead("agent-fix/task/tidy")).toBe(head);
+    expect(await on.pulls()).toMatchObject([{ state: "open" }]);
+  });
+});
+
+it("a conversation that is locked keeps nothing else from being done", async () => {
+  await using on = await startUpkeep(two);
+  await on.at("2026-11-21T12:00:00Z");
+  await on.at(monday);
+  await on.work("opens");
+  for (const { number } of await on.pulls()) {
+    const issue = on.github.state.repositories.get("ann/shop")?.issues.get(number);
+    Object.assign(issue ?? {}, { locked: true });
+  }
+  const [first] = await on.pulls();
+  await on.ann.rest.pulls.update({ ...shop, pull_number: first?.number ?? 0, state: "closed" });
+
+  await on.writeSettings(
+    'maintenance:\n  sweep: {task: "Sweep", schedule: "0 5 * * 1"}\n  new: {task: "New", schedule: "0 6 * * 1"}\n',
+  );
+  await on.at("2026-11-24T05:00:00Z");
+  await on.at(nextMonday.replace("T05", "T06"));
+
+  expect(await on.waiting()).toMatchObject([{ subject: { key: "new" } }]);
+  expect((await on.pulls()).map(({ title }) => title)).toContain("Tidy tidy - autoclosed");
+});
+
+it("a dashboard that somebody damaged does not stop the tasks after Redis lost everything", async () => {
+  await using on = await startUpkeep(weekly);
+  await on.at("2026-11-21T12:00:00Z");
+  const board = await on.dashboard();
+  const body = board?.body.replace(/"slot":"[^"]*"/, '"slot":"soon"') ?? "";
+  await on.ann.rest.issues.update({ ...shop, issue_number: board?.number ?? 0, body });
+  await on.redis.flushall();
+
+  await on.at("2026-11-22T12:00:00Z");
+  await on.at(monday);
+
+  expect(await on.waiting()).toHaveLength(1);
+});
+
+it("a tick that waits while Redis loses everything is seen to", async () => {
+  await using on = await startUpkeep(weekly);
+  await on.at("2026-11-21T12:00:00Z");
+  await on.tick("run-task=tidy");
+  await on.redis.flushall();
+
+  await on.at("2026-11-21T12:05:00Z");
+
+  expect(await on.waiting()).toHaveLength(1);
+});
+
 describe("limits", () => {
   it("hold a third pull request back while two are open, and let it go when one is merged", async () => {
     const three = two.replace("unattended", '  polish: {task: "Polish", schedule: "0 5 * * 1"}\nunattended');
@@ -326,7 +410,7 @@ describe("the dashboard", () => {
 
     await on.at(monday);
 
-    expect((await on.dashboard())?.body).toMatch(/## Working now[\s\S]*Ask ann first\.$/);
+    expect((await on.dashboard())?.body).toMatch(/## Waiting for their turn[\s\S]*Ask ann first\.$/);
   });
 
   it("starts an edited one over: the pull request is closed, its commits stay, and a new run begins", async () => {

@@ -18,7 +18,7 @@ const limits = { steps: 40, tokens: 10_000_000, minutes: 5 };
 /** Waits cost no time here, but each costs a request. */
 const patient = { maxAwayMs: 15 * 60_000 };
 /** For a server that hangs: of nothing but what is added, so that a stall is short. */
-const impatient = { firstMs: 100, idleMs: 100, readsPerSecond: 1e9, writesPerSecond: 1e9 };
+const impatient = { firstMs: 300, idleMs: 300, readsPerSecond: 1e9, writesPerSecond: 1e9 };
 const submission = { title: "Mend it", cause: "It was broken.", change: "Mended it." };
 type Call = NonNullable<Turn["calls"]>[number];
 const run = (command: string): Call => ({ name: "bash", arguments: { command } });

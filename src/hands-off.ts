@@ -1,12 +1,28 @@
-import type { Commit, Forge } from "../forge.ts";
-import type { Actor } from "../job.ts";
-import { inlineText } from "../text.ts";
+import type { Commit, Forge, Pull } from "./forge.ts";
+import type { Actor } from "./job.ts";
+import { inlineText } from "./text.ts";
 
 const mark = "<!-- agent-fix:hands-off ";
 
-/** Whether a run of ours, or `/agent-fix ci`, made the commit. */
-export function isOwnCommit({ message, author }: Pick<Commit, "message" | "author">, botLogin: string): boolean {
-  return author === botLogin && /^Agent-Fix-(?:Run|CI): /m.test(message);
+/** What GitHub calls itself where it makes a commit for an app. */
+const host = "GitHub";
+
+/** Whether a run of ours, or `/agent-fix ci`, made the commit. One that a person amended or picked keeps its trailer and its author. */
+export function isOwnCommit(
+  { message, author, committer }: Pick<Commit, "message" | "author" | "committer">,
+  botLogin: string,
+): boolean {
+  const isMadeByUs = author === botLogin && (committer === botLogin || committer === host);
+  return isMadeByUs && /^Agent-Fix-(?:Run|CI): /m.test(message);
+}
+
+/** Whether the branch of our pull request is a person's now: its newest commit is theirs, and nobody handed it back to us. */
+export async function isPersons(
+  forge: Forge,
+  { number, head }: Pick<Pull, "number" | "head">,
+  botLogin: string,
+): Promise<boolean> {
+  return !isOwnCommit(await forge.commit(head.commit), botLogin) && !(await isHandedBack(forge, number, head.commit));
 }
 
 /** Says on our pull request, in one comment that is edited, that a person's commit keeps us off its branch. */
@@ -25,7 +41,7 @@ export async function handBack(forge: Forge, number: number, { head, by }: { hea
   });
 }
 
-export async function isHandedBack(forge: Forge, number: number, head: string): Promise<boolean> {
+async function isHandedBack(forge: Forge, number: number, head: string): Promise<boolean> {
   return (await forge.findComment(number, mark))?.body.startsWith(begin(`back ${head}`)) ?? false;
 }
 
