@@ -1,4 +1,3 @@
-import type { Redis } from "ioredis";
 import { z } from "zod";
 import type { IntakeDeps } from "../intake/start.ts";
 import type { RepoRef } from "../job.ts";
@@ -11,30 +10,34 @@ import { dueSlot } from "./schedule.ts";
 /** How long a sweep trusts what was seen last: events tell of what changes, and each look costs a dozen calls. */
 const restMs = 30 * 60_000;
 
-const look = z.object({ at: z.number(), settings: z.string() });
+const look = z.object({ at: z.number(), settings: z.string(), live: z.array(z.string()) });
 const keyOf = (repo: RepoRef) => `${redisPrefix}:looked:${repo.id}`;
 
-/** Keeps when a repository was looked after, and the text of the settings by which. */
-export async function keepLook(redis: Redis, repo: RepoRef, seen: { at: Date; settings: string }): Promise<void> {
-  const text = JSON.stringify({ at: seen.at.getTime(), settings: seen.settings });
-  await within(3000, redis.set(keyOf(repo), text, "EX", 24 * 3600));
+type Deps = Pick<IntakeDeps, "queues" | "now">;
+
+/** Keeps when a repository was looked after, what was at work then, and the text of the settings by which. */
+export async function keepLook(repo: RepoRef, { queues, now }: Deps, settings: string): Promise<void> {
+  const live = (await queues.liveIn(repo.id)).map(({ run }) => run.runId);
+  const text = JSON.stringify({ at: now().getTime(), settings, live });
+  await within(3000, queues.redis.set(keyOf(repo), text, "EX", 24 * 3600));
 }
 
-/** Whether a sweep has to look: by what was seen last something is due or lost, or that was long ago. Asks Redis alone. */
-export async function needsLook(repo: RepoRef, deps: Pick<IntakeDeps, "queues" | "now">): Promise<boolean> {
-  const kept = await within(3000, deps.queues.redis.get(keyOf(repo)));
+/**
+ * Whether a sweep has to look: by what was seen last something is due, lost or over, or that was long ago. Asks Redis
+ * alone.
+ */
+export async function needsLook(repo: RepoRef, deps: Deps): Promise<boolean> {
+  const { queues } = deps;
+  const kept = await within(3000, queues.redis.get(keyOf(repo)));
   if (kept === null) return true;
-  const { at, settings } = look.parse(JSON.parse(kept));
+  const { at, settings, live } = look.parse(JSON.parse(kept));
   if (Math.abs(deps.now().getTime() - at) >= restMs) return true;
+  for (const run of live) if (!(await queues.isLive(run))) return true;
   const parsed = parseSettings(settings);
   return parsed.ok && isAnyDue(repo, deps, parsed.settings.maintenance);
 }
 
-async function isAnyDue(
-  repo: RepoRef,
-  { queues, now }: Pick<IntakeDeps, "queues" | "now">,
-  tasks: Settings["maintenance"],
-): Promise<boolean> {
+async function isAnyDue(repo: RepoRef, { queues, now }: Deps, tasks: Settings["maintenance"]): Promise<boolean> {
   const memory = await loadMemory(queues.redis, repo, {});
   for (const [key, task] of Object.entries(tasks)) {
     const known = memory[key];

@@ -50,7 +50,7 @@ export async function upkeep(repo: RepoRef, deps: IntakeDeps, asked: Asked = {})
   return withLock(deps.queues.redis, `upkeep-${repo.id}`, turnLimitMs, async () => {
     const { answer, settings } = await look(repo, deps, asked);
     // Only now: of a look that failed half-way the next sweep has to make good.
-    await keepLook(deps.queues.redis, repo, { at: deps.now(), settings });
+    await keepLook(repo, deps, settings);
     return answer;
   });
 }

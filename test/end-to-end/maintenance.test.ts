@@ -115,7 +115,9 @@ test("a month of schedules, with restarts, a lost Redis and other settings in be
     ["agent-fix/task/answer-2", "closed", false],
     ["agent-fix/task/answer-3", "open", false],
   ]);
-  expect((await dashboard(where))?.body).toContain(`## Open\n\n- [ ] <!-- run-task=answer -->`);
+  await expect
+    .poll(async () => (await dashboard(where))?.body, { timeout: 20_000 })
+    .toContain(`## Open\n\n- [ ] <!-- run-task=answer -->`);
 });
 
 test("two apps and three workers on one Redis start each task once, and one after the other", async () => {
@@ -277,7 +279,10 @@ test("a dry run does everything but the branch, and the dashboard shows what wou
   const gitDir = laptop.github.state.repositories.get("ann/dry")?.gitDir ?? "";
   const refs = execFileSync("git", ["for-each-ref", "--format=%(refname)"], { cwd: gitDir, encoding: "utf8" });
   expect(refs.trim()).toBe("refs/heads/main");
-  expect((await dashboard(where))?.body).toMatch(/## Dry run[\s\S]*Put the right answer in place[\s\S]*`answer.txt`/);
+  const board = async () => (await dashboard(where))?.body;
+  await expect
+    .poll(board, { timeout: 20_000 })
+    .toMatch(/## Dry run[\s\S]*Put the right answer in place[\s\S]*`answer.txt`/);
 });
 
 test("a box that is ticked starts its task, and a command does", async () => {

@@ -39,6 +39,17 @@ describe("a sweep looks after a repository", () => {
     expect(await on.needsLook("2026-11-23T05:05:00Z")).toBe(true);
   });
 
+  it("when a run has ended since", async () => {
+    await using on = await startUpkeep(weekly);
+    await on.at(noon);
+    await on.at("2026-11-23T05:00:00Z");
+    expect(await on.needsLook("2026-11-23T05:05:00Z")).toBe(false);
+
+    await on.work();
+
+    expect(await on.needsLook("2026-11-23T05:05:00Z")).toBe(true);
+  });
+
   it("not for the tasks that a fork has from its parent", async () => {
     await using on = await startUpkeep(weekly);
     Object.assign(on.github.state.repositories.get("ann/shop") ?? {}, { fork: true });
