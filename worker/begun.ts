@@ -49,7 +49,8 @@ async function attemptFrom(
   }
   const goesOnFrom = await startFrom(task, tools, { changes, installed, judged });
   if (goesOnFrom instanceof ChangeRefused) {
-    return { ok: false, outcome: needsInput("update failed", `git can't take its change: ${goesOnFrom.message}`) };
+    const cause = task.merging === undefined ? "update failed" : "merge refused";
+    return { ok: false, outcome: needsInput(cause, `git can't take it in: ${goesOnFrom.message}`) };
   }
   return await attempt(
     { ...task, goesOnFrom, messages: (contextTokens) => task.messages(contextTokens, judged) },

@@ -10,7 +10,7 @@ export interface Merging {
   base: string;
   /** What git alone makes of both; where there are conflicts, with its markers in the files. */
   tree: string;
-  /** The paths that both sides change in ways that git can't join. */
+  /** The paths that both sides change in ways that git can't join; none only where it joined everything. */
   conflicts: readonly string[];
   /** What git says of them, a sentence each. */
   says: readonly string[];
@@ -36,7 +36,8 @@ export async function mergeCommits(
   if (fork === base) return { kind: "contained" };
   const { tree, ...words } = await mergeTree(repository, { head, base }, signal);
   const changes = await changesBetween(repository, base, tree);
-  return changes.length === 0
+  // git keeps the base's side of some conflicts, so that nothing of the pull request is left in the tree.
+  return changes.length === 0 && words.conflicts.length === 0
     ? { kind: "spent" }
     : { kind: "merged", merging: { head, base, tree, ...words }, changes };
 }
@@ -56,11 +57,25 @@ async function mergeTree(
   }
   const [tree = "", ...fields] = Buffer.concat(out).toString("utf8").split("\0");
   const end = fields.indexOf("");
+  const said = messagesIn(fields.slice(end + 1)).filter(({ text }) => /^CONFLICT \([^)]*\): /.test(text));
+  const paths = fields.slice(0, Math.max(end, 0));
   return {
     tree,
-    conflicts: end === -1 ? [] : fields.slice(0, end),
-    says: fields.slice(end + 1).flatMap((text) => (/^CONFLICT \([^)]*\): /.test(text) ? [text.trim()] : [])),
+    // Of a folder that one side splits in two, git lists no path: only what it says names one.
+    conflicts: paths.length > 0 ? paths : said.flatMap((message) => message.paths),
+    says: said.map(({ text }) => text.trim()),
   };
+}
+
+/** What follows the paths in git's answer: of each message how many paths it has, these, its kind and its text. */
+function messagesIn(fields: readonly string[]): { paths: string[]; text: string }[] {
+  const messages: { paths: string[]; text: string }[] = [];
+  for (let at = 0; at + 3 <= fields.length; ) {
+    const kind = at + 1 + Number(fields[at]);
+    messages.push({ paths: fields.slice(at + 1, kind), text: fields[kind + 1] ?? "" });
+    at = kind + 2;
+  }
+  return messages;
 }
 
 /** The files that still have one of git's markers of this merge. */
@@ -69,6 +84,12 @@ export function unresolvedIn(changes: readonly Change[], { head, base }: Merging
   return changes.flatMap((change) =>
     change.mode !== "deleted" && marker.test(change.bytes.toString("latin1")) ? [change.path] : [],
   );
+}
+
+/** The conflicting paths in which git marks no lines, as of a file that one side deletes: nobody could see whether they are decided. */
+export function undecidableIn(changes: readonly Change[], merging: Merging): string[] {
+  const marked = unresolvedIn(changes, merging);
+  return merging.conflicts.filter((path) => !marked.includes(path));
 }
 
 /** What is handed to the checks as it is, where git joined both sides by itself. */

@@ -17,6 +17,7 @@ const startOver = "`/agent-fix retry` starts over.";
 const thenRetry = "Then say `/agent-fix retry`.";
 const whenBack = "When it is back, `/agent-fix continue` goes on from here.";
 const ofAdmin = "When an admin has put it right, `/agent-fix continue` goes on from here.";
+const byHand = "Merge the base into the branch yourself, and push. Then `/agent-fix continue` lets me go on.";
 const againByItself = "The task's next run reads the settings again.";
 const away = {
   outcome: "gave-up",
@@ -183,18 +184,19 @@ export const causes = {
   "workflow files": {
     outcome: "needs-input",
     says: "The commit changes workflow files of the repository's CI, which the code host lets no app do without a permission that I do not ask for. I pushed nothing.",
-    next: "Merge the base into the branch yourself, and push. Then `/agent-fix continue` lets me go on.",
+    next: byHand,
+  },
+  "merge refused": {
+    outcome: "needs-input",
+    says: "What comes of merging the base is no commit that git finds sound, so I pushed nothing.",
+    next: byHand,
   },
   growth: {
     outcome: "needs-input",
     says: "This round of review grew too large.",
     next: "Ask for less at once, and say `/agent-fix retry`.",
   },
-  task: {
-    outcome: "needs-input",
-    says: "A scheduled task has to say what is to be done.",
-    next: againByItself,
-  },
+  task: { outcome: "needs-input", says: "A scheduled task has to say what is to be done.", next: againByItself },
   "update failed": {
     outcome: "needs-input",
     says: "What the task updates before anything else could not be updated.",

@@ -1,7 +1,7 @@
 import { commands, readCommand, taskCommands } from "../commands.ts";
 import type { Command } from "../commands.ts";
 import { mayWrite } from "../forge.ts";
-import type { Forge, Pull } from "../forge.ts";
+import type { Forge } from "../forge.ts";
 import { subjectKey } from "../job.ts";
 import type { Follows, IntakeJob, Subject, TaskText } from "../job.ts";
 import { answerMark, isTerminal, statusMark } from "../status.ts";
@@ -121,9 +121,7 @@ export async function onCommand(job: Extract<IntakeJob, { kind: "command" }>, de
     const mark = answerMark(comment);
     await forge.ensureComment(number, mark, `${mark}\n${decision.text}`);
   } else if (decision.do === "start" || decision.do === "merge") {
-    const pull = isPull ? await takeBack(deps, forge, job) : undefined;
-    const takesBase = decision.do === "merge" && pull !== undefined;
-    const about = takesBase ? { place: {}, subject: await mergeInto(forge, pull) } : { place };
+    const about = isPull ? await takeBack(deps, forge, job, decision.do) : { place };
     await startFollowing({ forge, deps, job, how: decision.how, asked, ...about });
   } else if (decision.do === "run-ci") {
     const mark = answerMark(comment);
@@ -175,19 +173,20 @@ async function placeOf({ number, isPull }: Said, forge: Forge): Promise<Place> {
   return { key: subjectKey({ kind: "issue", number }), isOpen: state === "open", text: { title, body } };
 }
 
-/** Our pull request, handed back to us where a person pushed to it. */
-async function takeBack({ host }: IntakeDeps, forge: Forge, { number, actor: by }: Said): Promise<Pull> {
-  const pull = await forge.pull(number);
-  const head = pull.head.commit;
-  const [{ botLogin }, commit] = await Promise.all([host.app(), forge.commit(head)]);
-  if (!isOwnCommit(commit, botLogin)) await handBack(forge, number, { head, by });
-  return pull;
-}
-
-/** The pull request as one that takes in its base. */
-async function mergeInto(forge: Forge, { number, head, base }: Pull): Promise<Subject> {
-  const tip = await forge.branchHead(base);
-  return { kind: "merge", pull: number, branch: head.branch, key: mergeKey(head.commit, tip ?? "") };
+/** What a run on our pull request is about, whose branch is handed back to us where a person pushed to it. */
+async function takeBack(
+  { host }: IntakeDeps,
+  forge: Forge,
+  { number, actor: by }: Said,
+  what: "start" | "merge",
+): Promise<Pick<Following, "place" | "subject">> {
+  const { base, head } = await forge.pull(number);
+  const { branch, commit } = head;
+  const [{ botLogin }, made] = await Promise.all([host.app(), forge.commit(commit)]);
+  if (!isOwnCommit(made, botLogin)) await handBack(forge, number, { head: commit, by });
+  if (what === "start") return { place: { branch } };
+  const key = mergeKey(commit, (await forge.branchHead(base)) ?? "");
+  return { place: {}, subject: { kind: "merge", pull: number, branch, key } };
 }
 
 interface Following {

@@ -247,6 +247,79 @@ const expectedWrites = [
   "POST /repos/ann/PROJECT/pulls",
 ];
 
+const callOf = (method: string, project: string, path: string, body?: RegExp): Calls => ({
+  method,
+  path: new RegExp(`^/repos/ann/${project}/${path}`),
+  ...(body && { body }),
+});
+
+test("a 502 after any write of a merge, though it was done, leaves one merge there", async () => {
+  const where = await addProject(laptop, "merged-once");
+  await finalStatus(laptop, where, await fileLabelled(laptop, where));
+  const [opened] = await pullsOf(laptop, where);
+  const number = opened?.number ?? 0;
+  const { issues, git, pulls, checks } = laptop.as("ann").rest;
+  const head = async () => (await pulls.get({ ...where, pull_number: number })).data.head.sha;
+  const writes = [
+    ["POST", "git/trees"],
+    ["POST", "git/commits"],
+    ["PATCH", "git/refs/heads"],
+    ["POST", "check-runs"],
+  ];
+
+  for (const [method = "", path = ""] of writes) {
+    const before = await head();
+    const change = { branch: "main", message: "A change", author: "ann" };
+    const base = await laptop.github.push("ann/merged-once", { [`${path}.txt`]: "1\n" }, change);
+    calls = [];
+    laptop.github.faults.loseAnswer(callOf(method, "merged-once", path));
+    await issues.createComment({ ...where, issue_number: number, body: "/agent-fix continue" });
+    await expect.poll(head, { timeout: 120_000 }).not.toBe(before);
+    await finalStatus(laptop, where, number);
+
+    const merge = await head();
+    const { data: commit } = await git.getCommit({ ...where, commit_sha: merge });
+    expect({ path, parents: commit.parents.map(({ sha }) => sha) }).toEqual({ path, parents: [before, base] });
+    const { data: evidence } = await checks.listForRef({ ...where, ref: merge, filter: "all" });
+    expect({ path, runs: evidence.total_count }).toEqual({ path, runs: 1 });
+    expect(calls.filter(({ status }) => status === 502)).toHaveLength(1);
+  }
+  expect(await statusesOn(laptop, where, number)).toHaveLength(1);
+}, 400_000);
+
+test("a 502 after any write of a merge with what was pushed during a round, though it was done, leaves one merge there", async () => {
+  const { faults } = laptop.github;
+  const merge = /Merge what was pushed meanwhile/;
+  const losing: [string, (project: string) => void][] = [
+    ["the tree", (project) => faults.loseAnswer(callOf("POST", project, "git/trees"))],
+    ["the commit", (project) => faults.loseAnswer(callOf("POST", project, "git/commits", merge))],
+    [
+      "the branch",
+      (project) =>
+        faults.before(callOf("POST", project, "git/commits", merge), () =>
+          faults.loseAnswer(callOf("PATCH", project, "git/refs/heads")),
+        ),
+    ],
+  ];
+
+  const stories = losing.map(async ([what, lose], index) => {
+    const project = `meanwhile-${index}`;
+    const where = await addProject(laptop, project);
+    faults.before(callOf("PATCH", project, "git/refs/heads"), async () => {
+      const change = { branch: "agent-fix/issue-1", message: "By hand", author: "ann" };
+      await laptop.github.push(`ann/${project}`, { "note.txt": "mine\n" }, change);
+      lose(project);
+    });
+    const { commits, onPull, checkRuns } = await leftBy(where, await converse(where));
+    return { what, commits, onPull, checkRuns };
+  });
+
+  // The check run stays beside the second parent, which was checked.
+  const left = { commits: 4, onPull: [1, 1], checkRuns: [0, 0, 1] };
+  expect(await Promise.all(stories)).toEqual(losing.map(([what]) => ({ what, ...left })));
+  expect(calls.filter(({ status }) => status === 502)).toHaveLength(losing.length);
+}, 400_000);
+
 test("tokens that expire right before a write keep nothing from being done, and done once", async () => {
   // One of each way to come by a token: for publishing, for telling, and for the check run.
   const kinds = ["/git/trees", "/pulls", "/issues/[0-9]+/comments", "/check-runs"];

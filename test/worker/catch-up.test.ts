@@ -1,18 +1,21 @@
 import { describe, expect, it } from "vitest";
+import type { Change } from "../../sandbox/changes.ts";
 import type { Pull } from "../../src/forge.ts";
 import { defaultSettings } from "../../src/settings.ts";
 import { caughtUpIn, deliverRound } from "../../worker/catch-up.ts";
 import { createRunRepository } from "../../worker/checkout.ts";
 import { rebuildCommit } from "../../worker/rebuild.ts";
 import { openRun } from "../../worker/run.ts";
-import { createLocalDeps, createLocalHost, job, never, ourPull, passedWith } from "./support.ts";
+import { createLocalDeps, createLocalHost, job, loseAnswer, never, ourPull, passedWith } from "./support.ts";
 import type { LocalHost } from "./support.ts";
 
 const branch = "agent-fix/issue-7";
 const subject = { kind: "checks" as const, pull: 9, branch, key: "k" };
 
+const mend: Change = { path: "a.txt", mode: "100644", bytes: Buffer.from("mended\n") };
+
 /** Our pull request, and a change of its file `a.txt` that passed, ready to be delivered. */
-async function openRound() {
+async function openRound(change = mend) {
   const stack = new AsyncDisposableStack();
   const host: LocalHost = stack.use(createLocalHost({ "a.txt": "a\n", "b.txt": "b\n" }));
   const deps = stack.use(await createLocalDeps(host.forge));
@@ -20,8 +23,7 @@ async function openRound() {
   const [base = ""] = host.commits;
   host.git("update-ref", `refs/heads/${branch}`, base);
   const repository = await createRunRepository(run.log.dir, host.mirror);
-  const bytes = Buffer.from("mended\n");
-  const built = await rebuildCommit(repository, base, [{ path: "a.txt", mode: "100644", bytes }], never);
+  const built = await rebuildCommit(repository, base, [change], never);
   const facts = await host.forge.repository();
   const source = { mirror: host.mirror, trusted: base, settings: defaultSettings, facts };
   const to: Pull = { ...ourPull, number: 9, head: { branch, commit: base } };
@@ -82,6 +84,26 @@ describe("a round whose branch got commits meanwhile", () => {
     expect(await on.head()).toBe(first.ok ? first.commit : "");
   });
 
+  it.each(["createCommit", "ensureBranch"] as const)(
+    "is merged once where the answer of %s gets lost",
+    async (verb) => {
+      await using on = await openRound();
+      const pushed = await on.push("b.txt", "by hand\n");
+      // The first of each is that of the round's own commit.
+      loseAnswer(on.host.forge, verb, 2);
+
+      await expect(on.deliver()).rejects.toThrow("502");
+      expect(await on.deliver()).toMatchObject({ ok: true, commit: await on.head() });
+
+      const [first, made = ""] = await on.parents();
+      expect(first).toBe(pushed);
+      expect(on.host.git("rev-list", "--parents", "-1", made).split(" ").slice(1)).toEqual(on.host.commits);
+      expect(on.host.git("show", `${branch}:a.txt`)).toBe("mended");
+      expect(on.host.checkRuns).toMatchObject([{ commit: made }]);
+      expect(caughtUpIn(on.run.log.events)).toHaveLength(1);
+    },
+  );
+
   it("is merged anew where they go on, three times", async () => {
     await using twice = await openRound();
     pushBefore(twice, 3);
@@ -95,6 +117,14 @@ describe("a round whose branch got commits meanwhile", () => {
 
   it("is not pushed where both change the same lines", async () => {
     await using on = await openRound();
+    const pushed = await on.push("a.txt", "by hand\n");
+
+    expect(await on.deliver()).toMatchObject({ ok: false, reason: expect.stringContaining("moved while I worked") });
+    expect(await on.head()).toBe(pushed);
+  });
+
+  it("is not pushed, nor counts as theirs, where it deletes a file that they changed", async () => {
+    await using on = await openRound({ path: "a.txt", mode: "deleted" });
     const pushed = await on.push("a.txt", "by hand\n");
 
     expect(await on.deliver()).toMatchObject({ ok: false, reason: expect.stringContaining("moved while I worked") });

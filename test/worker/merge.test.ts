@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { baseSide, cleanSubmission, mergeCommits, unresolvedIn } from "../../worker/merge.ts";
+import { baseSide, cleanSubmission, mergeCommits, undecidableIn, unresolvedIn } from "../../worker/merge.ts";
 import type { Merged } from "../../worker/merge.ts";
 import { createRunRepository } from "../../worker/checkout.ts";
 import { createLocalHost, dataFolder, never } from "./support.ts";
@@ -22,8 +22,12 @@ async function branchOff(host: LocalHost, files: Record<string, string | undefin
 }
 
 /** Both sides in a repository of a run, and what comes of them. */
-async function merge(ours: Record<string, string | undefined>, theirs: Record<string, string | undefined>) {
-  using host = createLocalHost(first);
+async function merge(
+  ours: Record<string, string | undefined>,
+  theirs: Record<string, string | undefined>,
+  before: Record<string, string> = first,
+) {
+  using host = createLocalHost(before);
   using data = dataFolder();
   const [head, base] = [await branchOff(host, ours), await branchOff(host, theirs)];
   const repository = await createRunRepository(data.path, host.mirror);
@@ -66,6 +70,7 @@ it("conflicts are named with git's words, and stand in the files until somebody 
   expect(theirs).toMatch(/-2\n\+theirs[^]*-b\n\+bb/);
   expect(cleanSubmission(merging)).toBeUndefined();
   expect(unresolvedIn(changes, merging)).toEqual(["a.txt"]);
+  expect(undecidableIn(changes, merging)).toEqual(["b.txt"]);
   const half = `1\nours\ntheirs\n>>>>>>> ${base}\n3\n`;
   expect(unresolvedIn([{ path: "a.txt", mode: "100644", bytes: Buffer.from(half) }], merging)).toEqual(["a.txt"]);
   const text = "1\nours\ntheirs\n<<<<<<< HEAD is what git writes\n3\n";
@@ -82,6 +87,33 @@ it("there is nothing to merge where the branch has the base, or the base all of 
   expect((await merge({ "a.txt": "same\n" }, { "a.txt": "same\n", "c.txt": "cc\n" })).merged).toEqual({
     kind: "spent",
   });
+});
+
+const binary = (sign: string) => `\0${sign}\n`;
+
+it.each([
+  ["of a file that the branch deletes", { "b.txt": undefined }, { "b.txt": "bb\n" }, ["b.txt"]],
+  ["of a file that the base deletes", { "b.txt": "bb\n" }, { "b.txt": undefined }, ["b.txt"]],
+  ["of a binary file", { "new.bin": binary("1") }, { "new.bin": binary("2") }, ["new.bin"]],
+  ["of a file and a folder", { new: "a file\n" }, { "new/in.txt": "in a folder\n" }, [/^new~/]],
+])("a conflict %s is one, though git marks no lines of it", async (_what, ours, theirs, paths) => {
+  const { merged } = await merge(ours, theirs);
+  if (merged.kind !== "merged") throw new Error(merged.kind);
+
+  const said = paths.map((path): unknown => expect.stringMatching(path));
+  expect(merged.merging.conflicts).toEqual(said);
+  expect(undecidableIn(merged.changes, merged.merging)).toEqual(said);
+  expect(unresolvedIn(merged.changes, merged.merging)).toEqual([]);
+});
+
+it("a conflict of which git lists no path is one of the path that it speaks of", async () => {
+  const { merged } = await merge(
+    { "old/1.txt": undefined, "old/2.txt": undefined, "one/1.txt": "1\n", "two/2.txt": "2\n" },
+    { "old/new.txt": "new\n" },
+    { "old/1.txt": "1\n", "old/2.txt": "2\n" },
+  );
+
+  expect(merged).toMatchObject({ merging: { conflicts: ["old"], says: [expect.stringContaining("rename split")] } });
 });
 
 it("what has no commit in common is not merged", async () => {

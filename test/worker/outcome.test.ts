@@ -39,6 +39,7 @@ const told: Record<Cause, { says: RegExp; tried?: RegExp; next: RegExp }> = {
   "base branch": { says: /branch to start from/, next: /`base`.*retry`/ },
   "empty repository": { says: /no commit yet/, next: /Push one.*retry`/ },
   "workflow files": { says: /lets no app do.*pushed nothing/, next: /yourself.*continue`/ },
+  "merge refused": { says: /git finds sound.*pushed nothing/, next: /yourself.*continue`/ },
   dependencies: { says: /dependencies/, next: /on its branch.*retry`/ },
   "install script": { says: /install script/, next: /default branch yourself.*retry`/ },
   "branch moved": { says: /Somebody else wrote/, next: /where it stands now/ },

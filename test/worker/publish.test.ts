@@ -386,9 +386,9 @@ it("a task goes on with its pull request where that deletes a file which the bas
   const message = `Tidy\n\n${trailer("run-0")}`;
   const { commit: head } = await host.forge.createCommit({ base: fork, message, files: [], deleted: ["old.txt"] });
   host.git("update-ref", `refs/heads/${branch}`, head);
-  const { commit } = host.forge;
+  const before = { ...host.forge };
   const byUs = { author: "agent-fix[bot]", committer: "agent-fix[bot]" };
-  host.forge.commit = async (id) => ({ ...(await commit(id)), ...byUs });
+  host.forge.commit = async (id) => ({ ...(await before.commit(id)), ...byUs });
   host.pulls.push({ ...pullOf(100, branch, "open"), head: { branch, commit: head } });
   await using run = await openRun({ ...job, subject: { kind: "task", key: "tidy" } }, never, deps);
   const repository = await createRunRepository(run.log.dir, host.mirror);

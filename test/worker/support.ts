@@ -252,14 +252,14 @@ export function createLocalHost(...sets: Record<string, string | undefined>[]): 
 /** The verb does what it is told, and this once, counted from 1, fails all the same. */
 export function loseAnswer(forge: Forge, verb: "createCommit" | "ensureBranch", at = 1): void {
   let calls = 0;
-  const { createCommit, ensureBranch } = forge;
+  const before = { ...forge };
   const lose = async <T>(doing: Promise<T>): Promise<T> => {
     const done = await doing;
     if (++calls === at) throw new OutageError("502");
     return done;
   };
-  if (verb === "createCommit") forge.createCommit = (change) => lose(createCommit(change));
-  else forge.ensureBranch = (...to) => lose(ensureBranch(...to));
+  if (verb === "createCommit") forge.createCommit = (change) => lose(before.createCommit(change));
+  else forge.ensureBranch = (...to) => lose(before.ensureBranch(...to));
 }
 
 /** The app's view of a local host: `tokens` holds those that are good, `unrevokable` those whose revocation fails. */
