@@ -3,7 +3,6 @@ import { settingsPath } from "../src/settings.ts";
 import { boundedBody, fencedText, inlineCode, inlineText } from "../src/text.ts";
 import { triggerLabel } from "../src/triggers.ts";
 import type { Baseline } from "./baseline.ts";
-import type { Environment } from "./detect.ts";
 import type { Survey } from "./survey.ts";
 
 /** Week by week, at an hour at which few people wait for their machines. */
@@ -11,7 +10,7 @@ const schedule = "0 5 * * 1";
 const readmeKeys = "Every key has a default; what is written here wins over what is detected.";
 
 /** A repository's first settings file: what was detected as comments, and one task where there is one to offer. */
-export function renderFirstSettings({ environment }: Pick<Survey, "environment">): string {
+export function renderFirstSettings({ environment, isUpdatable }: Pick<Survey, "environment" | "isUpdatable">): string {
   const { setup, checks } = environment;
   const detected = { setup, checks: checks.map(({ run }) => run) };
   const shown = checks.length === 0 ? { ...detected, checks: ["<the command that runs your tests>"] } : detected;
@@ -25,8 +24,8 @@ export function renderFirstSettings({ environment }: Pick<Survey, "environment">
       .split("\n")
       .map((line) => `# ${line}`),
     "",
-    ...(hasDependencies(environment) ? [] : ["# Tasks on a schedule, such as:"]),
-    ...taskLines(hasDependencies(environment) ? "" : "# "),
+    ...(isUpdatable ? [] : ["# Tasks on a schedule, such as:"]),
+    ...taskLines(isUpdatable ? "" : "# "),
     "",
   ].join("\n");
 }
@@ -58,13 +57,8 @@ function languagesIn(from: string): string {
   return names.join(", ");
 }
 
-/** Where the ready-made task for dependencies can work. */
-function hasDependencies({ from, setup }: Environment): boolean {
-  return /\bnpm\b/.test(from) && setup.some((line) => line.startsWith("npm ci"));
-}
-
 /** The first pull request's body: what was found, what the checks say, and what merging and closing mean. */
-export function renderFirstBody({ environment, measured }: Survey, commit: string): string {
+export function renderFirstBody({ environment, isUpdatable, measured }: Survey, commit: string): string {
   const { from, setup, checks, image, notes } = environment;
   const codes = (all: readonly string[]) => (all.length === 0 ? "none" : all.map(inlineCode).join(", "));
   return boundedBody(
@@ -85,12 +79,10 @@ export function renderFirstBody({ environment, measured }: Survey, commit: strin
       "## What happens when this is merged",
       [
         `- An issue with the label \`${triggerLabel}\` comes back as a pull request that these checks have passed.`,
-        hasDependencies(environment)
+        isUpdatable
           ? `- The task \`dependencies\` is due at \`${schedule}\` (UTC). At most one maintenance pull request is opened in an hour, and at most two are open at once.`
           : "- Nothing is on a schedule until you add a task under `maintenance`.",
-        ...(hasDependencies(environment)
-          ? ["- An issue named `agent-fix dashboard` shows the tasks, with a box to run each now."]
-          : []),
+        ...(isUpdatable ? ["- An issue named `agent-fix dashboard` shows the tasks, with a box to run each now."] : []),
       ].join("\n"),
       "To have this opened again after it was closed, rename it.",
     ].join("\n\n"),

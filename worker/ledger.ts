@@ -7,7 +7,7 @@ import type { Ran } from "./compare.ts";
 
 /**
  * What a run saw of one test, or of a whole check, on one commit. `flaky`: it ended otherwise than before on the same
- * commit, or failed where it is known for that. `asked`: an agent is to mend it.
+ * commit, or failed where it is known for that. `asked`: a run that was to mend it came to its end by itself.
  */
 export interface Sighting {
   saw: "flaky" | "asked";
@@ -25,7 +25,7 @@ export interface Seen extends Flaky {
 /** What the gate saw ending otherwise in one repository, kept in DATA_DIR/flaky for 30 days. */
 export interface Ledger {
   note(sighting: Sighting, tests: readonly Flaky[]): Promise<void>;
-  /** What was seen since another run than this one was to mend it, or if none was; most often seen first. */
+  /** What was seen since another run than this one mended it or tried to, or if none did; most often seen first. */
   seen(run: string): Promise<Seen[]>;
 }
 

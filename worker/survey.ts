@@ -6,11 +6,14 @@ import { detectEnvironment } from "./detect.ts";
 import type { Environment } from "./detect.ts";
 import { prepareEnvironment } from "./environment.ts";
 import { recordTo } from "./gate.ts";
+import { canUpdate } from "./maintenance/dependencies.ts";
 import type { Outcome, Run, Tools } from "./run.ts";
 
 /** What a repository without settings shows of itself. */
 export interface Survey {
   environment: Environment;
+  /** Whether the ready-made task for dependencies can work here. */
+  isUpdatable: boolean;
   /** What its checks say, run as every run's are; or why they could not be run. */
   measured: { ok: true; baseline: Baseline } | { ok: false; outcome: Outcome };
 }
@@ -24,10 +27,10 @@ export async function survey(
   const settings = defaultSettings;
   const sources = { mirror };
   const files = await readCommit(mirror, commit);
-  const environment = await detectEnvironment(files, settings);
+  const [environment, isUpdatable] = await Promise.all([detectEnvironment(files, settings), canUpdate(files)]);
   const task = { runId, log, signal, settings, files, sources, setupAt: commit, isDefault: true, base: commit };
   const prepared = await prepareEnvironment(task, tools);
-  if (!prepared.ok) return { environment, measured: prepared };
+  if (!prepared.ok) return { environment, isUpdatable, measured: prepared };
   await using place = prepared.prepared;
   const { prepare, checks, env } = place.environment;
   const leg = {
@@ -46,5 +49,5 @@ export async function survey(
   };
   const baseline = await measureBaseline(tools.engine, leg);
   await log.append({ type: "checks", leg: "base", results: baseline.results });
-  return { environment, measured: { ok: true, baseline } };
+  return { environment, isUpdatable, measured: { ok: true, baseline } };
 }

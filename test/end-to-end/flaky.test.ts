@@ -1,12 +1,14 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Engine } from "../../sandbox/engine.ts";
 import { lastEvent } from "../../src/runlog.ts";
+import { mirrorPath } from "../../worker/checkout.ts";
 import { createLedger } from "../../worker/ledger.ts";
 import type { Sighting } from "../../worker/ledger.ts";
 import { testEngine } from "../sandbox/support.ts";
+import { addProject, pullsOf, startTestLaptop } from "./support/laptop.ts";
 import { counting, expectNothingLeft } from "./support/local.ts";
 import { bash, createTaskStage, submit } from "./support/task.ts";
-import type { TaskStage } from "./support/task.ts";
+import type { TaskStage, Turn } from "./support/task.ts";
 
 let engine: Engine;
 let stage: TaskStage | undefined;
@@ -34,6 +36,8 @@ test("does as it likes", () => {
   };
 }
 const mend = bash("sed -i 's/ if (.*$//' test/a.test.js");
+const scripted = ({ name, arguments: given }: Turn) => ({ name, arguments: { ...given } as Record<string, string> });
+const skip = bash(`sed -i 's/test("does as it likes", /&{ skip: true }, /' test/a.test.js`);
 const likes = { check: suite, test: { name: "does as it likes", file: "test/a.test.js" } };
 
 describe("the task that mends flaky tests", () => {
@@ -125,6 +129,23 @@ describe("the task that mends flaky tests", () => {
 });
 
 describe("the same task", () => {
+  it("names the tests until a run has come to its end with them", async () => {
+    stage = createTaskStage("use: flaky-tests", failingIn(), own);
+    const sighting: Sighting = { saw: "flaky", run: "before", leg: "base", commit: "c".repeat(40) };
+    await createLedger(stage.dataDir, stage.mirror).note(sighting, [likes]);
+
+    await expect(stage.run(engine, { turns: [mend] })).rejects.toThrow("nothing more to say");
+    const unfit = await stage.run(engine, { runId: "run-2", turns: [skip, submit, submit, submit, submit] });
+    const fit = await stage.run(engine, { runId: "run-3", turns: [mend, submit, submit] });
+    const last = await stage.run(engine, { runId: "run-4" });
+
+    expect(unfit.told[0]).toContain("- does as it likes");
+    expect(unfit.result).toMatchObject({ outcome: { outcome: "gave-up" } });
+    expect(fit.told[0]).toContain("- does as it likes");
+    expect(fit.result).toMatchObject({ ok: true });
+    expect(last.result).toMatchObject({ outcome: { cause: "no test is flaky" } });
+  });
+
   it("names the tests again after a dry run, of which nothing came", async () => {
     stage = createTaskStage("use: flaky-tests", failingIn(), { ...own, settings: "unattended: {dryRun: true}\n" });
     const sighting: Sighting = { saw: "flaky", run: "before", leg: "base", commit: "c".repeat(40) };
@@ -148,6 +169,25 @@ describe("the same task", () => {
 });
 
 describe("the ledger of flaky tests", () => {
+  it("has a test no more once a worker has published the change that mends it", async () => {
+    const clock = { now: new Date("2026-11-21T12:00:00Z") };
+    const steps = [mend, submit, submit].map((call, id) => ({ id: `${id}`, say: "", calls: [scripted(call)] }));
+    const scripts = [{ name: "flaky", when: "BEGIN tests [^]*- does as it likes", holes: {}, steps }];
+    await using laptop = await startTestLaptop({ scripts, now: () => clock.now });
+    const settings = `checks: ${own.checks}\nmaintenance:\n  it: {schedule: '0 5 * * 1', use: flaky-tests}\n`;
+    const where = await addProject(laptop, "flaky", { ...failingIn(), ".github/agent-fix.yml": settings });
+    const [{ id = 0 } = {}] = laptop.github.state.repositories.values();
+    const ledger = createLedger(laptop.dataDir, mirrorPath(laptop.dataDir, `${id}`));
+    await ledger.note({ saw: "flaky", run: "before", leg: "head", commit: "c".repeat(40) }, [likes]);
+    await laptop.web.sweep();
+
+    clock.now = new Date("2026-11-23T05:00:00Z");
+    await laptop.web.sweep();
+
+    await expect.poll(() => pullsOf(laptop, where), { timeout: 120_000, interval: 200 }).toHaveLength(1);
+    await expect.poll(() => ledger.seen("another"), { timeout: 20_000, interval: 200 }).toEqual([]);
+  });
+
   it("has what the base and the change end otherwise in, and a kept baseline's once", async () => {
     stage = createTaskStage("task: Say it", failingIn(1, 3), own);
     const counted = counting(engine);

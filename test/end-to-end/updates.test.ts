@@ -189,6 +189,7 @@ describe("the task that updates dependencies", () => {
       "package-lock.json": JSON.stringify(lock),
     };
   }
+  type Lock = { packages: Record<string, { version?: string }> };
   const npm = { setup: "['npm ci --no-audit --no-fund']" };
   const manifest = async (read: (path: string) => Promise<string | undefined> | undefined) =>
     JSON.parse((await read("package.json")) ?? "{}") as { dependencies: object; devDependencies: object };
@@ -295,13 +296,17 @@ describe("the task that updates dependencies", () => {
     expect(told).toEqual([]);
   });
 
-  it("names what it found, and what to say instead, where no lock file of npm's is there", async () => {
+  it.each([
+    ["pnpm-lock.yaml", "lockfileVersion: '9.0'\n", "npx --yes pnpm update --latest"],
+    ["yarn.lock", "# yarn lockfile v1\n", "npx --yes yarn upgrade --latest"],
+  ])("names what it found, and what to say instead, where %s is all that locks", async (name, text, command) => {
     const { "package-lock.json": _lock, ...files } = project({ exact: ["4.0.0", "4.0.0"] });
 
-    const { result } = await runTask("use: dependencies", { ...files, "pnpm-lock.yaml": "lockfileVersion: '9.0'\n" });
+    const { result } = await runTask("use: dependencies", { ...files, [name]: text });
 
     expect(result).toMatchObject({ ok: false, outcome: { outcome: "needs-input", cause: "no updater" } });
-    expect(result.ok ? "" : result.outcome.detail).toMatch(/`pnpm-lock\.yaml`[^]*`update:`/);
+    expect(result.ok ? "" : result.outcome.detail).toContain(`\`${name}\``);
+    expect(result.ok ? "" : result.outcome.detail).toContain(`\`update: ["${command}"]\``);
   });
 
   it("leaves out what npm can't install beside the rest, and says why", async () => {
@@ -318,6 +323,31 @@ describe("the task that updates dependencies", () => {
     expect(result).toMatchObject({ ok: true, passed: { submission: { title: "Update exact to 4.2.0" } } });
     expect(await manifest(read)).toMatchObject({ dependencies: { exact: "4.2.0", picky: "^1.0.0" } });
     expect(body()).toMatch(/Not updated: `picky`, since npm can't install 1\.1\.0: /);
+  });
+
+  it("names all that the lock file has of many, where some could be had together and others not", async () => {
+    await registry[Symbol.asyncDispose]();
+    const names = Array.from({ length: 42 }, (_, n) => `many-${n}`);
+    registry = await startRegistry([
+      ...names.flatMap((name) => ["1.0.0", "1.1.0"].map((version) => ({ name, version }))),
+      { name: "picky", version: "1.0.0" },
+      { name: "picky", version: "1.1.0", peerDependencies: { "many-0": "^3.0.0" } },
+    ]);
+    const many = Object.fromEntries(names.map((name): [string, [string, string]] => [name, ["^1.0.0", "1.0.0"]]));
+    const files = project({ ...many, picky: ["~1.0.0", "1.0.0"] });
+
+    const { result, read } = await runTask("use: dependencies", files, npm);
+
+    const { packages } = JSON.parse((await read("package-lock.json")) ?? "{}") as Lock;
+    const isNew = (name: string) => packages[`node_modules/${name}`]?.version === "1.1.0";
+    const facts = lastEvent(log.events, "updates");
+    expect(result).toMatchObject({ ok: true, passed: { submission: { title: "Update 42 dependencies" } } });
+    expect(facts?.updated.map(({ name }) => name).toSorted()).toEqual(
+      Object.keys({ ...many, picky: 1 })
+        .filter(isNew)
+        .toSorted(),
+    );
+    expect([facts?.later, facts?.left.map(({ name }) => name)]).toEqual([[], ["picky"]]);
   });
 
   it("on its own open pull request takes what belongs to that alone", async () => {
@@ -371,5 +401,24 @@ describe("the same task where pip's requirements are pinned", () => {
     expect(body()).toContain("Left for a later run: `large` `3.0.0` → `4.0.0`, `small` `1.0` → `2.0.0`");
     expect(body()).toContain("Not updated: `absent`, since the registry told nothing of it");
     expect(body()).not.toContain("audit");
+  });
+
+  it("keeps each line of a package at its own leading number, and takes only the newest of them further", async () => {
+    await using index = await startIndex({
+      split: ["1.0", "1.4", "2.0", "2.5", "3.0"].map((version) => wheel("split", version)),
+    });
+    const lines = (older: string, newer: string) =>
+      `--index-url ${index.url}\nsplit==${older}; python_version < "3.8"\nsplit==${newer}; python_version >= "3.8"\n`;
+
+    const minor = await runTask("use: dependencies", { "requirements.txt": lines("1.0", "2.0") });
+    const text = await minor.read("requirements.txt");
+    const body = minor.body();
+    stage?.[Symbol.dispose]();
+    const major = await runTask("use: dependencies", { "requirements.txt": lines("1.4", "2.5") });
+
+    expect(text).toBe(lines("1.4", "2.5"));
+    expect(body).toContain("| `split` in `requirements.txt` | `1.0` | `1.4` |");
+    expect(body).toContain("Left for a later run: `split` `2.0` → `3.0`");
+    expect(await major.read("requirements.txt")).toBe(lines("1.4", "3.0"));
   });
 });

@@ -1,8 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { parseSettings } from "../../src/settings.ts";
+import { readCommit } from "../../worker/checkout.ts";
 import { renderFirstBody, renderFirstSettings } from "../../worker/first-settings.ts";
+import { canUpdate } from "../../worker/maintenance/dependencies.ts";
 import type { Survey } from "../../worker/survey.ts";
 import { needsInput } from "../../worker/outcome.ts";
+import { testRepository } from "../sandbox/support.ts";
 import { checkOf } from "./support.ts";
 
 const environment: Survey["environment"] = {
@@ -15,9 +18,11 @@ const environment: Survey["environment"] = {
   notes: ["The image of devcontainer.json is not used."],
 };
 const baseline = { results: [{ ...checkOf("npm test", true), ms: 2100, tail: "ok 1 - adds" }], flaky: [] };
-const found: Survey = { environment, measured: { ok: true, baseline } };
+const found: Survey = { environment, isUpdatable: true, measured: { ok: true, baseline } };
 const bare = { ...environment, setup: [], checks: [], from: "nothing" };
 const commit = "c".repeat(40);
+const manifest = '{"dependencies":{"a":"^1.0.0"}}';
+const lock = '{"lockfileVersion":3,"packages":{"node_modules/a":{"version":"1.0.0"}}}';
 
 describe("the first settings", () => {
   it("hold the task for dependencies where they can be updated, and what was detected as comments", () => {
@@ -30,8 +35,32 @@ describe("the first settings", () => {
     });
   });
 
+  it.each([
+    ["npm's lock file", { "package.json": manifest, "package-lock.json": lock }, true],
+    ["npm's shrinkwrap", { "package.json": manifest, "npm-shrinkwrap.json": lock }, true],
+    ["pinned requirements", { "requirements.txt": "six==1.16.0\n" }, true],
+    [
+      "pinned requirements beside a manifest without a lock file",
+      { "package.json": "{}", "dev-requirements.txt": "six==1.16.0\n" },
+      true,
+    ],
+    ["requirements that pin nothing", { "requirements.txt": "six>=1.16\n" }, false],
+    ["npm without dependencies", { "package.json": "{}", "package-lock.json": "{}" }, false],
+    ["pnpm's lock file", { "package.json": manifest, "pnpm-lock.yaml": "lockfileVersion: '9.0'\n" }, false],
+    ["nothing", { "README.md": "" }, false],
+  ])("offer that task only where it can update something: %s", async (_what, files, isOffered) => {
+    using repository = testRepository(files);
+    const isUpdatable = await canUpdate(await readCommit(repository.mirror, repository.commits[0] ?? ""));
+
+    const parsed = parseSettings(renderFirstSettings({ environment, isUpdatable }));
+    const body = renderFirstBody({ ...found, isUpdatable }, commit);
+
+    expect(parsed.ok && Object.keys(parsed.settings.maintenance)).toEqual(isOffered ? ["dependencies"] : []);
+    expect(body.includes("The task `dependencies` is due")).toBe(isOffered);
+  });
+
   it("change nothing by themselves where nothing was detected, and say what is to be filled in", () => {
-    const text = renderFirstSettings({ environment: bare });
+    const text = renderFirstSettings({ environment: bare, isUpdatable: false });
 
     expect(text).toContain("#   - <the command that runs your tests>");
     expect(parseSettings(text)).toMatchObject({ ok: true, settings: { maintenance: {} } });
@@ -54,7 +83,7 @@ describe("the pull request with them", () => {
 
   it("says why the checks could not be run", () => {
     const body = renderFirstBody(
-      { environment: bare, measured: { ok: false, outcome: needsInput("no checks") } },
+      { environment: bare, isUpdatable: false, measured: { ok: false, outcome: needsInput("no checks") } },
       commit,
     );
 
@@ -66,7 +95,7 @@ describe("the pull request with them", () => {
     const tail = `${"x".repeat(100_000)}\n\`\`\`\n@ann closes #1`;
     const results = [{ ...checkOf("npm test", false), tail }];
 
-    const body = renderFirstBody({ environment, measured: { ok: true, baseline: { results, flaky: [] } } }, commit);
+    const body = renderFirstBody({ ...found, measured: { ok: true, baseline: { results, flaky: [] } } }, commit);
 
     expect(body.length).toBeLessThan(60_000);
     expect(body).toMatch(/````[^]*@ann closes #1[^]*````/);

@@ -33,12 +33,22 @@ export async function updateDependencies(
     now: await read(files),
     before: former && (await read(former)),
   });
-  if (files.top.includes("package.json") && locks.some((name) => files.top.includes(name))) {
+  if (isOfNpm(files)) {
     return updateNpm(place, await both(directAt));
   }
   const pinned = await both(requirementsAt);
   if (pinned.now.flatMap(pinsIn).length > 0) return updatePip(place, pinned);
   return { ok: false, outcome: noUpdater(files) };
+}
+
+/** Whether a commit has anything that this can update. */
+export async function canUpdate(files: CommitFiles): Promise<boolean> {
+  const found = isOfNpm(files) ? await directAt(files) : (await requirementsAt(files)).flatMap(pinsIn);
+  return found.length > 0;
+}
+
+function isOfNpm({ top }: CommitFiles): boolean {
+  return top.includes("package.json") && locks.some((name) => top.includes(name));
 }
 
 async function directAt(files: CommitFiles): Promise<Direct[]> {
@@ -59,8 +69,13 @@ function noUpdater({ top }: CommitFiles): Outcome {
   const seen = found.length === 0 ? "no manifest and no lock file" : found.map(inlineCode).join(", ");
   return needsInput(
     "no updater",
-    `At the top of the repository there is ${seen}. What I update is npm's \`package.json\` with its \`package-lock.json\`, and versions that a \`requirements.txt\` pins for pip, as in \`name==1.2.3\`. For others, \`task:\` says in words what is to be done and \`update:\` lists the commands that do it, which run with the set-up network: \`update: ["npx --yes pnpm update --latest"]\`.`,
+    `At the top of the repository there is ${seen}. What I update is npm's \`package.json\` with its \`package-lock.json\`, and versions that a \`requirements.txt\` pins for pip, as in \`name==1.2.3\`. For others, \`task:\` says in words what is to be done and \`update:\` lists the commands that do it, which run with the set-up network: \`update: ["${commandFor(top)}"]\`.`,
   );
+}
+
+/** An example that fits: pnpm would not go by yarn's lock file, but write its own. */
+function commandFor(top: readonly string[]): string {
+  return top.includes("yarn.lock") ? "npx --yes yarn upgrade --latest" : "npx --yes pnpm update --latest";
 }
 
 /** The harness's own words for a pull request that no model has written. */
@@ -77,13 +92,14 @@ export function updateSubmission({ updated }: UpdateFacts): Submission {
 
 export function updateTitle(facts: Pick<UpdateFacts, "updated">): string {
   const packages = packagesOf(facts);
-  const [only] = packages.values();
+  const [only] = packages;
+  const versions = new Set(facts.updated.map(({ to }) => to));
   return only !== undefined && packages.size === 1
-    ? `Update ${only.name} to ${only.to}`
+    ? `Update ${only} to ${[...versions].join(" and ")}`
     : `Update ${packages.size} dependencies`;
 }
 
-/** By name: one package may stand in several manifests. */
-function packagesOf({ updated }: Pick<UpdateFacts, "updated">): Map<string, UpdateFacts["updated"][number]> {
-  return new Map(updated.map((one) => [one.name, one]));
+/** By name: one package may stand in several manifests, or several times in one. */
+function packagesOf({ updated }: Pick<UpdateFacts, "updated">): Set<string> {
+  return new Set(updated.map(({ name }) => name));
 }

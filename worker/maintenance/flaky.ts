@@ -44,7 +44,11 @@ export function flakyWork(log: RunLog, engine: Engine): FlakyWork {
       if (broken !== undefined) return brokenBase(broken);
       named = await findFlaky(engine, at);
       if (named.length === 0) return nothingToDo("no test is flaky", "Two runs of every check ended alike.");
-      await log.append({ type: "flaky", leg: "base", names: named.map(nameOf), times });
+      // Of a dry run nothing comes.
+      const asked = at.settings.unattended.dryRun
+        ? []
+        : named.map(({ check, test }) => ({ check, ...(test && { test }) }));
+      await log.append({ type: "flaky", leg: "base", names: named.map(nameOf), times, asked });
       return undefined;
     },
     async whenPassed(leg) {
@@ -65,13 +69,26 @@ export function flakyWork(log: RunLog, engine: Engine): FlakyWork {
   };
 }
 
+/**
+ * Once a run has published its change, or found that none is to be made, its tests are named again only when they are seen
+ * again. After any other end, and for whoever takes the run up again, they are still to be mended.
+ */
+export async function noteAsked(
+  { log, runId: run, ledger }: Pick<AttemptTask, "log" | "runId" | "ledger">,
+  ended: Outcome["outcome"],
+): Promise<void> {
+  if (ended !== "published" && ended !== "no-change") return;
+  const named = log.events.findLast((event) => event.type === "flaky" && event.leg === "base");
+  const commit = lastEvent(log.events, "base")?.commit ?? "";
+  if (named?.type === "flaky") await ledger.note({ saw: "asked", run, leg: "base", commit }, named.asked ?? []);
+}
+
 /** What two runs of every check on the base tell, and what the gate saw before. */
 async function findFlaky(engine: Engine, at: AttemptTask): Promise<Named[]> {
-  const { runId: run, base: commit, ledger, settings, log } = at;
+  const { runId: run, base: commit, ledger, log } = at;
   const runs = await runAgain(engine, baseLeg(at));
   const now = endedOtherwise(runs);
-  const sighting = { run, leg: "base", commit } as const;
-  await ledger.note({ ...sighting, saw: "flaky" }, now);
+  await ledger.note({ saw: "flaky", run, leg: "base", commit }, now);
   // What was seen elsewhere says nothing of our own pull request, which may have mended it.
   const isOnOpen = lastEvent(log.events, "base")?.branch.startsWith(taskPrefix) === true;
   const ends = runs.map(endsOf);
@@ -81,9 +98,7 @@ async function findFlaky(engine: Engine, at: AttemptTask): Promise<Named[]> {
     return isThere(key) && (!isOnOpen || now.some((other) => keyOf(other) === key));
   });
   const said = (one: Flaky) => ends.map((run) => run.get(keyOf(one))?.said ?? "").find(Boolean) ?? "";
-  const named = seen.slice(0, mostNamed).map((one) => ({ ...one, said: said(one) }));
-  if (!settings.unattended.dryRun) await ledger.note({ ...sighting, saw: "asked" }, named);
-  return named;
+  return seen.slice(0, mostNamed).map((one) => ({ ...one, said: said(one) }));
 }
 
 /** Runs all checks of a leg twice, each time in new containers, with folders of their own for the results. */

@@ -15,7 +15,7 @@ import type { UpdatePlace } from "./update.ts";
 const script = readFileSync(new URL("npm.sh", import.meta.url), "utf8");
 /** Each of them is fetched once more. */
 const mostChangelogs = 40;
-/** How many updates are tried one by one after they could not be had together. */
+/** How many updates are tried one by one. */
 const mostSingles = 40;
 /** As npm writes both; they become words of a command. */
 const plainSpec = /^[\w@./~+-]+$/;
@@ -66,32 +66,35 @@ interface Failed {
 interface Taken {
   taken: Update[];
   failed: Failed[];
+  /** How many were tried one by one. */
+  singles: number;
 }
 
-/** The minor updates together, or else all of the first package that has a major one. What can't be had is left out. */
+/**
+ * The minor updates, each style of range together, or else all of the first package that has a major one. What can't be had
+ * together is tried one by one, and what can't be had at all is left out.
+ */
 async function take(place: UpdatePlace, { minors, majors }: Plan): Promise<Taken> {
-  const together = minors.length > 0 && (await installTogether(place, minors));
-  if (together) return { taken: minors, failed: [] };
-  const singles = [minors, ...Map.groupBy(majors, ({ name }) => name).values()];
-  const failed: Failed[] = [];
-  for (const group of singles.slice(0, mostSingles)) {
-    const taken: Update[] = [];
-    for (const update of group.slice(0, mostSingles)) {
-      const ran = await place.run(commandFor([update], update));
-      if (ran.ok) taken.push(update);
-      else failed.push({ update, ran });
-    }
-    if (taken.length > 0) return { taken, failed };
+  const all: Taken = { taken: [], failed: [], singles: 0 };
+  for (const group of Map.groupBy(minors, ({ prefix, folder }) => `${prefix} ${folder}`).values()) {
+    const [first] = group;
+    if (first !== undefined && (await place.run(commandFor(group, first))).ok) all.taken.push(...group);
+    else await takeOneByOne(place, group, all);
   }
-  return { taken: [], failed };
+  for (const group of Map.groupBy(majors, ({ name }) => name).values()) {
+    if (all.taken.length > 0) break;
+    await takeOneByOne(place, group, all);
+  }
+  return all;
 }
 
-async function installTogether(place: UpdatePlace, updates: readonly Update[]): Promise<boolean> {
-  for (const group of Map.groupBy(updates, ({ prefix, folder }) => `${prefix} ${folder}`).values()) {
-    const [first] = group;
-    if (first !== undefined && !(await place.run(commandFor(group, first))).ok) return false;
+async function takeOneByOne(place: UpdatePlace, updates: readonly Update[], all: Taken): Promise<void> {
+  for (const update of updates.slice(0, mostSingles - all.singles)) {
+    all.singles++;
+    const ran = await place.run(commandFor([update], update));
+    if (ran.ok) all.taken.push(update);
+    else all.failed.push({ update, ran });
   }
-  return true;
 }
 
 /** The range keeps its style. Nothing is installed: set-up does that on the commit that comes of it. */

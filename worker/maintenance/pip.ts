@@ -3,10 +3,11 @@ import { needsInput } from "../outcome.ts";
 import type { Updated } from "./npm.ts";
 import { readRecords } from "./npm-facts.ts";
 import { planUpdates, withinPull } from "./plan.ts";
-import type { Plan, Update } from "./plan.ts";
+import type { Direct, Plan, Update } from "./plan.ts";
 import { indexesIn, pinsIn, readVersions, withPins } from "./requirements.ts";
 import type { Requirements } from "./requirements.ts";
 import type { UpdatePlace } from "./update.ts";
+import { compareVersions } from "./versions.ts";
 
 const script = readFileSync(new URL("pip.sh", import.meta.url), "utf8");
 const mostPins = 200;
@@ -30,12 +31,15 @@ export async function updatePip(
     const detail = "The index told nothing of any package, or pip is not in the image.";
     return { ok: false, outcome: needsInput("update failed", detail) };
   }
-  const whole = planUpdates(found);
+  const planned = planUpdates(found);
+  const whole = { ...planned, majors: planned.majors.filter((one) => isNewestPin(one, pins)) };
   const plan = before === undefined ? whole : withinPull(whole, { before: before.flatMap(pinsIn), now: pins });
   const taken = choose(plan);
   for (const { path, text } of now) {
-    const own = taken.filter(({ folder }) => folder === path);
-    const next = withPins(text, new Map(own.map(({ name, to }) => [name, to])));
+    const next = withPins(
+      text,
+      taken.filter(({ folder }) => folder === path),
+    );
     if (next !== text) await place.ask(script, ["write", path, next]);
   }
   return {
@@ -47,6 +51,11 @@ export async function updatePip(
       left: plan.left,
     },
   };
+}
+
+/** A file that pins a package to several versions has the older ones for who can't have the newer ones. */
+function isNewestPin({ name, folder, from }: Update, pins: readonly Direct[]): boolean {
+  return !pins.some((pin) => pin.name === name && pin.folder === folder && compareVersions(pin.current, from) > 0);
 }
 
 /** The minor updates, or else all of the first package that has a major one. */

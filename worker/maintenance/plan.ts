@@ -78,8 +78,10 @@ export function planUpdates(found: readonly { direct: Direct; published: Publish
  */
 export function withinPull(plan: Plan, { before, now }: { before: readonly Direct[]; now: readonly Direct[] }): Plan {
   const keyOf = ({ name, folder }: Direct) => `${folder}:${name}`;
-  const versions = new Map(before.map((direct) => [keyOf(direct), direct.current]));
-  const isStep = (direct: Direct) => isMajorStep(versions.get(keyOf(direct)) ?? direct.current, direct.current);
+  // A file of pins may have several versions of one package.
+  const versions = Map.groupBy(before, keyOf);
+  const isStep = (direct: Direct) =>
+    versions.get(keyOf(direct))?.every(({ current }) => isMajorStep(current, direct.current)) === true;
   const stepped = new Set(now.filter(isStep).map(({ name }) => name));
   const minors = stepped.size === 0 ? plan.minors : plan.minors.filter(({ name }) => stepped.has(name));
   return { ...plan, minors, majors: [] };

@@ -1,4 +1,4 @@
-import type { Direct, Published } from "./plan.ts";
+import type { Direct, Published, Update } from "./plan.ts";
 import { compareVersions, isRelease } from "./versions.ts";
 
 /** A file of pinned versions, as pip reads it. */
@@ -25,14 +25,14 @@ export function pinsIn({ path, text }: Requirements): Direct[] {
   });
 }
 
-/** The same text with other versions, by name; all else of it stays as it is. */
-export function withPins(text: string, versions: ReadonlyMap<string, string>): string {
+/** The same text with other versions of its pins; all else of it stays as it is. */
+export function withPins(text: string, updates: readonly Pick<Update, "name" | "from" | "to">[]): string {
   return text
     .split("\n")
     .map((line) => {
-      const [, before, name = "", , after = ""] = readPin(line) ?? [];
-      const to = versions.get(name);
-      return before === undefined || to === undefined ? line : `${before}${to}${after}`;
+      const [, before = "", pinned, current, after = ""] = readPin(line) ?? [];
+      const update = updates.find(({ name, from }) => name === pinned && from === current);
+      return update === undefined ? line : `${before}${update.to}${after}`;
     })
     .join("\n");
 }

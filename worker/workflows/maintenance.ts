@@ -16,6 +16,8 @@ import { bullets, renderPullBody } from "../body.ts";
 import { commitOf, createRunRepository } from "../checkout.ts";
 import { ciHeld } from "../ci.ts";
 import { deliverFor, deliveredOutcome, keepBranch } from "../deliver.ts";
+import { createLedger } from "../ledger.ts";
+import { noteAsked } from "../maintenance/flaky.ts";
 import { hasWork, taskWork, titled } from "../maintenance/task.ts";
 import { mergeCommits } from "../merge.ts";
 import { obstacleTo } from "../obstacle.ts";
@@ -51,7 +53,10 @@ async function work(run: Run, deps: WorkerDeps): Promise<Outcome> {
   const { dryRun: isDry } = source.settings.unattended;
   if (open !== undefined && !isDry && (await isSpent(run, source, { head: open.head.commit, base: tip })))
     return endSpent(run, deps, open, into);
-  return workOn(run, deps, { source, key, task, into, tip, open });
+  const outcome = await workOn(run, deps, { source, key, task, into, tip, open });
+  const ledger = createLedger(deps.dataDir, source.mirror);
+  await noteAsked({ log: run.log, runId: job.runId, ledger }, outcome.outcome);
+  return outcome;
 }
 
 interface Place {

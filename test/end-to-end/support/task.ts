@@ -9,6 +9,8 @@ import type { ModelClient, Reply } from "../../../worker/agent/model.ts";
 import type { AttemptResult } from "../../../worker/attempt.ts";
 import { renderPullBody } from "../../../worker/body.ts";
 import { createMirrors, readCommit } from "../../../worker/checkout.ts";
+import { createLedger } from "../../../worker/ledger.ts";
+import { noteAsked } from "../../../worker/maintenance/flaky.ts";
 import { taskWork } from "../../../worker/maintenance/task.ts";
 import type { Tools } from "../../../worker/run.ts";
 import { solve } from "../../../worker/solve.ts";
@@ -105,6 +107,8 @@ export function createTaskStage(
       const names = { runId, kind: "maintenance", branch, repo: "o/r", trusted, base } as const;
       const work = taskWork({ log }, tools, { key: "it", task: asked });
       const result = await solve({ ...names, log, signal: never, mirror, progress: () => {}, ...work }, tools);
+      const ended = result.ok ? "published" : result.outcome.outcome;
+      await noteAsked({ log, runId, ledger: createLedger(folder, mirror) }, ended);
       const built = result.ok ? await readCommit(join(log.dir, "repo.git"), result.passed.commit) : undefined;
       const body = () => {
         if (!result.ok) throw new Error(JSON.stringify(result.outcome));

@@ -79,6 +79,10 @@ it("a pull request of updates has its packages in its title and its first lines"
     cause: "A newer version of a dependency is published.",
     change: "- a: 1.0.0 → 1.1.0",
   });
+  expect(updateSubmission({ ...facts, updated: [one("a"), one("a", { from: "2.0.0", to: "2.1.0" })] })).toMatchObject({
+    title: "Update a to 1.1.0 and 2.1.0",
+    change: "- a: 1.0.0 → 1.1.0\n- a: 2.0.0 → 2.1.0",
+  });
   expect(updateSubmission({ ...facts, updated: several })).toMatchObject({
     title: "Update 6 dependencies",
     change: "- p0: 1.0.0 → 1.1.0\n- p1: 1.0.0 → 1.1.0\n- p2: 1.0.0 → 1.1.0\n- 3 more, as the table says",

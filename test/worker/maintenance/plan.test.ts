@@ -127,4 +127,19 @@ describe("withinPull", () => {
     expect(minors.map(({ name, to }) => `${name} ${to}`)).toEqual(["a 2.1.0"]);
     expect(majors).toEqual([]);
   });
+
+  it("takes no pin for a step of another pin of the same package", () => {
+    const pins = (...versions: string[]) => versions.map((one) => direct("numpy", `==${one}`, one));
+    const [was, now] = [pins("1.21.0", "2.0.0"), pins("1.26.4", "2.2.0")];
+    const registry = { numpy: ["1.26.5", "2.2.1"], b: ["1.0.0", "1.5.0"] };
+
+    const minors = withinPull(plan([...now, direct("b", "==1.0.0", "1.0.0")], registry), { before: was, now });
+    const major = withinPull(plan([...now, direct("b", "==1.0.0", "1.0.0")], registry), {
+      before: pins("1.26.4", "1.27.0"),
+      now,
+    });
+
+    expect(minors.minors.map(({ name }) => name)).toContain("b");
+    expect(major.minors.map(({ name }) => name)).not.toContain("b");
+  });
 });

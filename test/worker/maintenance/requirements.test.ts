@@ -38,14 +38,14 @@ describe("a file of requirements", () => {
   });
 
   it("gets other versions, and keeps all else as it is", () => {
-    const versions = new Map([
-      ["Flask", "2.3.3"],
-      ["requests", "2.32.0"],
-      ["six", "1.17.0"],
-      ["loose", "9.9.9"],
-    ]);
+    const updates = [
+      { name: "Flask", from: "2.0.1", to: "2.3.3" },
+      { name: "requests", from: "2.31.0", to: "2.32.0" },
+      { name: "six", from: "1.16", to: "1.17.0" },
+      { name: "loose", from: "1.0", to: "9.9.9" },
+    ];
 
-    const next = withPins(text, versions);
+    const next = withPins(text, updates);
 
     expect(next).toBe(
       text
@@ -55,11 +55,24 @@ describe("a file of requirements", () => {
     );
   });
 
+  it("may pin one package to several versions, of which each gets its own", () => {
+    const both = 'numpy==1.21.0; python_version < "3.8"\nnumpy==2.0.0; python_version >= "3.8"\n';
+
+    const next = withPins(both, [
+      { name: "numpy", from: "1.21.0", to: "1.26.4" },
+      { name: "numpy", from: "2.0.0", to: "2.2.0" },
+    ]);
+    const second = withPins(both, [{ name: "numpy", from: "2.0.0", to: "3.0.0" }]);
+
+    expect(next).toBe(both.replace("1.21.0", "1.26.4").replace("2.0.0", "2.2.0"));
+    expect(second).toBe(both.replace("2.0.0", "3.0.0"));
+  });
+
   it("is read in time that grows with its length alone", () => {
     const hostile = `${"a".repeat(1_000_000)}==1\n${" ".repeat(1_000_000)}\n${"a==1;".repeat(100_000)}`;
 
     expect(pinsIn({ path: "requirements.txt", text: hostile })).toEqual([]);
-    expect(withPins(hostile, new Map([["a", "2"]]))).toBe(hostile);
+    expect(withPins(hostile, [{ name: "a", from: "1", to: "2" }])).toBe(hostile);
   });
 
   it("names the indexes that it is to be had from", () => {
