@@ -160,7 +160,9 @@ test("fifty deliveries of one label at once, in any order with those of labels t
     await off(unwanted, numbers.unwanted);
     if (i < 3) await on(unwanted, numbers.unwanted);
   }
-  const deliveries = laptop.github.state.deliveries.filter(({ event, payload }) => event === "issues" && payload.includes("/fifty"));
+  const deliveries = laptop.github.state.deliveries.filter(
+    ({ event, payload }) => event === "issues" && payload.includes("/fifty"),
+  );
   laptop.github.state.deliveries.length = 0;
   laptop.github.setWebhookUrl(webhookUrl);
 
@@ -198,7 +200,9 @@ test("what happened in ten minutes without deliveries is found by one sweep, thr
   const asked = (await issues.create({ ...where, title: "How are you?" })).data.number;
   await issues.createComment({ ...where, issue_number: asked, body: "/agent-fix status" });
   await expect.poll(() => state.deliveries.filter(({ status }) => status === "pending")).toEqual([]);
-  const known = state.deliveries.filter(({ event, payload }) => /^issue/.test(event) && payload.includes("/dropped"));
+  const known = state.deliveries.filter(
+    ({ event, payload }) => event.startsWith("issue") && payload.includes("/dropped"),
+  );
   minutesAgo = 1;
   const unlisted = await fileLabelled(laptop, where);
   await expect.poll(() => state.deliveries.filter(({ status }) => status === "pending")).toEqual([]);
