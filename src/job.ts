@@ -34,6 +34,8 @@ export const intakeJob = z.discriminatedUnion("kind", [
     issue: z.number(),
     actor: actor.optional(),
     text: text.optional(),
+    /** The base commit that the label is to be answered on, after a run that ended since the one before was broken. */
+    base: z.string().optional(),
   }),
   /** Something was said on a pull request of ours. What, is asked from the code host. */
   z.object({

@@ -35,6 +35,7 @@ const marker = z.object({
   state: z.enum(states),
   trigger: z.string(),
   snapshot: z.string().optional(),
+  /** The base commit, of a run that ended since its checks cannot run there. */
   head: z.string().optional(),
   /** Why it ended, where a person's next word depends on it. */
   cause: z.string().optional(),
@@ -45,6 +46,9 @@ const marker = z.object({
 });
 /** What GitHub remembers of a run, hidden in its status comment. */
 export type StatusMarker = z.infer<typeof marker>;
+
+/** The cause of a run whose base can't be checked: it is tried again when the base moves. */
+export const brokenCause = "base broken";
 
 /** How every status comment begins; with our author id it identifies the comment. */
 export const statusMark = "<!-- agent-fix:status ";

@@ -1,4 +1,5 @@
 import { messageOf } from "./errors.ts";
+import type { Forge } from "./forge.ts";
 import type { IntakeDeps } from "./intake/start.ts";
 import type { RepoRef } from "./job.ts";
 import { tryLock } from "./lock.ts";
@@ -6,7 +7,9 @@ import { needsLook } from "./maintenance/looked.ts";
 import { keepQuestions } from "./maintenance/questions.ts";
 import { upkeep } from "./maintenance/upkeep.ts";
 import { redisPrefix, within } from "./queue.ts";
-import { isTerminal, parseStatus, statusMark } from "./status.ts";
+import { parseSettings, settingsPath } from "./settings.ts";
+import { brokenCause, isTerminal, parseStatus, statusMark } from "./status.ts";
+import type { StatusMarker } from "./status.ts";
 import { branchPrefix, labelTrigger, triggerLabel } from "./triggers.ts";
 import { tellPlaces } from "./waiting.ts";
 
@@ -55,12 +58,28 @@ async function findLabelled(repo: RepoRef, { host, queues }: IntakeDeps): Promis
     const event = await forge.labelEvent(issue, triggerLabel);
     const status = parseStatus((await forge.findComment(issue, statusMark))?.body ?? "");
     if (status?.state === "needs-input") questions.push(issue);
-    const known = event !== undefined && status?.trigger === labelTrigger(event.id);
-    if (known && (isTerminal(status.state) || (await queues.isLive(status.run)))) continue;
+    const isKnown = event !== undefined && status?.trigger === labelTrigger(event.id);
+    if (isKnown) await seeToKnown({ repo, queues, forge }, issue, status);
+    if (isKnown && (isTerminal(status.state) || (await queues.isLive(status.run)))) continue;
     const delivery = `sweep-${repo.id}-${issue}-${event?.id ?? 0}`;
     await queues.addIntake({ kind: "label", delivery, repo, issue }, delivery);
   }
   await keepQuestions(queues.redis, repo, questions);
+}
+
+/** Where its run ended since the checks can't run on the base: once for each commit that the base moves to. */
+async function seeToKnown(
+  { repo, queues, forge }: { repo: RepoRef; queues: IntakeDeps["queues"]; forge: Forge },
+  issue: number,
+  { cause, head }: StatusMarker,
+): Promise<void> {
+  if (cause !== brokenCause || head === undefined) return;
+  const settings = parseSettings((await forge.readFile(settingsPath)) ?? "");
+  const named = settings.ok ? settings.settings.base : undefined;
+  const base = await forge.branchHead(named ?? (await forge.repository()).defaultBranch);
+  if (base === undefined || base === head) return;
+  const delivery = `sweep-${repo.id}-${issue}-base-${base}`;
+  await queues.addIntake({ kind: "label", delivery, repo, issue, base }, delivery);
 }
 
 /** How long a pull request on which nothing changed is left alone: a look costs a dozen calls, and events tell of most. */

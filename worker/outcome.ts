@@ -14,6 +14,7 @@ interface CauseClass {
 
 const goOn = "`/agent-fix continue` goes on from here, `/agent-fix retry` starts over.";
 const startOver = "`/agent-fix retry` starts over.";
+const orRetry = "Or say `/agent-fix retry`.";
 const thenRetry = "Then say `/agent-fix retry`.";
 const whenBack = "When it is back, `/agent-fix continue` goes on from here.";
 const ofAdmin = "When an admin has put it right, `/agent-fix continue` goes on from here.";
@@ -154,7 +155,7 @@ export const causes = {
   "base broken": {
     outcome: "needs-input",
     says: "The checks cannot run before anything is changed.",
-    next: `Mend that, or the commands in \`.github/agent-fix.yml\`. ${thenRetry}`,
+    next: `Mend that, or the commands in \`.github/agent-fix.yml\`: on an issue I begin anew when the base moves. ${orRetry}`,
   },
   "base branch": {
     outcome: "needs-input",

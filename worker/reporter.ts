@@ -17,7 +17,12 @@ export interface Reporter extends AsyncDisposable {
     state: StatusMarker["state"],
     header: string,
     lines: string[],
-    ended?: { covers?: string | undefined; cause?: string | undefined; rounds?: Rounds | undefined },
+    ended?: {
+      covers?: string | undefined;
+      cause?: string | undefined;
+      rounds?: Rounds | undefined;
+      head?: string | undefined;
+    },
   ): Promise<void>;
 }
 
@@ -81,7 +86,7 @@ export function createReporter({ writer, marker, guard, progress, facts, ...pace
       hasNews = true;
       if (editing === undefined) editAt(mayEditAt);
     },
-    async finish(state, header, lines, { covers = marker.trigger, cause, rounds = marker.rounds } = {}) {
+    async finish(state, header, lines, { covers = marker.trigger, cause, rounds = marker.rounds, head } = {}) {
       await close();
       const ended = {
         ...marker,
@@ -89,6 +94,7 @@ export function createReporter({ writer, marker, guard, progress, facts, ...pace
         trigger: covers,
         ...(cause !== undefined && { cause: cause.slice(0, 100) }),
         ...(rounds !== undefined && { rounds }),
+        ...(head !== undefined && { head }),
       };
       await guard();
       await writer.end(renderStatus(ended, header, [...lines, ...facts()]));

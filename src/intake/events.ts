@@ -2,7 +2,9 @@ import { RefusedError } from "../errors.ts";
 import { mentions } from "../feedback.ts";
 import { mayWrite } from "../forge.ts";
 import type { Forge } from "../forge.ts";
-import type { IntakeJob, Subject } from "../job.ts";
+import type { IntakeJob, RunJob, Subject } from "../job.ts";
+import { brokenCause } from "../status.ts";
+import type { StatusMarker } from "../status.ts";
 import { labelTrigger, triggerLabel } from "../triggers.ts";
 import { onAnswer } from "./command.ts";
 import { onFeedback } from "./feedback.ts";
@@ -33,8 +35,19 @@ export async function onLabel(
     return;
   }
   const text = job.text ?? { title: issue.title, body: issue.body };
-  const run = { ...newRun(job.repo, subject, actor, trigger), ...(askedAt === undefined ? {} : { askedAt }) };
+  const begun =
+    job.base === undefined
+      ? newRun(job.repo, subject, actor, trigger)
+      : onNewBase(newRun(job.repo, subject, actor, `base-${job.base}`), await asked.status, job.base);
+  if (begun === undefined) return;
+  const run = { ...begun, ...(askedAt === undefined ? {} : { askedAt }) };
   await startRun({ forge, deps, number, run, text, ...asked });
+}
+
+/** The run that goes on from the one that found its base broken; none where another word came first. */
+function onNewBase(run: RunJob, status: StatusMarker | undefined, base: string): RunJob | undefined {
+  if (status?.cause !== brokenCause || status.head === base) return undefined;
+  return { ...run, follows: { run: status.run, covers: status.trigger, how: "retry" } };
 }
 
 export async function onStop(job: Extract<IntakeJob, { kind: "stop" }>, deps: IntakeDeps): Promise<void> {

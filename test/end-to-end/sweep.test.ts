@@ -3,6 +3,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import {
   addProject,
   answerScripts,
+  brokenProject,
   fileLabelled,
   finalStatus,
   pullsOf,
@@ -60,4 +61,23 @@ test("with an empty Redis the status comment says what is finished: nothing is d
 
   expect(await pullsOf(laptop, where)).toHaveLength(1);
   expect((await statusesOn(laptop, where, number)).map(({ body }) => body)).toEqual([before.body]);
+});
+
+test("an issue whose checks could not run on the base is begun anew by itself when the base moves", async () => {
+  const settings = ".github/agent-fix.yml";
+  const where = await addProject(laptop, "mended", { ...brokenProject, [settings]: "checks: [no-such-command]\n" });
+  const number = await fileLabelled(laptop, where);
+  expect((await finalStatus(laptop, where, number)).marker).toMatchObject({
+    state: "needs-input",
+    cause: "base broken",
+  });
+  await laptop.web.sweep();
+  const commit = { branch: "main", message: "Name the check", author: "ann" };
+  await laptop.github.push("ann/mended", { [settings]: brokenProject[settings] }, commit);
+
+  await laptop.web.sweep();
+
+  const states = async () => (await statusesOn(laptop, where, number)).map(({ marker }) => marker?.state);
+  await expect.poll(states, { timeout: 60_000 }).toEqual(["opened"]);
+  expect(await pullsOf(laptop, where)).toHaveLength(1);
 });

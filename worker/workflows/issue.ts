@@ -5,6 +5,7 @@ import { snapshotHash } from "../../src/job.ts";
 import type { Follows, TaskText } from "../../src/job.ts";
 import { labelTrigger, triggerLabel } from "../../src/triggers.ts";
 import { lastEvent } from "../../src/runlog.ts";
+import { brokenCause } from "../../src/status.ts";
 import { inlineText } from "../../src/text.ts";
 import { visibleText } from "../../src/visible.ts";
 import { changedText } from "../changed.ts";
@@ -106,6 +107,8 @@ async function report(run: Run, outcome: Outcome, deps: WorkerDeps): Promise<voi
   await reporterFor(run, deps, number).finish(state, header, [...lines, ...notices], {
     covers: event && labelTrigger(event.id),
     cause: outcome.cause,
+    // A sweep begins anew when the base has moved on from it.
+    head: outcome.cause === brokenCause ? lastEvent(events, "base")?.commit : undefined,
   });
 }
 
