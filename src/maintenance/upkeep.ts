@@ -154,8 +154,7 @@ async function actOnAll(views: readonly View[], { deps, repo, settings }: Place)
       await startTask(deps, repo, view, { trigger: decision.trigger, actor: { id, login: botLogin } });
     const isDone = decision.do === "start" ? view.standing.isLive : decision.do === "wait" && decision.isOver;
     if (isDone && slot !== undefined) view.memory = { ...view.memory, slot: slot.toISOString() };
-    if (decision.do === "start" || standing.isLive || !isDone)
-      deps.log.debug({ repo: `${repo.owner}/${repo.name}`, task: key, decision }, "a task was looked at");
+    deps.log.debug({ repo: `${repo.owner}/${repo.name}`, task: key, decision }, "a task was looked at");
     const time = nextTime(task, now);
     const next = time === undefined ? "never" : timeIn(task.timezone, time);
     rows.push({ key, task, decision, standing, last: view.memory.last, next });
