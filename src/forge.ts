@@ -17,7 +17,6 @@ export interface Forge {
   /** Whether somebody else than us gave the issue or pull request another title since a time, in ISO 8601 and UTC. */
   renamedSince(number: number, since: string): Promise<boolean>;
   labelledIssues(label: string): Promise<number[]>;
-  addLabel(number: number, label: string): Promise<void>;
   removeLabel(number: number, label: string): Promise<void>;
   /** Our own issue whose text contains the marker, the newest, open or closed; undefined too where issues are disabled. */
   ownIssue(marker: string): Promise<OwnIssue | undefined>;
@@ -183,7 +182,6 @@ export interface Pull {
   ours: boolean;
   base: string;
   head: { branch: string; commit: string };
-  labels: string[];
   merged: boolean;
   /** ISO 8601 in UTC, whole seconds; so is `closedAt`, which is undefined while it is open. */
   createdAt: string;

@@ -5,7 +5,6 @@ import { checksOn, ensureCheckRun, readAnnotations } from "./checks.ts";
 import { branchHead, createCommit, ensureBranch, ensureBranchGone, readCommit, readFile } from "./commits.ts";
 import { ensureReply, listRemarks, listReviews, listThreads, react, resolveThread } from "./conversation.ts";
 import {
-  addLabel,
   closeIssue,
   editComment,
   ensureComment,
@@ -48,7 +47,6 @@ export function createForge(octokit: Octokit, repo: RepoRef, self: () => Promise
     labelEvent: (number, label) => lastLabelEvent(octokit, { ...name, number }, label),
     renamedSince: async (number, since) => renamedSince(octokit, { ...name, number }, { since, but: await self() }),
     labelledIssues: (label) => openIssuesWith(octokit, name, label),
-    addLabel: (number, label) => addLabel(octokit, { ...name, number }, label),
     removeLabel: (number, label) => removeLabel(octokit, { ...name, number }, label),
     ownIssue: async (marker) => ownIssue(octokit, name, { marker, login: await self() }),
     ensureIssue: async (marker, text) => ensureIssue(octokit, name, { marker, login: await self() }, text),

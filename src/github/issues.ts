@@ -72,13 +72,6 @@ export async function openIssuesWith(octokit: Octokit, name: Name, label: string
   return issues.filter((issue) => issue.pull_request === undefined).map((issue) => issue.number);
 }
 
-export async function addLabel(octokit: Octokit, name: Name & { number: number }, label: string): Promise<void> {
-  const { number: issue_number, ...repository } = name;
-  const one = { ...repository, issue_number };
-  if ((await readIssue(octokit, repository, issue_number)).labels.includes(label)) return;
-  await octokit.rest.issues.addLabels({ ...one, labels: [label] });
-}
-
 export async function removeLabel(octokit: Octokit, name: Name & { number: number }, label: string): Promise<void> {
   const { number, ...repository } = name;
   await orMissing(octokit.rest.issues.removeLabel({ ...repository, issue_number: number, name: label }));

@@ -16,7 +16,6 @@ interface PullData {
   user: { login: string } | null;
   base: { ref: string };
   head: { ref: string; sha: string };
-  labels: { name: string }[];
   merged_at: string | null;
   created_at: string;
   updated_at: string;
@@ -110,7 +109,6 @@ function toPull(data: PullData, self: string): Pull {
     ours: data.user?.login === self,
     base: data.base.ref,
     head: { branch: data.head.ref, commit: data.head.sha },
-    labels: data.labels.map((label) => label.name),
     merged: data.merged_at !== null,
     createdAt: data.created_at,
     updatedAt: data.updated_at,

@@ -88,22 +88,6 @@ describe("our own issue", () => {
   });
 });
 
-describe("a label", () => {
-  it("is set once", async () => {
-    await using github = await startTestGitHub();
-    await openPull(github);
-    const forge = forgeOf(github);
-
-    await forge.addLabel(1, "agent-fix/hold");
-    await forge.addLabel(1, "agent-fix/hold");
-
-    expect((await forge.pull(1)).labels).toEqual(["agent-fix/hold"]);
-    expect((await github.as("ann").rest.issues.listEvents({ ...shop, issue_number: 1 })).data).toMatchObject([
-      { event: "labeled", actor: { login: "fixer[bot]" } },
-    ]);
-  });
-});
-
 /** What the app was told of issues, oldest first. */
 function told({ state }: TestGitHub): (string | null)[] {
   return state.deliveries

@@ -32,19 +32,18 @@ describe("a pull request", () => {
 });
 
 describe("a pull request's facts", () => {
-  it("are its labels, when it began and ended, and whether it was merged", async () => {
+  it("are when it began and ended, and whether it was merged", async () => {
     await using github = await startTestGitHub();
     await openPull(github);
     const forge = forgeOf(github);
-    await forge.addLabel(1, "bug");
     const open = await forge.pull(1);
 
     await github.as("ann").rest.pulls.merge(pull);
 
     const time = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
-    expect(open).toMatchObject({ labels: ["bug"], merged: false, createdAt: time, closedAt: undefined });
+    expect(open).toMatchObject({ merged: false, createdAt: time, updatedAt: time, closedAt: undefined });
     const [merged] = await forge.pullsFrom("topic");
-    expect(merged).toEqual({ ...open, base: "main", state: "closed", merged: true, closedAt: time });
+    expect(merged).toEqual({ ...open, base: "main", state: "closed", merged: true, closedAt: time, updatedAt: time });
   });
 
   it("are changed where they differ, and it is closed, once", async () => {
@@ -164,6 +163,7 @@ describe("a commit", () => {
     expect(await forge.commit(empty.commit)).toEqual({
       message: "Run the checks",
       author: "fixer[bot]",
+      committer: "GitHub",
       tree,
       parents: [head],
     });
