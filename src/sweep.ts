@@ -6,6 +6,7 @@ import { tryLock } from "./lock.ts";
 import { needsLook } from "./maintenance/looked.ts";
 import { keepQuestions } from "./maintenance/questions.ts";
 import { upkeep } from "./maintenance/upkeep.ts";
+import { pauseAsked } from "./pause.ts";
 import { redisPrefix, within } from "./queue.ts";
 import { parseSettings, settingsPath } from "./settings.ts";
 import { brokenCause, isTerminal, parseStatus, statusMark } from "./status.ts";
@@ -37,12 +38,16 @@ async function sweepAll(deps: IntakeDeps): Promise<void> {
     return 0;
   });
   if (redelivered > 0) log.info({ redelivered }, "failed deliveries were asked for again");
+  const limited = new Set<number>();
   for (const repo of await host.repositories()) {
+    // The code host limits an installation, whichever of its repositories is asked about.
+    if (limited.has(repo.installationId)) continue;
     try {
       await findLabelled(repo, deps);
       await lookAtPulls(repo, deps);
       if (await needsLook(repo, deps)) await upkeep(repo, deps);
     } catch (error) {
+      if (pauseAsked(error) !== undefined) limited.add(repo.installationId);
       log.warn({ repo: `${repo.owner}/${repo.name}`, error: messageOf(error) }, "a repository could not be swept");
     }
   }

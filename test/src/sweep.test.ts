@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { RunJob } from "../../src/job.ts";
+import { LimitedError } from "../../src/errors.ts";
+import type { RepoRef, RunJob } from "../../src/job.ts";
 import { connectRedis, createQueues, redisPrefix } from "../../src/queue.ts";
 import { sweep } from "../../src/sweep.ts";
 import { startRelay } from "../support/redis.ts";
@@ -65,6 +66,28 @@ it("leaves a pull request alone on which nothing changed, and looks again where 
   const { commit } = await host.forge.createCommit({ base: pull.head.commit, message: "On", files: [], deleted: [] });
   host.git("update-ref", "refs/heads/main", commit);
   expect(await swept()).toEqual(["feedback", "watch"]);
+});
+
+it("asks no more for an installation of which the code host takes no questions for now", async () => {
+  const queues = createQueues(deps.redis);
+  const asked: number[] = [];
+  const repositories = [7, 8, 9].map((id) => ({ ...host.forge.repo, id, installationId: id === 9 ? 2 : 1 }));
+  const forge = ({ id }: RepoRef) => ({
+    ...host.forge,
+    async labelledIssues() {
+      asked.push(id);
+      throw new LimitedError(new Date(Date.now() + 60_000));
+    },
+  });
+
+  await sweep({
+    ...deps,
+    host: { ...deps.host, repositories: async () => repositories, forge },
+    queues,
+    now: () => saturday,
+  });
+
+  expect(asked).toEqual([7, 9]);
 });
 
 it("leaves a second sweep undone while one is under way", async () => {
