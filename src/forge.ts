@@ -240,7 +240,8 @@ export type Access = "report" | "read" | "publish" | "check";
 
 /** The code host as an app sees it: installations, tokens, and the deliveries of its own webhooks. */
 export interface CodeHost {
-  app(): Promise<{ id: number; slug: string; botLogin: string; url: string }>;
+  /** `lacks`: what it was not given of what we need, in words. */
+  app(): Promise<{ id: number; slug: string; botLogin: string; url: string; lacks: string[] }>;
   /** Asks with a token that lasts as long as the process and renews itself. */
   forge(repo: RepoRef, access: Access): Forge;
   forgeWith(repo: RepoRef, token: string): Forge;

@@ -11,7 +11,7 @@ import type { Redact } from "../redact.ts";
 import { redeliverFailed } from "./deliveries.ts";
 import { createForge } from "./forge.ts";
 import { cleanOutgoing } from "./outgoing.ts";
-import { accessPermissions } from "./permissions.ts";
+import { accessPermissions, lackedBy } from "./permissions.ts";
 import { explainFailure, explainLimit, explainMint } from "./refusal.ts";
 import { statusOf } from "./status.ts";
 
@@ -41,7 +41,8 @@ export function createGitHub(options: GitHubOptions, credentials: AppCredentials
   const app = remember(async () => {
     const { data } = await asApp.rest.apps.getAuthenticated().catch(explainAppRefusal);
     if (data === null || data.slug === undefined) throw new OutageError(`${apiUrl} did not say which app it is`);
-    return { id: data.id, slug: data.slug, botLogin: `${data.slug}[bot]`, url: data.html_url };
+    const { id, slug, html_url: url } = data;
+    return { id, slug, botLogin: `${slug}[bot]`, url, lacks: lackedBy(data) };
   });
   const self = async () => (await app()).botLogin;
   const renewing = new Map<string, Octokit>();

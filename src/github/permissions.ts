@@ -26,3 +26,14 @@ export const webhookEvents = [
   "push",
   "status",
 ] as const;
+
+/** What an app lacks of that, in words, such as "the event push": one that was made before we needed it. */
+export function lackedBy({ events, permissions }: { events: readonly string[]; permissions: object }): string[] {
+  const has = new Map(Object.entries(permissions));
+  const needed = Object.values(accessPermissions).flatMap((all) => Object.entries(all));
+  const lacked = needed.filter(([name, level]) => has.get(name) !== "write" && has.get(name) !== level);
+  return [
+    ...new Set(lacked.map(([name, level]) => `the permission ${name}: ${level}`)),
+    ...webhookEvents.filter((name) => !events.includes(name)).map((name) => `the event ${name}`),
+  ];
+}

@@ -185,6 +185,7 @@ describe("agent-fix up without credentials", () => {
       slug: "agent-fix",
       botLogin: "agent-fix[bot]",
       url: `${github.url}/apps/agent-fix`,
+      lacks: [],
     });
     github.install({ repositories: ["ann/shop"] });
     await personOn(github, "ann").rest.issues.create({ ...shop, title: "It breaks" });

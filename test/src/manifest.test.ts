@@ -3,7 +3,7 @@ import { Probot } from "probot";
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { createApp } from "../../src/app.ts";
-import { accessPermissions, webhookEvents } from "../../src/github/permissions.ts";
+import { accessPermissions, lackedBy, webhookEvents } from "../../src/github/permissions.ts";
 
 const manifest = parse(readFileSync(new URL("../../app.yml", import.meta.url), "utf8")) as {
   default_permissions: Record<string, string>;
@@ -24,6 +24,26 @@ describe("app.yml", () => {
 
   it("asks for exactly the events that we answer", () => {
     expect(manifest.default_events.toSorted()).toEqual([...webhookEvents].toSorted());
+  });
+});
+
+describe("an app", () => {
+  it("that was made by app.yml lacks nothing", () => {
+    const made = { events: manifest.default_events, permissions: manifest.default_permissions };
+
+    expect(lackedBy(made)).toEqual([]);
+  });
+
+  it("that was made before lacks what was added since, each named once", () => {
+    const { default_permissions: all } = manifest;
+    const permissions = { ...all, checks: "read", statuses: undefined };
+    const events = manifest.default_events.filter((name) => name !== "push");
+
+    expect(lackedBy({ events, permissions })).toEqual([
+      "the permission statuses: read",
+      "the permission checks: write",
+      "the event push",
+    ]);
   });
 });
 

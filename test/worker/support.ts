@@ -275,7 +275,13 @@ export function createLocalApp(forge: Forge): LocalApp {
     tokens,
     revoked,
     unrevokable,
-    app: async () => ({ id: 1, slug: "agent-fix", botLogin: "agent-fix[bot]", url: "http://host/apps/agent-fix" }),
+    app: async () => ({
+      id: 1,
+      slug: "agent-fix",
+      botLogin: "agent-fix[bot]",
+      url: "http://host/apps/agent-fix",
+      lacks: [],
+    }),
     forge: () => forge,
     forgeWith: () => forge,
     async mint(_repo, access) {

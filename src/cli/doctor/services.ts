@@ -6,7 +6,7 @@ import type { Config } from "../../config.ts";
 import { OutageError, messageOf } from "../../errors.ts";
 import { createGitHub } from "../../github/client.ts";
 import { connectRedis, within } from "../../queue.ts";
-import { type Finding, look, warn } from "./finding.ts";
+import { type Finding, type Seen, look, warn } from "./finding.ts";
 
 export interface Services {
   git: Promise<string | undefined>;
@@ -50,7 +50,7 @@ export async function redisInfo(url: string): Promise<string> {
   }
 }
 
-async function githubOf(config: Config): Promise<string> {
+async function githubOf(config: Config): Promise<string | Seen> {
   if (config.app === undefined)
     throw new Error("no app yet. Run `agent-fix up` and open its page, or set APP_ID, PRIVATE_KEY and WEBHOOK_SECRET.");
   const { apiUrl } = config.github;
@@ -62,7 +62,10 @@ async function githubOf(config: Config): Promise<string> {
       { cause: error },
     );
   });
-  return `${apiUrl} knows the app ${app.slug} (${app.id})`;
+  const saw = `${apiUrl} knows the app ${app.slug} (${app.id})`;
+  if (app.lacks.length === 0) return saw;
+  const remedy = `Add it in the app's settings (${app.url}), and accept it where the app is installed`;
+  return warn(`${saw}, which lacks ${app.lacks.join(", ")}`, remedy);
 }
 
 async function redisOf({ redis, ownRedis }: Services) {
