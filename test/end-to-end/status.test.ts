@@ -101,5 +101,6 @@ test("the end is told although GitHub takes no more edits for a while, and nobod
   expect(marker.state).toBe("opened");
   expect(body).toMatch(/\*\*Opened #\d+ in /);
   expect(body).toContain("| `sh check.sh` | exit code 1 | passed |");
-  expect(limited.refused).toBeLessThanOrEqual(2);
+  // The web's side and the worker's each learn of it by one call; the sweep that a new repository brings may be under way.
+  expect(limited.refused).toBeLessThanOrEqual(4);
 });
