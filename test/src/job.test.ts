@@ -79,6 +79,14 @@ it("snapshotHash changes with the title and with the body", () => {
   expect(hash).not.toBe(snapshotHash({ title: "it breaks", body: "Badly" }));
 });
 
+it.each([
+  ["agent-fix/issue-5-2", { kind: "issue", number: 5 }],
+  ["agent-fix/task/lint-12", { kind: "task", key: "lint" }],
+  ["agent-fix/configure-2", { kind: "onboarding" }],
+] as const)("a review on %s, a later branch of a subject, waits for the subject's own run", (branch, subject) => {
+  expect(subjectKey({ kind: "review", pull: 9, branch })).toBe(subjectKey(subject));
+});
+
 it("what comes out of Redis is checked", () => {
   const repo = { id: 1, owner: "o", name: "r", installationId: 7 };
   const run = {

@@ -178,6 +178,15 @@ describe("a value that is not taken", () => {
 });
 
 describe("what no run could carry out is found beforehand", () => {
+  it.each(["lint-2", "a-0"])("a task's key %s, whose first branch would be a later one of another task", (key) => {
+    const result = parseSettings(`maintenance:\n  ${key}: {use: dependencies, schedule: 0 5 * * 1}\n`);
+
+    expect(result).toMatchObject({
+      ok: false,
+      problems: [expect.stringMatching(/^line 2: .*letter behind its last dash/)],
+    });
+  });
+
   const fields = "Write five fields (minute, hour, day of the month, month, day of the week), such as `0 5 * * 1`.";
   it.each([
     ["0 5 * *", `it has 4 of 5 fields. ${fields}`],
