@@ -2,6 +2,9 @@ import type { Settings } from "../settings.ts";
 import type { TaskMemory } from "./memory.ts";
 import { isQuiet } from "./schedule.ts";
 
+/** How the trigger of a run begins that its schedule asked for, and nobody else. */
+export const slotTrigger = "slot-";
+
 export type Task = Settings["maintenance"][string];
 
 /** What the code host and the queue say of a task. */
@@ -63,7 +66,7 @@ export function decideTask(known: Known, standing: Standing, room: Room, limits:
   // What a person is to read does not grow under their eyes; what tools made is brought up to date.
   if (open !== undefined && !isMadeByTools(task)) return over("open");
   const held = heldBack(open === undefined, room, limits);
-  return held === undefined ? { do: "start", trigger: `slot-${slot.toISOString()}` } : wait(held);
+  return held === undefined ? { do: "start", trigger: `${slotTrigger}${slot.toISOString()}` } : wait(held);
 }
 
 /** What a person wants left alone. */

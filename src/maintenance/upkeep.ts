@@ -90,7 +90,8 @@ async function lookAfter(place: Place, { ask, ticked }: Asked): Promise<string> 
   const { redis } = deps.queues;
   const board = branch === undefined ? await readBoard(forge, redis) : nothingShown;
   const before = await loadMemory(redis, repo, board.memory);
-  if (!settings.unattended.dryRun) await closeUnneeded(deps, repo, Object.keys(settings.maintenance));
+  const keys = Object.keys(settings.maintenance);
+  if (!settings.unattended.dryRun) await closeUnneeded(deps, repo, keys).catch(goOn(repo, deps));
   const views = await viewAll(place, before);
   // That a schedule was seen counts from now on, whatever happens next.
   await saveMemory(redis, repo, memoryOf(views));
@@ -99,7 +100,7 @@ async function lookAfter(place: Place, { ask, ticked }: Asked): Promise<string> 
   for (const one of [...ticks, ...(ask === undefined ? [] : [ask])]) answers.push(await applyAsk(one, views, place));
   const rows = await actOnAll(views, place);
   await saveMemory(redis, repo, memoryOf(views));
-  await tellTurnedDown(forge, redis, views);
+  await tellTurnedDown(forge, redis, views).catch(goOn(repo, deps));
   await show({ board, rows, memory: memoryOf(views) }, place);
   return answers.at(-1) ?? "";
 }
@@ -178,17 +179,23 @@ interface Shown {
 
 async function show({ board, rows, memory }: Shown, { deps, forge, repo, settings, branch }: Place): Promise<void> {
   if (rows.length === 0 && board.issue === undefined) return;
-  const { queues, log } = deps;
+  const { queues } = deps;
   const limits = settings.unattended;
   const runs = await queues.liveIn(repo.id);
   const questions = await readQuestions(queues.redis, repo);
   const model = await readModelState(queues.redis);
   const rendered = renderDashboard({ rows, runs, questions, model, memory, isDryRun: limits.dryRun, limits });
-  try {
-    if (branch === undefined) await showBoard(forge, queues.redis, board, rendered);
-    else await showOnCommit(deps.host.forge(repo, "check"), queues.redis, await forge.branchHead(branch), rendered);
-  } catch (error) {
+  const showing =
+    branch === undefined
+      ? showBoard(forge, queues.redis, board, rendered)
+      : showOnCommit(deps.host.forge(repo, "check"), queues.redis, await forge.branchHead(branch), rendered);
+  await showing.catch(goOn(repo, deps));
+}
+
+/** What the code host refuses at one place keeps nothing else from being done. */
+function goOn({ owner, name }: RepoRef, { log }: Pick<IntakeDeps, "log">): (error: unknown) => void {
+  return (error) => {
     if (!(error instanceof RefusedError)) throw error;
-    log.warn({ repo: `${repo.owner}/${repo.name}`, why: error.why }, "the dashboard could not be written");
-  }
+    log.warn({ repo: `${owner}/${name}`, why: error.why, error: error.message }, "a part of the upkeep was refused");
+  };
 }

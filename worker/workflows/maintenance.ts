@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { taskBranch } from "../../src/branches.ts";
 import type { Forge, Pull } from "../../src/forge.ts";
 import { snapshotHash } from "../../src/job.ts";
+import { slotTrigger } from "../../src/maintenance/decide.ts";
 import { renderTaskMark } from "../../src/maintenance/mark.ts";
 import { keepOutcome, loadMemory, newMemory } from "../../src/maintenance/memory.ts";
 import { readPulls } from "../../src/maintenance/standing.ts";
@@ -10,7 +11,7 @@ import { lastEvent } from "../../src/runlog.ts";
 import { settingsPath } from "../../src/settings.ts";
 import type { Settings } from "../../src/settings.ts";
 import { replyMark } from "../../src/status.ts";
-import { inlineCode, inlineText } from "../../src/text.ts";
+import { cut, inlineCode, inlineText } from "../../src/text.ts";
 import type { Passed } from "../attempt.ts";
 import { bullets, renderPullBody } from "../body.ts";
 import { commitOf, createRunRepository } from "../checkout.ts";
@@ -30,6 +31,8 @@ import type { Source } from "../source.ts";
 
 /** Of a dry run, in the dashboard. */
 const mostPaths = 15;
+/** In characters; the dashboard shows less. */
+const mostDetail = 4000;
 
 /** A task of the settings whose time has come becomes one pull request, or one more commit on the one that is open. */
 export const maintenanceWorkflow: Workflow = { work, report };
@@ -99,7 +102,8 @@ async function stillWanted(
   const memory = (await loadMemory(redis, job.repo, {}))[key] ?? newMemory(task, new Date());
   const { botLogin } = await host.app();
   const { pulls, open, closed } = await readPulls(forge, { key, task, memory }, botLogin);
-  const isAsked = job.actor.login !== botLogin;
+  // A tick that no event told of is asked for in our own name.
+  const isAsked = !job.trigger.startsWith(slotTrigger);
   if (open?.isEdited === true) return cancelled("a person pushed to its pull request");
   if (!isAsked && closed !== undefined) return cancelled("a person closed its pull request");
   if (!isAsked && memory.isIgnored === true) return cancelled("its task is to be ignored");
@@ -163,7 +167,7 @@ async function report(run: Run, { outcome, cause, detail }: Outcome, deps: Worke
     at,
     outcome,
     ...(cause !== undefined && { cause }),
-    detail,
+    detail: cut(detail, mostDetail),
   });
   await deps.lookAfter(repo);
 }

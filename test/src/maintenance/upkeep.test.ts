@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { RefusedError } from "../../../src/errors.ts";
 import { redisPrefix } from "../../../src/queue.ts";
 import { shop } from "../../demo/github/support.ts";
 import { startUpkeep } from "./support.ts";
@@ -225,6 +226,24 @@ it("a conversation that is locked keeps nothing else from being done", async () 
 
   expect(await on.waiting()).toMatchObject([{ subject: { key: "new" } }]);
   expect((await on.pulls()).map(({ title }) => title)).toContain("Tidy tidy - autoclosed");
+});
+
+it("a pull request that the code host lets nobody edit keeps no other task from starting", async () => {
+  await using on = await startUpkeep(weekly);
+  await on.at("2026-11-21T12:00:00Z");
+  await on.at(monday);
+  await on.work("opens");
+  await on.writeSettings('maintenance:\n  new: {task: "New", schedule: "0 5 * * 1"}\n');
+  const { host } = on.deps;
+  const editPull = async () => {
+    throw new RefusedError("permission", "Resource not accessible by integration");
+  };
+  on.deps.host = { ...host, forge: (repo, access) => ({ ...host.forge(repo, access), editPull }) };
+  await on.at("2026-11-24T05:00:00Z");
+
+  await on.at(nextMonday);
+
+  expect(await on.waiting()).toMatchObject([{ subject: { key: "new" } }]);
 });
 
 it("a dashboard that somebody damaged does not stop the tasks after Redis lost everything", async () => {
