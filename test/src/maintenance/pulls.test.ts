@@ -1,0 +1,170 @@
+import { describe, expect, it } from "vitest";
+import { RefusedError } from "../../../src/errors.ts";
+import { shop } from "../../demo/github/support.ts";
+import { startUpkeep } from "./support.ts";
+
+const weekly = 'maintenance:\n  tidy: {task: "Tidy up", schedule: "0 5 * * 1", timezone: Europe/Berlin}\n';
+const monday = "2026-11-23T05:00:00Z";
+const nextMonday = "2026-11-30T05:00:00Z";
+const two = `${weekly}  sweep: {task: "Sweep", schedule: "0 5 * * 1"}\nunattended: {hourly: 5}\n`;
+
+describe("its pull request", () => {
+  it("that is open is left alone, and another comes when it was merged", async () => {
+    await using on = await startUpkeep(weekly);
+    await on.at("2026-11-21T12:00:00Z");
+    await on.at(monday);
+    await on.work("opens");
+
+    await on.at(nextMonday);
+    expect(await on.waiting()).toEqual([]);
+    const [pull] = await on.pulls();
+    await on.ann.rest.pulls.merge({ ...shop, pull_number: pull?.number ?? 0 });
+    await on.at("2026-12-01T05:00:00Z");
+    expect(await on.waiting()).toEqual([]);
+    await on.at("2026-12-07T05:00:00Z");
+
+    expect(await on.waiting()).toHaveLength(1);
+  });
+
+  it("that a person closes keeps the task quiet, and says so once", async () => {
+    await using on = await startUpkeep(weekly);
+    await on.at("2026-11-21T12:00:00Z");
+    await on.at(monday);
+    await on.work("opens");
+    const [pull] = await on.pulls();
+    const number = pull?.number ?? 0;
+    await on.ann.rest.pulls.update({ ...shop, pull_number: number, state: "closed" });
+
+    await on.at(nextMonday);
+    await on.at("2026-12-07T05:00:00Z");
+
+    expect(await on.waiting()).toEqual([]);
+    const { data: said } = await on.ann.rest.issues.listComments({ ...shop, issue_number: number });
+    expect(said.map(({ body }) => body)).toEqual([expect.stringContaining("I will not open this again by myself")]);
+    expect((await on.dashboard())?.body).toContain(`#${number} was closed unmerged`);
+  });
+
+  it.each<[string, (on: Awaited<ReturnType<typeof startUpkeep>>, number: number) => Promise<unknown>]>([
+    ["is renamed", (on, number) => on.ann.rest.pulls.update({ ...shop, pull_number: number, title: "Again, please" })],
+    ["asks for something else by now", (on) => on.writeSettings(weekly.replace("Tidy up", "Tidy up well"))],
+  ])("that was closed does not keep it quiet where it %s", async (_how, act) => {
+    await using on = await startUpkeep(weekly);
+    await on.at("2026-11-21T12:00:00Z");
+    await on.at(monday);
+    await on.work("opens");
+    const number = (await on.pulls())[0]?.number ?? 0;
+    await on.ann.rest.pulls.update({ ...shop, pull_number: number, state: "closed" });
+    await on.at("2026-11-24T05:00:00Z");
+
+    await act(on, number);
+    await on.at(nextMonday);
+
+    expect(await on.waiting()).toHaveLength(1);
+  });
+
+  it("is closed with its branch when the task is gone from the settings", async () => {
+    await using on = await startUpkeep(weekly);
+    await on.at("2026-11-21T12:00:00Z");
+    await on.at(monday);
+    await on.work("opens");
+
+    await on.writeSettings("checks: [make]\n");
+    await on.at("2026-11-24T05:00:00Z");
+    await on.at("2026-11-24T05:05:00Z");
+
+    expect(await on.pulls()).toMatchObject([{ state: "closed", title: "Tidy tidy - autoclosed" }]);
+    expect(await on.forge.branchHead("agent-fix/task/tidy")).toBeUndefined();
+  });
+
+  it("stays open then where a person wrote to it, under another title", async () => {
+    await using on = await startUpkeep(weekly);
+    await on.at("2026-11-21T12:00:00Z");
+    await on.at(monday);
+    await on.work("opens");
+    const commit = { branch: "agent-fix/task/tidy", message: "Mine", author: "bob" };
+    await on.github.push("ann/shop", { "b.txt": "1\n" }, commit);
+
+    await on.writeSettings("checks: [make]\n");
+    await on.at("2026-11-24T05:00:00Z");
+    await on.at("2026-11-24T05:05:00Z");
+
+    expect(await on.pulls()).toMatchObject([{ state: "open", title: "Tidy tidy - abandoned" }]);
+  });
+});
+
+describe("what a person wrote is not lost", () => {
+  it("where they rewrote the text of a pull request: it is not taken for another task's", async () => {
+    await using on = await startUpkeep(weekly);
+    await on.at("2026-11-21T12:00:00Z");
+    await on.at(monday);
+    await on.work("opens");
+    await on.ann.rest.pulls.merge({ ...shop, pull_number: (await on.pulls())[0]?.number ?? 0 });
+    await on.at(nextMonday);
+    await on.work("opens");
+    const [pull] = await on.pulls();
+    await on.ann.rest.pulls.update({ ...shop, pull_number: pull?.number ?? 0, body: "Better words." });
+
+    await on.at("2026-11-30T06:00:00Z");
+
+    expect((await on.pulls())[0]).toMatchObject({ head: { ref: "agent-fix/task/tidy-2" }, state: "open" });
+    expect((await on.dashboard())?.body).toContain(`Open as #${pull?.number}`);
+  });
+
+  it.each([
+    ["picked, with its trailer", "Tidy up\n\nAgent-Fix-Run: abc\n"],
+    ["made with words of their own", "Mine"],
+  ])("where their commit was %s: the branch is left to them", async (_how, message) => {
+    await using on = await startUpkeep(weekly);
+    await on.at("2026-11-21T12:00:00Z");
+    await on.at(monday);
+    await on.work("opens");
+    const commit = { branch: "agent-fix/task/tidy", message, author: "bob" };
+    const head = await on.github.push("ann/shop", { "b.txt": "1\n" }, commit);
+
+    await on.writeSettings("checks: [make]\n");
+    await on.at("2026-11-24T05:00:00Z");
+
+    expect(await on.forge.branchHead("agent-fix/task/tidy")).toBe(head);
+    expect(await on.pulls()).toMatchObject([{ state: "open" }]);
+  });
+});
+
+it("a conversation that is locked keeps nothing else from being done", async () => {
+  await using on = await startUpkeep(two);
+  await on.at("2026-11-21T12:00:00Z");
+  await on.at(monday);
+  await on.work("opens");
+  for (const { number } of await on.pulls()) {
+    const issue = on.github.state.repositories.get("ann/shop")?.issues.get(number);
+    Object.assign(issue ?? {}, { locked: true });
+  }
+  const [first] = await on.pulls();
+  await on.ann.rest.pulls.update({ ...shop, pull_number: first?.number ?? 0, state: "closed" });
+
+  await on.writeSettings(
+    'maintenance:\n  sweep: {task: "Sweep", schedule: "0 5 * * 1"}\n  new: {task: "New", schedule: "0 6 * * 1"}\n',
+  );
+  await on.at("2026-11-24T05:00:00Z");
+  await on.at(nextMonday.replace("T05", "T06"));
+
+  expect(await on.waiting()).toMatchObject([{ subject: { key: "new" } }]);
+  expect((await on.pulls()).map(({ title }) => title)).toContain("Tidy tidy - autoclosed");
+});
+
+it("a pull request that the code host lets nobody edit keeps no other task from starting", async () => {
+  await using on = await startUpkeep(weekly);
+  await on.at("2026-11-21T12:00:00Z");
+  await on.at(monday);
+  await on.work("opens");
+  await on.writeSettings('maintenance:\n  new: {task: "New", schedule: "0 5 * * 1"}\n');
+  const { host } = on.deps;
+  const editPull = async () => {
+    throw new RefusedError("permission", "Resource not accessible by integration");
+  };
+  on.deps.host = { ...host, forge: (repo, access) => ({ ...host.forge(repo, access), editPull }) };
+  await on.at("2026-11-24T05:00:00Z");
+
+  await on.at(nextMonday);
+
+  expect(await on.waiting()).toMatchObject([{ subject: { key: "new" } }]);
+});
