@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { performServerHandshake } from "node:http2";
+import { performServerHandshake, type ServerHttp2Session } from "node:http2";
 import { type Duplex, duplexPair, pipeline } from "node:stream";
 import { duplexOf } from "./demux.ts";
 import { attach, createContainer, newName, removeContainer } from "./docker.ts";
@@ -136,22 +136,32 @@ async function startForwarder(
   return { id, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
-/**
- * The forwarder's stream is one HTTP/2 session, in which every connection is a stream of its own: so nothing of the host
- * has to be mounted, and the engine may run anywhere. `began` is "ready", or what it said when it ended instead.
- */
+/** `began` is "ready", or what the forwarder said when it ended instead. */
 function serve(stream: Duplex, egress: Egress): { began: Promise<string> } {
   const { promise: began, resolve } = Promise.withResolvers<string>();
   let complaint = "";
   const channel = duplexOf(stream, (chunk) => (complaint = (complaint + chunk.toString("utf8")).slice(0, 2_000)));
+  const session = openSession(channel, egress);
+  session.once("remoteSettings", () => resolve("ready"));
+  session.on("close", () => resolve(complaint.trim() || "its stream ended"));
+  return { began };
+}
+
+/**
+ * The forwarder's stream is one HTTP/2 session, in which every connection is a stream of its own: so nothing of the host
+ * has to be mounted, and the engine may run anywhere. Whatever comes in it ends a connection or the session, never the
+ * process.
+ */
+export function openSession(channel: Duplex, egress: Pick<Egress, "accept">): ServerHttp2Session {
   const session = performServerHandshake(channel, {
     settings: { initialWindowSize: windows.stream, maxConcurrentStreams: mostConnections },
     maxSessionMemory: 64,
   });
   session.setLocalWindowSize(windows.session);
-  session.once("remoteSettings", () => resolve("ready"));
   session.on("stream", (connection, headers) => {
     connection.on("error", () => connection.destroy());
+    // What was opened and given up in one piece is told of when it is already closed, and then throws at an answer.
+    if (connection.closed || connection.destroyed) return;
     if (headers[":method"] !== "CONNECT") return connection.close();
     connection.respond({ ":status": 200 });
     // The server of HTTP/1 loses what it writes at once to a stream of HTTP/2.
@@ -160,6 +170,5 @@ function serve(stream: Duplex, egress: Egress): { began: Promise<string> } {
     pipeline(far, connection, far, () => near.destroy());
   });
   session.on("error", () => session.destroy());
-  session.on("close", () => resolve(complaint.trim() || "its stream ended"));
-  return { began };
+  return session;
 }
