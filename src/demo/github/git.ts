@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
+import { gitReader } from "./git-reader.ts";
 
 export interface TreeEntry {
   path: string;
@@ -85,8 +86,8 @@ async function orNothing<T>(work: Promise<T>): Promise<T | undefined> {
 }
 
 /** The object that a name means, if there is one of that type. */
-export function resolve(gitDir: string, name: string, type = "commit"): Promise<string | undefined> {
-  return orNothing(line(gitDir, ["rev-parse", "--quiet", "--verify", "--end-of-options", `${name}^{${type}}`]));
+export async function resolve(gitDir: string, name: string, type = "commit"): Promise<string | undefined> {
+  return (await gitReader(gitDir, gitEnvironment()).find(`${name}^{${type}}`))?.sha;
 }
 
 export function branchCommit(gitDir: string, branch: string): Promise<string | undefined> {
@@ -129,20 +130,26 @@ export async function writeCommit(gitDir: string, { message, tree, parents, auth
 }
 
 export async function readCommit(gitDir: string, sha: string): Promise<CommitData | undefined> {
-  const format = "%H%x00%T%x00%P%x00%an%x00%ae%x00%aI%x00%cn%x00%ce%x00%cI%x00%B";
-  const commit = await resolve(gitDir, sha);
+  const commit = await gitReader(gitDir, gitEnvironment()).read(`${sha}^{commit}`);
   if (commit === undefined) return undefined;
-  const fields = (await git(gitDir, ["show", "-s", `--format=${format}`, commit])).toString().split("\0");
-  const [hash = "", tree = "", parents = "", an = "", ae = "", ad = "", cn = "", ce = "", cd = "", message = ""] =
-    fields;
+  const end = commit.text.indexOf("\n\n");
+  const lines = commit.text.slice(0, end).split("\n");
+  const valuesOf = (key: string) =>
+    lines.flatMap((row) => (row.startsWith(`${key} `) ? [row.slice(key.length + 1)] : []));
   return {
-    sha: hash,
-    tree,
-    parents: parents.split(" ").filter((parent) => parent !== ""),
-    message: message.replace(/\n+$/, ""),
-    author: { name: an, email: ae, date: ad },
-    committer: { name: cn, email: ce, date: cd },
+    sha: commit.sha,
+    tree: valuesOf("tree")[0] ?? "",
+    parents: valuesOf("parent"),
+    message: commit.text.slice(end + 2).replace(/\n+$/, ""),
+    author: signatureOf(valuesOf("author")[0]),
+    committer: signatureOf(valuesOf("committer")[0]),
   };
+}
+
+/** `Name <address> seconds zone`; git lets no `>` into an address. */
+function signatureOf(row = ""): CommitData["author"] {
+  const [, name = "", email = "", seconds = "0"] = /^(.*?) ?<([^>]*)> ([0-9]+)/.exec(row) ?? [];
+  return { name, email, date: `${new Date(Number(seconds) * 1_000).toISOString().slice(0, 19)}Z` };
 }
 
 export interface TreeItem {

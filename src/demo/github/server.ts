@@ -11,6 +11,7 @@ import type { Exchange } from "./exchange.ts";
 import { Failure, notFound } from "./failure.ts";
 import { createGraphql } from "./graphql/endpoint.ts";
 import { branchCommit, createBare, zero } from "./git.ts";
+import { endReaders } from "./git-reader.ts";
 import { install } from "./installations.ts";
 import { registerApp } from "./manifest.ts";
 import { createOtherApps } from "./other-apps.ts";
@@ -143,6 +144,7 @@ export async function startGitHub(options: GitHubOptions): Promise<EmbeddedGitHu
     async [Symbol.asyncDispose]() {
       await webhooks[Symbol.asyncDispose]();
       await server.close();
+      endReaders(join(dataDir, "repositories"));
     },
   };
 }
