@@ -5,14 +5,22 @@ import type { IntakeDeps } from "./intake/start.ts";
 import { intakeJob } from "./job.ts";
 import { pauseAsked } from "./pause.ts";
 import { connectRedis, intakeBackoffMs, redisPrefix } from "./queue.ts";
+import { repeat } from "./repeat.ts";
 import { sweep, sweepEveryMs } from "./sweep.ts";
 
 const concurrency = 20;
 const sweepAgainMs = 10_000;
 const stopLimitMs = 10_000;
 
-/** Serves the intake queue and keeps the sweep on its schedule, until disposed. */
-export async function startIntake(redisUrl: string, deps: IntakeDeps): Promise<AsyncDisposable> {
+/**
+ * Serves the intake queue and keeps the sweep on its schedule, until disposed; also when Redis loses its data meanwhile.
+ * `everyMs`: between two sweeps.
+ */
+export async function startIntake(
+  redisUrl: string,
+  deps: IntakeDeps,
+  { everyMs = sweepEveryMs }: { everyMs?: number } = {},
+): Promise<AsyncDisposable> {
   const connection = connectRedis(redisUrl, "worker");
   const worker = new Worker(
     "intake",
@@ -61,9 +69,11 @@ export async function startIntake(redisUrl: string, deps: IntakeDeps): Promise<A
     ),
   );
   await worker.waitUntilReady();
-  await deps.queues.scheduleSweep(sweepEveryMs);
+  await deps.queues.scheduleSweep(everyMs);
+  const keeping = repeat(everyMs, () => keepSweep(deps, everyMs));
   return {
     async [Symbol.asyncDispose]() {
+      await keeping[Symbol.asyncDispose]();
       const late = Promise.withResolvers<void>();
       const timer = setTimeout(late.resolve, stopLimitMs);
       await Promise.race([worker.close().catch(() => {}), late.promise]);
@@ -71,4 +81,14 @@ export async function startIntake(redisUrl: string, deps: IntakeDeps): Promise<A
       connection.disconnect();
     },
   };
+}
+
+async function keepSweep({ queues, log }: IntakeDeps, everyMs: number): Promise<void> {
+  try {
+    if (await queues.isSweepScheduled()) return;
+    log.warn({}, "the sweep had lost its schedule, as when Redis loses its data; it has one again");
+    await queues.scheduleSweep(everyMs);
+  } catch (error) {
+    log.warn({ error: messageOf(error) }, "whether the sweep is scheduled could not be seen to");
+  }
 }

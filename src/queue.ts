@@ -22,6 +22,8 @@ export interface Queues {
   /** A repository's runs that wait or work, in no order. */
   liveIn(repo: number): Promise<{ run: RunJob; isWorking: boolean }[]>;
   scheduleSweep(everyMs: number): Promise<void>;
+  /** Whether the sweep has a next time: a Redis that lost its data has none. */
+  isSweepScheduled(): Promise<boolean>;
   ping(): Promise<void>;
   redis: Redis;
   close(): Promise<void>;
@@ -93,6 +95,10 @@ export function createQueues(redis: Redis, { debounceMs }: QueueOptions = { debo
           { name: "sweep", data: { kind: "sweep" }, opts: { removeOnComplete: true, removeOnFail: 10 } },
         ),
       );
+    },
+    async isSweepScheduled() {
+      const { next = 0, every = 0 } = (await within(3000, intake.getJobScheduler("sweep"))) ?? {};
+      return next > Date.now() - every;
     },
     async ping() {
       await within(1000, redis.ping());

@@ -212,6 +212,7 @@ describe("an outage of Redis", () => {
     ["removeWaiting", (queues) => queues.removeWaiting("one")],
     ["isLive", (queues) => queues.isLive("one")],
     ["scheduleSweep", (queues) => queues.scheduleSweep(60_000)],
+    ["isSweepScheduled", (queues) => queues.isSweepScheduled()],
     ["ping", (queues) => queues.ping()],
   ];
 

@@ -3,7 +3,8 @@ import { LimitedError } from "../../src/errors.ts";
 import type { RepoRef, RunJob } from "../../src/job.ts";
 import { connectRedis, createQueues, redisPrefix } from "../../src/queue.ts";
 import { sweep } from "../../src/sweep.ts";
-import { startRelay } from "../support/redis.ts";
+import { startIntake } from "../../src/intake-worker.ts";
+import { patiently, startRelay } from "../support/redis.ts";
 import { createLocalDeps, createLocalHost, ourPull } from "../worker/support.ts";
 import type { LocalDeps, LocalHost } from "../worker/support.ts";
 
@@ -44,6 +45,18 @@ describe("a task whose time has passed", () => {
     expect(started).toHaveLength(1);
     expect(await storedRuns()).toBe(1);
   });
+});
+
+it("has its schedule again when Redis loses its data while the process runs", async () => {
+  const queues = createQueues(deps.redis);
+  const intake = { ...deps, queues, now: () => saturday };
+  await using _worker = await startIntake(deps.redisUrl, intake, { everyMs: 500 });
+  expect(await queues.isSweepScheduled()).toBe(true);
+
+  await deps.redis.flushall();
+
+  expect(await queues.isSweepScheduled()).toBe(false);
+  await expect.poll(() => queues.isSweepScheduled(), patiently).toBe(true);
 });
 
 it("leaves a pull request alone on which nothing changed, and looks again where anything did", async () => {
