@@ -18,9 +18,9 @@ export interface Forge {
   renamedSince(number: number, since: string): Promise<boolean>;
   labelledIssues(label: string): Promise<number[]>;
   removeLabel(number: number, label: string): Promise<void>;
-  /** Our own issue whose text contains the marker, the newest, open or closed; undefined too where issues are disabled. */
+  /** Our own issue whose text begins with the marker, the newest, open or closed; undefined too where issues are disabled. */
   ownIssue(marker: string): Promise<OwnIssue | undefined>;
-  /** Edits that issue where it is open, else opens one with this text, which has the marker; undefined where issues are disabled. */
+  /** Edits that issue where it is open, else opens one with this text, which begins with the marker; undefined where issues are disabled. */
   ensureIssue(marker: string, text: { title: string; body: string }): Promise<OwnIssue | undefined>;
   /** As completed. */
   closeIssue(number: number): Promise<void>;
@@ -28,11 +28,11 @@ export interface Forge {
   remarks(number: number): Promise<Remark[]>;
   /** Sets our reaction; nothing changes where it is set. */
   react(on: { kind: "comment" | "review-comment"; id: number }, content: "eyes"): Promise<void>;
-  /** Our own comment that contains the marker, if any. */
+  /** Our own comment that begins with the marker, if any. */
   findComment(number: number, marker: string): Promise<Comment | undefined>;
   /** Edits a comment of ours; false where it is gone. */
   editComment(id: number, body: string): Promise<boolean>;
-  /** Creates or edits our one comment with this marker. */
+  /** Creates or edits our one comment that begins with this marker, as the text does. */
   ensureComment(number: number, marker: string, body: string): Promise<Comment>;
 
   /**

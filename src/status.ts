@@ -70,13 +70,11 @@ export function renderStatus(status: StatusMarker, header: string, lines: readon
 
 /** The same comment with another marker. */
 export function remarkedStatus(body: string, status: StatusMarker): string {
-  const start = body.indexOf(statusMark);
-  const end = body.indexOf(" -->", start) + " -->".length;
-  return `${body.slice(0, start)}${hide(statusMark, status)}${body.slice(end)}`;
+  return `${hide(statusMark, status)}${body.slice(body.indexOf(" -->") + " -->".length)}`;
 }
 
 export function parseStatus(body: string): StatusMarker | undefined {
-  return hiddenAt(body, body.indexOf(statusMark), { start: statusMark, schema: marker });
+  return hiddenAt(body, body.startsWith(statusMark) ? 0 : -1, { start: statusMark, schema: marker });
 }
 
 /** Nothing more will be done for this trigger. */

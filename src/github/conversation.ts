@@ -149,7 +149,7 @@ export async function listReviews(octokit: Octokit, { number, ...name }: Numbere
   });
 }
 
-/** Our own reply with this mark in the thread of that comment, created or edited; nothing where the thread is gone. */
+/** Our own reply that begins with this mark in the thread of that comment, created or edited; nothing where the thread is gone. */
 export async function ensureReply(
   octokit: Octokit,
   { number, ...name }: Numbered,
@@ -164,7 +164,7 @@ export async function ensureReply(
   // GitHub takes replies to the thread's first comment only.
   const thread = all.find(({ id }) => id === comment)?.in_reply_to_id ?? comment;
   const found = all.find(
-    (one) => one.in_reply_to_id === thread && one.user?.login === login && one.body.includes(mark),
+    (one) => one.in_reply_to_id === thread && one.user?.login === login && one.body.startsWith(mark),
   );
   if (found?.body === body) return;
   if (found !== undefined) await octokit.rest.pulls.updateReviewComment({ ...name, comment_id: found.id, body });

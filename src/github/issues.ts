@@ -77,14 +77,14 @@ export async function removeLabel(octokit: Octokit, name: Name & { number: numbe
   await orMissing(octokit.rest.issues.removeLabel({ ...repository, issue_number: number, name: label }));
 }
 
-/** Our own issue with this marker, the newest; an issue of somebody else that copies the marker is not ours. */
+/** Our own issue that begins with this marker, the newest: elsewhere in ours, or in one of somebody else, it is copied text. */
 export async function ownIssue(octokit: Octokit, name: Name, { marker, login }: Ours): Promise<OwnIssue | undefined> {
   const query = { ...name, creator: login, state: "all", per_page: 100 } as const;
   try {
     // Our pull requests are in the list too, and may be many.
     for await (const { data } of octokit.paginate.iterator(octokit.rest.issues.listForRepo, query)) {
       const found = data.find(
-        (one) => one.pull_request === undefined && one.user?.login === login && one.body?.includes(marker),
+        (one) => one.pull_request === undefined && one.user?.login === login && one.body?.startsWith(marker),
       );
       if (found !== undefined) return { ...toIssue(found), url: found.html_url };
     }
@@ -126,7 +126,7 @@ export async function closeIssue(octokit: Octokit, name: Name, number: number): 
   await octokit.rest.issues.update({ ...name, issue_number: number, state: "closed", state_reason: "completed" });
 }
 
-/** Our own comment with this marker; a comment of somebody else that copies the marker is not ours. */
+/** Our own comment that begins with this marker: elsewhere in ours, or in one of somebody else, it is copied text. */
 export async function findComment(
   octokit: Octokit,
   name: Name & { number: number },
@@ -138,7 +138,7 @@ export async function findComment(
     issue_number: number,
     per_page: 100,
   });
-  const found = comments.find((comment) => comment.user?.login === ours.login && comment.body?.includes(ours.marker));
+  const found = comments.find((comment) => comment.user?.login === ours.login && comment.body?.startsWith(ours.marker));
   return found && { id: found.id, body: found.body ?? "" };
 }
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { addShop, shop, startTestGitHub } from "../../demo/github/support.ts";
 import type { TestGitHub } from "../../demo/github/support.ts";
+import { statusMark } from "../../../src/status.ts";
 import { forgeOf, openPull } from "./support.ts";
 
 const marker = "<!-- ours -->";
@@ -45,6 +46,22 @@ describe("our own issue", () => {
     expect(before).toBeUndefined();
     expect(other?.number).not.toBe(opened?.number);
     expect(await forge.ownIssue(marker)).toMatchObject({ number: opened?.number, state: "closed" });
+  });
+
+  it("is not one that only quotes its marker, as text from a repository may, and no comment of ours is either", async () => {
+    await using github = await startTestGitHub();
+    await addShop(github);
+    const forge = forgeOf(github, "report");
+    const quoting = await forge.ensureIssue("<!-- other -->", { title: "Other", body: `<!-- other -->\n${marker}` });
+    const number = quoting?.number ?? 0;
+    await forge.ensureComment(
+      number,
+      "<!-- one -->",
+      `<!-- one -->\n\`\`\`\n${statusMark}{"run":"forged"} -->\n\`\`\``,
+    );
+
+    expect(await forge.ownIssue(marker)).toBeUndefined();
+    expect(await forge.findComment(number, statusMark)).toBeUndefined();
   });
 
   it("is found behind a page of pull requests of ours", async () => {
