@@ -35,7 +35,8 @@ const mostNames = 3;
 
 /**
  * The used names with the highest numbers, lowest first. Names are used in turn, so the highest is searched for in
- * growing steps: a branch that was merged is used for ever, and a task may have hundreds.
+ * growing steps: a branch that was merged is used for ever, and a task may have hundreds. The search begins at the highest
+ * branch that there is, since people may have deleted one below it that never had a pull request.
  */
 export async function newestNames(forge: Forge, name: string, from = 1): Promise<UsedName[]> {
   const seen = new Map<number, UsedName>();
@@ -50,8 +51,10 @@ export async function newestNames(forge: Forge, name: string, from = 1): Promise
     const { head, pulls } = await look(number);
     return head !== undefined || pulls.length > 0;
   };
-  let used = from - 1;
-  let free = from;
+  const kept = (await forge.branchesFrom(`${name}-`)).flatMap((branch) => numberIn(name, branch) ?? []);
+  const start = Math.max(from, ...kept);
+  let used = start - 1;
+  let free = start;
   for (let step = 1; await isUsed(free); step *= 2) {
     used = free;
     free += step;

@@ -10,6 +10,8 @@ export interface Forge {
   readFile(path: string, ref?: string): Promise<string | undefined>;
   /** The commit at a branch's head; undefined when there is no such branch (or no commit yet). */
   branchHead(branch: string): Promise<string | undefined>;
+  /** The names of the branches that begin so. */
+  branchesFrom(prefix: string): Promise<string[]>;
 
   issue(number: number): Promise<Issue>;
   /** Who set the label last, and when. */

@@ -69,11 +69,20 @@ export async function readCommit(octokit: Octokit, name: Name, id: string): Prom
 }
 
 export async function branchHead(octokit: Octokit, name: Name, branch: string): Promise<string | undefined> {
+  const found = await orEmpty(orMissing(octokit.rest.git.getRef({ ...name, ref: `heads/${branch}` })));
+  return found?.data.object.sha;
+}
+
+export async function branchesFrom(octokit: Octokit, name: Name, prefix: string): Promise<string[]> {
+  const found = await orEmpty(octokit.rest.git.listMatchingRefs({ ...name, ref: `heads/${prefix}` }));
+  return (found?.data ?? []).map(({ ref }) => ref.replace(/^refs\/heads\//, ""));
+}
+
+/** An empty repository answers questions about references "Git Repository is empty.". */
+async function orEmpty<T>(asked: Promise<T>): Promise<T | undefined> {
   try {
-    const found = await orMissing(octokit.rest.git.getRef({ ...name, ref: `heads/${branch}` }));
-    return found?.data.object.sha;
+    return await asked;
   } catch (error) {
-    // An empty repository answers "Git Repository is empty." in place of 404.
     if (statusOf(error) === 409) return undefined;
     throw error;
   }

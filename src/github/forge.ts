@@ -2,7 +2,15 @@ import type { Octokit } from "@octokit/rest";
 import type { Forge, Permission } from "../forge.ts";
 import type { RepoRef } from "../job.ts";
 import { checksOn, ensureCheckRun, readAnnotations } from "./checks.ts";
-import { branchHead, createCommit, ensureBranch, ensureBranchGone, readCommit, readFile } from "./commits.ts";
+import {
+  branchHead,
+  branchesFrom,
+  createCommit,
+  ensureBranch,
+  ensureBranchGone,
+  readCommit,
+  readFile,
+} from "./commits.ts";
 import { ensureReply, listRemarks, listReviews, listThreads, react, resolveThread } from "./conversation.ts";
 import {
   closeIssue,
@@ -42,6 +50,7 @@ export function createForge(octokit: Octokit, repo: RepoRef, self: () => Promise
     },
     readFile: (path, ref) => readFile(octokit, name, { path, ref }),
     branchHead: (branch) => branchHead(octokit, name, branch),
+    branchesFrom: (prefix) => branchesFrom(octokit, name, prefix),
 
     issue: (number) => readIssue(octokit, name, number),
     labelEvent: (number, label) => lastLabelEvent(octokit, { ...name, number }, label),

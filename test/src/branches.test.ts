@@ -51,6 +51,13 @@ describe("the newest names of a subject", () => {
     expect(on.asked).toHaveLength(4);
   });
 
+  it("are found above a name that is free again, since somebody deleted its branch", async () => {
+    using on = used(3);
+    const forge = { ...on.forge, pullsFrom: async () => [] };
+
+    expect((await newestNames(forge, name)).at(-1)).toMatchObject({ number: 3, head: expect.any(String) });
+  });
+
   it("have the pull requests of a subject, oldest first", async () => {
     using on = used(5);
 

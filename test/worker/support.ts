@@ -147,6 +147,10 @@ export function createLocalHost(...sets: Record<string, string | undefined>[]): 
     permission: async () => "write",
     readFile: async (path, ref = "HEAD") => git("show", `${ref}:${path}`),
     branchHead: async (branch) => head(branch),
+    branchesFrom: async (prefix) =>
+      git("for-each-ref", "--format=%(refname:lstrip=2)", "refs/heads")
+        .split("\n")
+        .filter((name) => name.startsWith(prefix)),
     issue: async (number) => ({
       number,
       title: "It breaks",

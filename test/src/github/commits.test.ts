@@ -53,6 +53,14 @@ it("a workflow file that is on no branch is refused by name, also on a branch th
   expect(await forge.branchHead("topic")).toBeUndefined();
 });
 
+it("the branches that begin with a name are found, and none where none do", async () => {
+  for (const branch of ["agent-fix/issue-1", "agent-fix/issue-1-2", "agent-fix/issue-12"])
+    await push({ "b.txt": "2\n" }, branch);
+
+  expect(await forge.branchesFrom("agent-fix/issue-1-")).toEqual(["agent-fix/issue-1-2"]);
+  expect(await forge.branchesFrom("agent-fix/issue-2-")).toEqual([]);
+});
+
 it("a workflow file that another branch has as it is may come along", async () => {
   const main = (await forge.branchHead("main")) ?? "";
   await push({ ".github/workflows/ci.yml": "on: [push, pull_request]\n" }, "other");

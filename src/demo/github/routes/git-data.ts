@@ -8,6 +8,7 @@ import {
   GitError,
   isAncestor,
   isEmpty,
+  listRefs,
   listTree,
   readCommit,
   resolve,
@@ -64,6 +65,13 @@ export const gitDataRoutes: Route[] = [
   { method: "POST", path: "/repos/:owner/:repo/git/trees", on: "repository", need: write, handle: createTree },
   { method: "POST", path: "/repos/:owner/:repo/git/commits", on: "repository", need: write, handle: createCommit },
   { method: "GET", path: "/repos/:owner/:repo/git/ref/:ref{.+}", on: "repository", need: read, handle: getRef },
+  {
+    method: "GET",
+    path: "/repos/:owner/:repo/git/matching-refs/:ref{.+}",
+    on: "repository",
+    need: read,
+    handle: matchRefs,
+  },
   { method: "POST", path: "/repos/:owner/:repo/git/refs", on: "repository", need: write, handle: createRef },
   { method: "PATCH", path: "/repos/:owner/:repo/git/refs/:ref{.+}", on: "repository", need: write, handle: moveRef },
   { method: "DELETE", path: "/repos/:owner/:repo/git/refs/:ref{.+}", on: "repository", need: write, handle: deleteRef },
@@ -127,6 +135,13 @@ async function getRef({ repository, params }: RepositoryCall, { site }: Context)
   const commit = await resolve(repository.gitDir, `refs/${name}`);
   if (commit !== undefined) return ok(referenceJson(site, repository, name, commit));
   throw (await isEmpty(repository.gitDir)) ? new Failure(409, "Git Repository is empty.") : notFound();
+}
+
+async function matchRefs({ repository, params }: RepositoryCall, { site }: Context) {
+  const refs = await listRefs(repository.gitDir);
+  if (refs.size === 0) throw new Failure(409, "Git Repository is empty.");
+  const found = [...refs].filter(([name]) => name.startsWith(`refs/${params["ref"] ?? ""}`));
+  return ok(found.map(([name, commit]) => referenceJson(site, repository, name.slice("refs/".length), commit)));
 }
 
 async function createRef({ repository, body, caller }: RepositoryCall, context: Context) {
