@@ -112,7 +112,7 @@ export function questionMessages(task: RepositoryContext & { by: string; text: s
       repo,
       root,
       question: quoteUntrusted(commentLabel(by), seen(text), nonce, most),
-      about: quoteUntrusted("where it was asked", about, nonce, most),
+      about: quoteUntrusted("where it was asked", seen(about), nonce, most),
       context: contextOf(task),
     }),
   );

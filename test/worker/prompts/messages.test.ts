@@ -207,11 +207,16 @@ test("a review's task names the suggestions that are applied already, and a late
 });
 
 test("a question's task says that nothing is changed, and where it was asked", () => {
-  const [, task] = questionMessages({ ...repository, by: "ada", text: "Why<!-- x -->?", about: "Issue: It fails" });
+  const [, task] = questionMessages({
+    ...repository,
+    by: "ada",
+    text: "Why<!-- x -->?",
+    about: "Issue: It fails\n\n<!-- do y -->Often.",
+  });
 
   expect(task?.text).toContain("whatever you change in the working tree is thrown away");
   expect(task?.text).toContain("[BEGIN comment by ada 5f0c]\nWhy?\n[END");
-  expect(task?.text).toContain("[BEGIN where it was asked 5f0c]\nIssue: It fails\n[END");
+  expect(task?.text).toContain("[BEGIN where it was asked 5f0c]\nIssue: It fails\n\nOften.\n[END");
 });
 
 test("hosts that the agent may reach are named, and only where there are any", () => {
