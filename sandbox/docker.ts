@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { connect } from "node:net";
-import type { Duplex } from "node:stream";
+import type { Duplex, Readable } from "node:stream";
 import Docker from "dockerode";
 import { firstOf, late } from "./limits.ts";
 import type { ContainerSpec } from "./spec.ts";
@@ -27,6 +27,8 @@ export interface ClientOptions {
 export interface Client {
   readonly address: string;
   call<T>(what: string, options: CallOptions, work: (docker: Docker, signal: AbortSignal) => Promise<T>): Promise<T>;
+  /** The same for what opens a stream, which is destroyed when it comes after the wait has ended. */
+  open<T extends Readable>(what: string, options: CallOptions, work: (docker: Docker) => Promise<T>): Promise<T>;
   pull(ref: string, signal?: AbortSignal): Promise<void>;
   /** Whether a new connection is taken. An engine that is stopping takes none, before it stops its containers. */
   isListening(): Promise<boolean>;
@@ -68,15 +70,57 @@ export function createClient(options: ClientOptions): Client {
     }
   }
 
-  async function pull(ref: string, signal?: AbortSignal): Promise<void> {
-    const stream = await call(`begin to pull ${ref}`, { limitMs: pullLimitMs, signal }, (docker) => docker.pull(ref));
-    const finished = new Promise<void>((resolve, reject) => {
-      docker.modem.followProgress(stream, (error) => (error ? reject(error) : resolve()));
-    });
-    await call(`pull ${ref}`, { limitMs: pullLimitMs, signal }, () => finished);
+  async function open<T extends Readable>(
+    what: string,
+    options: CallOptions,
+    work: (docker: Docker) => Promise<T>,
+  ): Promise<T> {
+    let asked: Promise<T> | undefined;
+    try {
+      return await call(what, options, (docker) => (asked = work(docker)));
+    } catch (error) {
+      void asked?.then(discard, () => {});
+      throw error;
+    }
   }
 
-  return { address: target.address, call, pull, isListening: () => takesConnection(target.options) };
+  async function pull(ref: string, signal?: AbortSignal): Promise<void> {
+    const options = { limitMs: pullLimitMs, signal };
+    const progress = await open(
+      `begin to pull ${ref}`,
+      options,
+      async (docker) => (await docker.pull(ref)) as Readable,
+    );
+    try {
+      await call(`pull ${ref}`, options, () => untilPulled(progress));
+    } finally {
+      discard(progress);
+    }
+  }
+
+  return { address: target.address, call, open, pull, isListening: () => takesConnection(target.options) };
+}
+
+function discard(stream: Readable): void {
+  stream.on("error", () => {});
+  stream.destroy();
+}
+
+/** The engine tells of a pull in lines of JSON, and of a failure in one of them. */
+async function untilPulled(progress: Readable): Promise<void> {
+  let rest = "";
+  for await (const chunk of progress.setEncoding("utf8")) {
+    const lines = (rest + String(chunk)).split("\n");
+    rest = lines.pop() ?? "";
+    for (const line of lines) throwTold(line);
+  }
+  throwTold(rest);
+}
+
+function throwTold(line: string): void {
+  if (line.trim() === "") return;
+  const { error } = Object(JSON.parse(line)) as { error?: string };
+  if (error !== undefined) throw new Error(error);
 }
 
 async function takesConnection({ socketPath, host, port }: Docker.DockerOptions): Promise<boolean> {
@@ -125,10 +169,9 @@ export async function createContainer(
 /** Opens the container's streams. Call it before the container starts: nothing is missed then. */
 export async function attach(client: Client, id: string, signal?: AbortSignal): Promise<Duplex> {
   const options = { stream: true, hijack: true, stdin: true, stdout: true, stderr: true };
-  const stream = await client.call("attach to a container", { signal }, (docker) =>
-    docker.getContainer(id).attach(options),
-  );
-  return stream as Duplex;
+  return client.open("attach to a container", { signal }, async (docker) => {
+    return (await docker.getContainer(id).attach(options)) as Duplex;
+  });
 }
 
 /** Removes the container and its anonymous volumes, whatever its state. A container that is gone is no error. */

@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { resolve as resolvePath } from "node:path";
 
 /** git ended badly or not in time. The message has its own last words. */
@@ -59,23 +59,31 @@ export async function git(args: readonly string[], options: GitOptions): Promise
 export async function* gitStream(args: readonly string[], options: GitOptions): AsyncGenerator<Buffer> {
   const { gitDir, stdin, env, timeoutMs = 60_000, signal } = options;
   const limit = AbortSignal.timeout(timeoutMs);
-  const child = spawn("git", [...overrides, `--git-dir=${resolvePath(gitDir)}`, ...args], {
+  const over = signal === undefined ? limit : AbortSignal.any([signal, limit]);
+  over.throwIfAborted();
+  // Where no descriptor is left there are no streams.
+  const child: ChildProcess = spawn("git", [...overrides, `--git-dir=${resolvePath(gitDir)}`, ...args], {
     // Without a work tree git takes the working directory for one, and reads attributes in it.
     cwd: "/",
     env: { ...clean, ...env },
     stdio: ["pipe", "pipe", "pipe"],
-    signal: signal === undefined ? limit : AbortSignal.any([signal, limit]),
+    // A group of its own, for its helpers would outlive it: the one for HTTP waits for a server as long as that likes.
+    detached: true,
   });
   let words = "";
-  child.stderr.setEncoding("utf8").on("data", (text: string) => (words = (words + text).slice(-4000)));
-  child.stdin.on("error", () => {});
-  child.stdin.end(stdin);
   const ended = new Promise<number | string>((resolve) => {
-    child.on("error", (error) => resolve(limit.aborted ? `no answer in ${timeoutMs} ms` : error.message));
-    child.on("close", (exit, killed) => resolve(exit ?? killed ?? "ended"));
+    child.on("error", (error) => resolve(error.message));
+    child.on("close", (exit, killed) =>
+      resolve(limit.aborted ? `no answer in ${timeoutMs} ms` : (exit ?? killed ?? "ended")),
+    );
   });
+  const stop = () => killGroup(child, "SIGTERM");
+  over.addEventListener("abort", stop);
+  child.stderr?.setEncoding("utf8").on("data", (text: string) => (words = (words + text).slice(-4000)));
+  child.stdin?.on("error", () => {});
+  child.stdin?.end(stdin);
   try {
-    for await (const chunk of child.stdout) yield chunk as Buffer;
+    for await (const chunk of child.stdout ?? []) yield chunk as Buffer;
     const code = await ended;
     signal?.throwIfAborted();
     if (code !== 0) {
@@ -84,7 +92,16 @@ export async function* gitStream(args: readonly string[], options: GitOptions): 
       throw new GitFailed(failed, typeof code === "number" ? code : undefined);
     }
   } finally {
-    child.kill("SIGKILL");
+    over.removeEventListener("abort", stop);
+    if ((child.exitCode ?? child.signalCode) === null || over.aborted) killGroup(child, "SIGKILL");
+  }
+}
+
+function killGroup({ pid }: ChildProcess, signal: NodeJS.Signals): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, signal);
+  } catch {
+    // All of it has ended.
   }
 }
 

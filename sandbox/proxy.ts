@@ -102,12 +102,29 @@ async function forward({ policy, record, watch, count }: Shared, asked: Incoming
   sent.on("socket", watch);
   sent.on("response", (got) => {
     got.on("data", count);
-    got.on("error", () => answer.destroy());
+    pass(got, answer);
+  });
+  sent.on("error", () => badGateway(answer));
+  // Without a response too, as when the server wants to speak another protocol.
+  sent.on("close", () => answer.headersSent || badGateway(answer));
+  answer.on("close", () => sent.destroy());
+}
+
+/** Node reads status lines and headers that it refuses to write. */
+function pass(got: IncomingMessage, answer: ServerResponse): void {
+  got.on("error", () => answer.destroy());
+  try {
     answer.writeHead(got.statusCode ?? 502, withoutHops(got.headers));
     got.pipe(answer);
-  });
-  sent.on("error", () => (answer.headersSent ? answer.destroy() : answer.writeHead(502).end()));
-  answer.on("close", () => sent.destroy());
+  } catch {
+    got.destroy();
+    badGateway(answer);
+  }
+}
+
+function badGateway(answer: ServerResponse): void {
+  if (answer.headersSent) answer.destroy();
+  else answer.writeHead(502).end();
 }
 
 async function open(route: OpenRoute, target: Target): Promise<Duplex | undefined> {

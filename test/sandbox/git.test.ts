@@ -4,6 +4,7 @@ import { createServer } from "node:http";
 import type { RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { git, gitToken } from "../../sandbox/git.ts";
 import { git as plainGit, testRepository } from "../sandbox/support.ts";
@@ -84,6 +85,19 @@ describe("git", () => {
     abort.abort(new Error("stopped: label removed"));
 
     await expect(aborted).rejects.toThrow("stopped: label removed");
+    await expect.poll(allArguments).not.toContain(silent.origin);
+  });
+
+  it("fails, and ends nothing, where no file can be opened any more", () => {
+    const script = `
+      import { openSync } from "node:fs";
+      import { git } from ${JSON.stringify(fileURLToPath(new URL("../../sandbox/git.ts", import.meta.url)))};
+      try { for (;;) openSync("/dev/null"); } catch {}
+      await git(["--version"], { gitDir: "/" }).catch(({ name, message }) => process.stdout.write(name + ": " + message));
+    `;
+    const command = ["-c", 'ulimit -n 100 && exec "$@"', "sh", process.execPath, "--input-type=module", "-e", script];
+
+    expect(execFileSync("sh", command, { encoding: "utf8" })).toMatch(/^GitFailed: git --version failed \(.*EMFILE\)/);
   });
 
   it("follows nobody's configuration: not the environment's, not the repository's hooks and filters", async () => {
