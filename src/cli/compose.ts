@@ -185,6 +185,7 @@ export async function startWorkerRole(parts: Parts, openLog?: WorkerDeps["openLo
         const delivery = `ended-${randomUUID()}`;
         await queues.addIntake({ kind: "upkeep", delivery, repo }, delivery);
       },
+      hear: (job) => queues.addIntake(job, job.delivery),
       isLive: async (runId) => isHeld(config.dataDir, runId) || (await queues.isLive(runId)),
       pollMs: pace.pollMs,
       reportEveryMs: pace.reportEveryMs,

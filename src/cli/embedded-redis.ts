@@ -9,6 +9,8 @@ import { ConfigError, OutageError } from "../errors.ts";
 
 export interface EmbeddedRedis extends AsyncDisposable {
   url: string;
+  /** Settles when the server ends without having been asked to, with what to tell of it; one that was adopted is not followed. */
+  lost: Promise<OutageError>;
 }
 
 const startLimitMs = 15_000;
@@ -24,15 +26,19 @@ export async function startEmbeddedRedis(dataDir: string): Promise<EmbeddedRedis
   await mkdir(dir, { recursive: true, mode: 0o700 });
   const release = await own(dir);
   const url = `unix://${socketPath(dir)}`;
+  const lost = Promise.withResolvers<OutageError>();
   try {
-    if (!(await answers(url))) await start(dir, url);
+    if (!(await answers(url))) await start(dir, url, lost.resolve);
   } catch (error) {
     await release();
     throw error;
   }
+  let isAsked = false;
   return {
     url,
+    lost: lost.promise.then((error) => (isAsked ? new Promise<never>(() => {}) : error)),
     async [Symbol.asyncDispose]() {
+      isAsked = true;
       const redis = client(url);
       // The server closes the connection in place of an answer.
       await redis.shutdown("SAVE").catch(() => {});
@@ -56,7 +62,7 @@ async function own(dir: string): Promise<() => Promise<void>> {
   }
 }
 
-async function start(dir: string, url: string): Promise<void> {
+async function start(dir: string, url: string, onExit: (error: OutageError) => void): Promise<void> {
   const options = ["--port", "0", "--unixsocket", url.slice("unix://".length), "--unixsocketperm", "700", "--dir", dir];
   const keep = [
     // A delivery is answered once its job is stored, so it must be on disk by then.
@@ -80,9 +86,11 @@ async function start(dir: string, url: string): Promise<void> {
         ),
       ),
     );
-    child.on("exit", (code) =>
-      reject(new OutageError(`redis-server ended with ${code}. Its log is ${join(dir, "redis.log")}.`)),
-    );
+    child.on("exit", (code, signal) => {
+      const error = new OutageError(`redis-server ended with ${code ?? signal}. Its log is ${join(dir, "redis.log")}.`);
+      onExit(error);
+      reject(error);
+    });
   });
   failed.catch(() => {});
   child.unref();

@@ -3,6 +3,7 @@ import { readConfig, requireApp } from "../config.ts";
 import { ConfigError } from "../errors.ts";
 import { composeLog, productionPace, startWebRole, startWorkerRole } from "./compose.ts";
 import type { Parts } from "./compose.ts";
+import { endOnCrash } from "./crash.ts";
 import { watchVersions } from "./doctor/watch.ts";
 import { untilStopped } from "./until-stopped.ts";
 
@@ -32,5 +33,7 @@ function partsFromEnvironment(): Parts {
       "REDIS_URL is not set. `web` and `worker` share one Redis: set it to that server's address, or run `agent-fix up` on one machine.",
     );
   }
-  return { config, credentials, redisUrl: config.redisUrl, log: composeLog(config), pace: productionPace };
+  const log = composeLog(config);
+  endOnCrash(log);
+  return { config, credentials, redisUrl: config.redisUrl, log, pace: productionPace };
 }

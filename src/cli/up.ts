@@ -1,13 +1,14 @@
 import { Command } from "commander";
-import { SmeeClient } from "smee-client";
 import { readConfig } from "../config.ts";
-import { ConfigError, messageOf } from "../errors.ts";
+import type { Config } from "../config.ts";
 import type { Log } from "../log.ts";
 import { composeLog, productionPace, startWebRole, startWorkerRole } from "./compose.ts";
+import { crash, endOnCrash } from "./crash.ts";
 import { watchVersions } from "./doctor/watch.ts";
 import { startEmbeddedRedis } from "./embedded-redis.ts";
 import { createAppInBrowser } from "./manifest.ts";
 import { untilStopped } from "./until-stopped.ts";
+import { forwardWebhooks } from "./webhook-proxy.ts";
 
 export function upCommand(): Command {
   return new Command("up")
@@ -15,11 +16,12 @@ export function upCommand(): Command {
     .action(async () => {
       const config = readConfig();
       const log = composeLog(config);
+      endOnCrash(log);
       const stopped = untilStopped();
       const credentials = config.app ?? (await createAppInBrowser(config, log, stopped));
       if (credentials === undefined) return;
       await using stack = new AsyncDisposableStack();
-      const redisUrl = config.redisUrl ?? stack.use(await startEmbeddedRedis(config.dataDir)).url;
+      const redisUrl = config.redisUrl ?? (await startOwnRedis(config, log, stack));
       const parts = { config, credentials, redisUrl, log, pace: productionPace };
       const web = stack.use(await startWebRole(parts));
       stack.use(await startWorkerRole(parts));
@@ -32,34 +34,8 @@ export function upCommand(): Command {
     });
 }
 
-const connectLimitMs = 10_000;
-
-/** Hands on to `target` what arrives at the webhook proxy, until disposed. Throws a ConfigError when it can't be reached. */
-export async function forwardWebhooks(
-  source: string,
-  target: string,
-  log: Log,
-  limitMs = connectLimitMs,
-): Promise<AsyncDisposable> {
-  const logger = {
-    info: () => {},
-    error: (message: unknown) => log.warn({ message: String(message) }, "the webhook proxy reported an error"),
-  };
-  const smee = new SmeeClient({ source, target, logger });
-  // Its own limit would also end a connection that is lost and on its way back at that moment.
-  const late = Promise.withResolvers<never>();
-  const timer = setTimeout(() => late.reject(new Error(`no answer within ${limitMs} ms`)), limitMs);
-  try {
-    await Promise.race([smee.start(), late.promise]);
-  } catch (cause) {
-    await smee.stop();
-    const why = cause instanceof Event && "message" in cause ? String(cause.message) : messageOf(cause);
-    throw new ConfigError(
-      `WEBHOOK_PROXY_URL: ${source} can't be reached (${why}). Give the address of a smee.io channel, or leave it unset.`,
-      { cause },
-    );
-  } finally {
-    clearTimeout(timer);
-  }
-  return { [Symbol.asyncDispose]: () => smee.stop() };
+async function startOwnRedis({ dataDir }: Config, log: Log, stack: AsyncDisposableStack): Promise<string> {
+  const { url, lost } = stack.use(await startEmbeddedRedis(dataDir));
+  void lost.then((error) => crash(log, error));
+  return url;
 }

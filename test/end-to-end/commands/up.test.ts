@@ -49,7 +49,7 @@ describe("up", () => {
   it("goes on with the Redis and the runs that a killed one left", async () => {
     {
       await using killed = await startUp();
-      killed.signal("SIGKILL");
+      killed.killAll();
       await killed.ended;
     }
     const left = await serverIn(site.dataDir);
@@ -68,6 +68,35 @@ describe("up", () => {
     expect(await serverIn(site.dataDir)).toBeUndefined();
   });
 
+  it("starts again with what it had when its Redis is killed", async () => {
+    await using up = await startUp();
+    const first = await urlOf(up, /agent-fix is up/);
+    const redis = await serverIn(site.dataDir);
+    await redis?.set("left", "before the crash");
+    const { pid } = /process_id:(?<pid>\d+)/.exec((await redis?.info("server")) ?? "")?.groups ?? {};
+    redis?.disconnect();
+
+    process.kill(Number(pid), "SIGKILL");
+
+    expect(await up.line(/"level":60/)).toContain("redis-server ended with SIGKILL");
+    await up.line(/ended unexpectedly \(70\) and starts again/);
+    const again = await urlOf(up, new RegExp(`agent-fix is up at (?!${first}\\.)`));
+    site.github.setWebhookUrl(`${again}/api/github/webhooks`);
+    const back = await serverIn(site.dataDir);
+    expect(await back?.get("left")).toBe("before the crash");
+    back?.disconnect();
+    await expectPullRequest(site, "after-its-redis");
+    up.signal("SIGTERM");
+    expect(await up.ended).toMatchObject({ code: 0 });
+  });
+
+  it("stops when what started it is killed", async () => {
+    await using up = await startUp();
+    up.signal("SIGKILL");
+
+    await expect.poll(() => serverIn(site.dataDir), { timeout: 30_000 }).toBeUndefined();
+  });
+
   it("keeps what Redis held over a stop", async () => {
     {
       await using up = await startUp();
@@ -78,7 +107,7 @@ describe("up", () => {
     await using up = await startUp();
 
     const redis = await serverIn(site.dataDir);
-    expect(await redis?.get("left")).toBe("here");
+    expect(await redis?.get("left")).toBe("before the crash");
     redis?.disconnect();
     up.signal("SIGTERM");
     expect(await up.ended).toMatchObject({ code: 0 });

@@ -53,6 +53,8 @@ export interface RunningCommand extends AsyncDisposable {
   line(pattern: RegExp): Promise<string>;
   /** To the process alone, as `kill` does. */
   signal(name: NodeJS.Signals): void;
+  /** It and what it started in its group, at once, as when the machine fails. */
+  killAll(): void;
   ended: Promise<Ended>;
 }
 
@@ -97,6 +99,7 @@ export function startCommand(args: readonly string[], options: CommandOptions = 
     pid,
     ended,
     signal: (name) => child.kill(name),
+    killAll: () => process.kill(-pid, "SIGKILL"),
     line: (pattern) =>
       new Promise((resolve, reject) => {
         const look = () => {
