@@ -34,6 +34,8 @@ export interface Text {
   isNew: boolean;
   /** Of the review or comment. */
   comment: number;
+  /** When people could see it, in ISO 8601 and UTC, whole seconds. */
+  at: string;
 }
 
 /** What a round of review is about: what was said, and how far that is. */
@@ -41,7 +43,7 @@ export interface FeedbackEvent {
   points: Point[];
   from: Rounds["read"];
   read: Rounds["read"];
-  /** What the pull request remembered before this round; undefined before the first one, and where they count anew. */
+  /** What the pull request remembers while this round is at work; undefined in the first one. */
   before?: Rounds;
   /** The commit that the pull request stood on. */
   head: string;
@@ -76,7 +78,8 @@ export interface Feedback {
 export const mostRounds = 10;
 export const mostFailures = 5;
 
-type Kind = keyof Rounds["read"];
+const kinds = ["threads", "reviews", "remarks"] as const;
+type Kind = (typeof kinds)[number];
 interface Word {
   kind: Kind;
   id: number;
@@ -97,13 +100,18 @@ export function readFeedback(conversation: Conversation, reading: Reading): Feed
   return {
     points: [
       ...threads.map(({ point }, index) => ({ ...point, id: `t${index + 1}` })),
-      ...bodies.map((review, index) => ({ id: `r${index + 1}`, url: review.url, texts: [newText(review)] })),
-      ...comments.map((remark, index) => ({ id: `c${index + 1}`, url: remark.url, texts: [newText(remark)] })),
+      ...bodies.map((review, index) => ({
+        id: `r${index + 1}`,
+        url: review.url,
+        texts: [newText(review, reviewWord(review))],
+      })),
+      ...comments.map((remark, index) => ({
+        id: `c${index + 1}`,
+        url: remark.url,
+        texts: [newText(remark, commentWord(remark))],
+      })),
     ],
-    read: (["threads", "reviews", "remarks"] as const).reduce(
-      (read, kind) => ({ ...read, ...markOf(kind, words, reading.read) }),
-      {},
-    ),
+    read: kinds.reduce((read, kind) => ({ ...read, ...markOf(kind, words, reading.read) }), {}),
     newest: newestOf(words),
   };
 }
@@ -125,7 +133,7 @@ function threadPoints({ threads, reviews }: Conversation, reading: Reading) {
     const words = remarks.filter(isNew).map(wordOf);
     if (words.length === 0) return [];
     const heard = remarks.filter(({ author }) => isOurs(author, reading.slug) || reading.trusts(author));
-    const texts = heard.map((remark) => ({ ...newText(remark), isNew: isNew(remark) }));
+    const texts = heard.map((remark) => ({ ...newText(remark, wordOf(remark)), isNew: isNew(remark) }));
     const place = { id, first: first.id, path, line, startLine, hunk, isOutdated };
     return [{ point: { url: first.url, thread: place, texts }, words }];
   });
@@ -149,24 +157,22 @@ function isOurs({ isBot, login }: Author, slug: string): boolean {
 }
 
 /** What people say to each other, or want left alone. */
-function isAside(body: string, slug: string): boolean {
+export function isAside(body: string, slug: string): boolean {
   const text = body.trimStart();
   const opensWithOther = text.startsWith("@") && !new RegExp(`^@${RegExp.escape(slug)}(?![\\w-])`, "i").test(text);
   return text.startsWith("//") || opensWithOther || text.includes("<!-- agent-fix:ignore -->") || isCommand(text);
 }
 
-function isUnread({ at, id }: Word, mark: Mark | undefined): boolean {
+function isUnread({ at, id }: Pick<Word, "at" | "id">, mark: Mark | undefined): boolean {
   return mark === undefined || at > mark.at || (at === mark.at && !mark.ids.includes(id));
 }
 
 /** GitHub's times have whole seconds: what else was said in the last one is told apart by its id. */
 function markOf(kind: Kind, words: readonly Word[], before: Rounds["read"] | undefined): Rounds["read"] {
   const own = words.filter((word) => word.kind === kind);
-  const former = before?.[kind];
-  const at = [...own.map((word) => word.at), ...(former === undefined ? [] : [former.at])].sort().at(-1);
-  if (at === undefined) return {};
-  const ids = own.filter((word) => word.at === at).map(({ id }) => id);
-  return { [kind]: { at, ids: former?.at === at ? [...former.ids, ...ids] : ids } };
+  const at = newestTime(own.map((word) => word.at));
+  const newest = at && { at, ids: own.filter((word) => word.at === at).map(({ id }) => id) };
+  return furtherMark(kind, before?.[kind], newest || undefined);
 }
 
 function newestOf(words: readonly Word[]): Feedback["newest"] {
@@ -190,8 +196,44 @@ const reviewWord = ({ id, submittedAt, author }: ReviewFacts): Word => ({
   by: author,
 });
 
-function newText({ id, author, body }: { id: number; author: Author; body: string }): Text {
-  return { by: author, body, isNew: true, comment: id };
+function newText({ body }: { body: string }, { by, id, at }: Word): Text {
+  return { by, body, isNew: true, comment: id, at };
+}
+
+/** Pure: the points without what was read since, from what was read before: nobody waits for an answer to that any more. */
+export function pointsLeft(
+  points: readonly Point[],
+  { before, now }: Record<"before" | "now", Rounds["read"]>,
+): Point[] {
+  return points.flatMap((point) => {
+    const kind = kindOf(point);
+    const isLeft = ({ comment: id, at }: Text) =>
+      !isUnread({ at, id }, before[kind]) || isUnread({ at, id }, now[kind]);
+    const texts = point.texts.map((text) => ({ ...text, isNew: text.isNew && isLeft(text) }));
+    return texts.some(({ isNew }) => isNew) ? [{ ...point, texts }] : [];
+  });
+}
+
+function kindOf({ id, thread }: Point): Kind {
+  if (thread !== undefined) return "threads";
+  return id.startsWith("r") ? "reviews" : "remarks";
+}
+
+/** Pure: how far the conversation was read, when it was read as far as each of both. */
+export function readFurther(one: Rounds["read"], other: Rounds["read"]): Rounds["read"] {
+  return kinds.reduce((read, kind) => ({ ...read, ...furtherMark(kind, one[kind], other[kind]) }), {});
+}
+
+function furtherMark(kind: Kind, ...marks: (Mark | undefined)[]): Rounds["read"] {
+  const known = marks.filter((mark) => mark !== undefined);
+  const at = newestTime(known.map((mark) => mark.at));
+  if (at === undefined) return {};
+  const ids = known.filter((mark) => mark.at === at).flatMap((mark) => mark.ids);
+  return { [kind]: { at, ids: [...new Set(ids)] } };
+}
+
+function newestTime(times: readonly string[]): string | undefined {
+  return times.toSorted().at(-1);
 }
 
 /** What was said on our pull request, all of it, and who of those that spoke may write. */

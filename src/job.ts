@@ -12,7 +12,8 @@ const text = z.object({ title: z.string(), body: z.string() });
 /** The task as it stood when it was asked for. */
 export type TaskText = z.infer<typeof text>;
 
-const said = {
+/** What a person says somewhere. */
+export const said = z.object({
   delivery: z.string(),
   repo: repoRef,
   /** The issue or pull request that it stands on. */
@@ -23,7 +24,9 @@ const said = {
   text: z.string(),
   /** It stands on lines of a pull request, and not below it. */
   inThread: z.boolean().optional(),
-};
+  /** It is a review's own text, and `comment` the review's id. */
+  inReview: z.boolean().optional(),
+});
 
 /** What waits in the intake queue: one accepted event, with the signed text, removed when done. */
 export const intakeJob = z.discriminatedUnion("kind", [
@@ -58,8 +61,9 @@ export const intakeJob = z.discriminatedUnion("kind", [
     pull: z.number().optional(),
     branch: z.string(),
   }),
-  z.object({ kind: z.literal("comment"), ...said }),
-  z.object({ kind: z.literal("command"), ...said }),
+  /** `isLate`: it was for a run that ended before it read it. */
+  z.object({ kind: z.literal("comment"), isLate: z.boolean().optional(), ...said.shape }),
+  z.object({ kind: z.literal("command"), ...said.shape }),
   z.object({
     kind: z.literal("stop"),
     delivery: z.string(),
@@ -146,7 +150,7 @@ export function runIdOf(repo: RepoRef, subject: Subject, trigger: string): strin
 }
 
 /** The trigger that a run's status comment stands for: a label that was answered stays so, whoever speaks after it. */
-export function coveredBy({ trigger, follows }: RunJob): string {
+export function coveredBy({ trigger, follows }: Pick<RunJob, "trigger" | "follows">): string {
   return follows?.covers ?? trigger;
 }
 

@@ -8,19 +8,33 @@ import type { IntakeJob, RunJob } from "./job.ts";
 /** Every key lies under this hash tag, so that Redis Cluster keeps them on one node. */
 export const redisPrefix = "{agent-fix}";
 
+export interface LiveRun {
+  run: RunJob;
+  isWorking: boolean;
+  /** When a worker took it that has it, in milliseconds since the epoch. */
+  since?: number;
+}
+
 /** The two queues that carry the work. Whatever is asked settles within 3 s, with an OutageError when Redis does not. */
 export interface Queues {
   /** Has stored the job durably when it resolves. One with the same id that waits or works stands for it; one that failed does not. */
   addIntake(job: IntakeJob, id: string): Promise<void>;
-  /** False when a run with the same id or on the same subject already waits or works, or the same run has just ended. */
+  /**
+   * False when a run with the same id or on the same subject already waits or works, or the same run has just ended. Of two
+   * that add the same run at one moment, which is stored once, both may be told true.
+   */
   addRun(job: RunJob): Promise<boolean>;
-  /** Takes a run out that has not started; false when it works already or is gone. */
+  /** Takes a run out that no worker has claimed; false when one has, or when it is gone. */
   removeWaiting(runId: string): Promise<boolean>;
+  /** Ends the wait of a run that is to be taken again later, if it is one. */
+  hasten(runId: string): Promise<void>;
+  /** Has runs that failed taken again, at most so many, which failed first, of those asked for since a time; returns how many. */
+  retryFailed(most: number, since: Date): Promise<number>;
   isLive: (runId: string) => Promise<boolean>;
   /** The runs that wait, at most so many, in the order in which workers take them; and how many are at work. */
   waiting(most: number): Promise<{ runs: RunJob[]; atWork: number }>;
-  /** A repository's runs that wait or work, in no order. */
-  liveIn(repo: number): Promise<{ run: RunJob; isWorking: boolean }[]>;
+  /** A repository's runs: first those at work, in the order in which they began, then those that wait. */
+  liveIn(repo: number): Promise<LiveRun[]>;
   scheduleSweep(everyMs: number): Promise<void>;
   /** Whether the sweep has a next time: a Redis that lost its data has none. */
   isSweepScheduled(): Promise<boolean>;
@@ -66,26 +80,16 @@ export function createQueues(redis: Redis, { debounceMs }: QueueOptions = { debo
       await within(3000, addEvent(intake, parsed, { jobId: safeId(id), ...waitOf(parsed, debounceMs) }));
     },
     addRun: (job) => within(3000, addOnce(runs, runJob.parse(job))),
-    removeWaiting: (runId) => within(3000, removeUnstarted(runs, runId)),
-    async isLive(runId) {
-      const state = await within(3000, runs.getJobState(runId));
-      return state !== "unknown" && state !== "completed" && state !== "failed";
-    },
+    removeWaiting: (runId) => within(3000, removeUnclaimed(runs, redis, runId)),
+    hasten: (runId) => within(3000, promoteDelayed(runs, runId)),
+    retryFailed: (most, since) => within(3000, retryOldest(runs, most, since)),
+    isLive: (runId) => within(3000, isHeld(runs, runId)),
     async waiting(most) {
       const asked = Promise.all([runs.getJobs(["wait", "prioritized"], 0, most - 1, true), runs.getActiveCount()]);
       const [jobs, atWork] = await within(3000, asked);
       return { runs: jobs.slice(0, most).flatMap(({ data }) => runJob.safeParse(data).data ?? []), atWork };
     },
-    async liveIn(repo) {
-      const asked = Promise.all([runs.getJobs(["active"]), runs.getJobs(["wait", "prioritized", "delayed"])]);
-      const found = await within(3000, asked);
-      return found.flatMap((jobs, index) =>
-        jobs
-          .flatMap(({ data }) => runJob.safeParse(data).data ?? [])
-          .filter((run) => run.repo.id === repo)
-          .map((run) => ({ run, isWorking: index === 0 })),
-      );
-    },
+    liveIn: (repo) => within(3000, liveRuns(runs, repo)),
     async scheduleSweep(everyMs) {
       await within(
         3000,
@@ -115,6 +119,8 @@ const intakeRetries = { attempts: 100, backoff: { type: "capped" } } as const;
 const longestWaitMs = 5 * 60_000;
 // How often a run may fail is counted in its log; these are for what fails outside it, such as its lock in Redis.
 const ticksMs = 5000;
+/** So many of the failed runs are looked at. */
+const mostFailed = 1000;
 const runRetries = { attempts: 100, backoff: { type: "fixed", delay: 4000, jitter: 0.5 } } as const;
 const priorities = { issue: 1, question: 1, review: 2, checks: 2, merge: 2, task: 3, onboarding: 3 } as const;
 
@@ -168,9 +174,34 @@ async function addOnce(runs: Queue<RunJob>, job: RunJob): Promise<boolean> {
   return added.id === runId;
 }
 
-async function removeUnstarted(runs: Queue<RunJob>, runId: string): Promise<boolean> {
+async function liveRuns(runs: Queue<RunJob>, repo: number): Promise<LiveRun[]> {
+  const [active, waiting] = await Promise.all([
+    runs.getJobs(["active"]),
+    runs.getJobs(["wait", "prioritized", "delayed"], 0, -1, true),
+  ]);
+  // One that finds its branch taken is active for a moment, again and again: the one that has it began before that.
+  const working = active.toSorted((a, b) => (a.processedOn ?? 0) - (b.processedOn ?? 0));
+  return [working, waiting].flatMap((jobs, index) =>
+    jobs.flatMap(({ data, processedOn }) => {
+      const run = runJob.safeParse(data).data;
+      if (run?.repo.id !== repo) return [];
+      const isWorking = index === 0;
+      return [{ run, isWorking, ...(isWorking && processedOn !== undefined && { since: processedOn }) }];
+    }),
+  );
+}
+
+async function isHeld(runs: Queue<RunJob>, runId: string): Promise<boolean> {
+  const state = await runs.getJobState(runId);
+  return state !== "unknown" && state !== "completed" && state !== "failed";
+}
+
+/** Where the newest claim of a run is written down. */
+export const epochKey = (runId: string) => `${redisPrefix}:epoch:${runId}`;
+
+async function removeUnclaimed(runs: Queue<RunJob>, redis: Redis, runId: string): Promise<boolean> {
   const job = await runs.getJob(runId);
-  if (job === undefined || job.attemptsStarted > 0) return false;
+  if (job === undefined || (await redis.exists(epochKey(runId))) === 1 || !(await isHeld(runs, runId))) return false;
   try {
     await job.remove();
     return true;
@@ -179,6 +210,26 @@ async function removeUnstarted(runs: Queue<RunJob>, runId: string): Promise<bool
     if (await job.isActive()) return false;
     throw error;
   }
+}
+
+async function retryOldest(runs: Queue<RunJob>, most: number, since: Date): Promise<number> {
+  const failed = await runs.getJobs(["failed"], 0, mostFailed - 1, true);
+  const owed = failed.filter(({ timestamp }) => timestamp >= since.getTime()).slice(0, most);
+  for (const job of owed)
+    await job.retry("failed").catch(async (error: unknown) => {
+      // Somebody asked for it again in between.
+      if (await job.isFailed()) throw error;
+    });
+  return owed.length;
+}
+
+async function promoteDelayed(runs: Queue<RunJob>, runId: string): Promise<void> {
+  const job = await runs.getJob(runId);
+  if (job === undefined || !(await job.isDelayed())) return;
+  await job.promote().catch(async (error: unknown) => {
+    // Its time came in between.
+    if (await job.isDelayed()) throw error;
+  });
 }
 
 /** Bounds a wait on Redis; throws OutageError. */

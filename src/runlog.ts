@@ -15,7 +15,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import type { FeedbackEvent, Reply } from "./feedback.ts";
-import type { Rounds, Watch } from "./status.ts";
+import type { Watch } from "./status.ts";
 import type { Follows, RunJob, TaskText } from "./job.ts";
 import type { DependencyChanges, UpdateFacts } from "./package-facts.ts";
 
@@ -42,7 +42,8 @@ export type RunEvent =
   /** `ms` is 0 where an earlier run's set-up was used. */
   | { type: "setup"; ok: boolean; ms: number; output: string }
   | { type: "network"; command: string; hosts: string[]; refused: string[] }
-  | { type: "note"; text: string }
+  /** `comment`: the id of one that reached the run, and that its model reads next. */
+  | { type: "note"; text: string; comment?: number }
   | ({ type: "dependencies" } & DependencyChanges)
   /** What a task has updated by itself, before any model was asked. */
   | ({ type: "updates" } & UpdateFacts)
@@ -96,8 +97,8 @@ export type RunEvent =
   | { type: "plan"; items: string[] }
   | ({ type: "feedback" } & FeedbackEvent)
   | ({ type: "reply" } & Reply)
-  /** A pull request's checks are seen to; what it remembers from then on. */
-  | { type: "watched"; watch: Watch; rounds: Rounds | undefined }
+  /** A pull request's checks are seen to; what it remembered of them before, and does from then on. */
+  | { type: "watched"; watch: Watch; before: Watch | undefined }
   /** The head of a pull request, the base that it takes in, and git's merge; the paths that git can't join, with its words. */
   | { type: "merge"; head: string; base: string; tree: string; conflicts: readonly string[]; says: readonly string[] }
   /** A round's commit, the points whose suggestions stand in it, and whether the threads it mends may be resolved. */

@@ -1,10 +1,12 @@
 import type { Redis } from "ioredis";
 import type { Forge } from "./forge.ts";
 import { withLock } from "./lock.ts";
-import { parseStatus, remarkedStatus, statusMark } from "./status.ts";
-import type { StatusMarker } from "./status.ts";
+import { redisPrefix, within } from "./queue.ts";
+import { parseStatus, remarkedStatus, remembering, statusMark, statusMarker } from "./status.ts";
+import type { Memory, StatusMarker } from "./status.ts";
 
 const turnLimitMs = 60_000;
+const copySeconds = 90 * 24 * 3600;
 
 /** An issue or pull request that carries a status comment. */
 export interface StatusPlace {
@@ -15,17 +17,18 @@ export interface StatusPlace {
 
 /**
  * Creates or edits the status comment, one writer at a time among all processes: two that find none would each create
- * one. Writes nothing where `isCovered` says so of what stands there; a `body` that has to be asked for is asked for
- * after that.
+ * one. What stands there as its memory stays, whatever `body` says of it. Writes nothing where `isCovered` says so of what
+ * stands there; a `body` that has to be asked for is asked for after that.
  */
 export async function writeStatus(
   place: StatusPlace,
   body: string | (() => Promise<string>),
   isCovered?: (found: StatusMarker | undefined) => boolean,
 ): Promise<void> {
-  await inTurn(place, async ({ forge, number }) => {
-    if (isCovered !== undefined && isCovered(await readStatus(forge, number))) return;
-    await forge.ensureComment(number, statusMark, typeof body === "string" ? body : await body());
+  await inTurn(place, async () => {
+    const found = await recallStatus(place);
+    if (isCovered?.(found) === true) return;
+    await put(place, remembering(typeof body === "string" ? body : await body(), found ?? {}));
   });
 }
 
@@ -34,11 +37,11 @@ export async function amendStatus(
   place: StatusPlace,
   change: (status: StatusMarker) => StatusMarker | undefined,
 ): Promise<void> {
-  await inTurn(place, async ({ forge, number }) => {
-    const body = (await forge.findComment(number, statusMark))?.body ?? "";
+  await inTurn(place, async () => {
+    const body = (await place.forge.findComment(place.number, statusMark))?.body ?? "";
     const status = parseStatus(body);
     const changed = status && change(status);
-    if (changed !== undefined) await forge.ensureComment(number, statusMark, remarkedStatus(body, changed));
+    if (changed !== undefined) await put(place, remarkedStatus(body, changed));
   });
 }
 
@@ -47,7 +50,12 @@ export async function readStatus(forge: Forge, number: number): Promise<StatusMa
   return parseStatus((await forge.findComment(number, statusMark))?.body ?? "");
 }
 
-/** Writes one run's texts. */
+/** The same; where a person deleted the comment, what it said at last. */
+export async function recallStatus(place: StatusPlace): Promise<StatusMarker | undefined> {
+  return (await readStatus(place.forge, place.number)) ?? copyOf(place);
+}
+
+/** Writes one run's texts, each with what the place remembers by then. */
 export interface StatusWriter {
   /** News of the work. A comment that a person deletes is made anew once; deleted again, nothing is told until the end. */
   tell(body: string): Promise<void>;
@@ -55,23 +63,55 @@ export interface StatusWriter {
   end(body: string): Promise<void>;
 }
 
-export function createStatusWriter(place: StatusPlace): StatusWriter {
+/** `remember`: what a run makes of what stands there as the place's memory. Nothing, by default. */
+export function createStatusWriter(
+  place: StatusPlace,
+  remember: (memory: Memory) => Memory = (memory) => memory,
+): StatusWriter {
   let known: number | undefined;
   let deletions = 0;
+  let memory: Memory = {};
   return {
     async tell(body) {
       if (deletions > 1) return;
-      await inTurn(place, async ({ forge, number }) => {
-        if (known !== undefined && (await forge.editComment(known, body))) return;
+      await inTurn(place, async () => {
+        // From the first time on the copy is as new as the comment, and costs no question to the code host.
+        memory = remember((known === undefined ? await recallStatus(place) : await copyOf(place)) ?? memory);
+        const text = remembering(body, memory);
+        if (known !== undefined && (await place.forge.editComment(known, text))) return keepCopy(place, text);
         if (known !== undefined) deletions++;
-        if (deletions <= 1) known = (await forge.ensureComment(number, statusMark, body)).id;
+        if (deletions <= 1) known = await put(place, text);
       });
     },
-    end: (body) => writeStatus(place, body),
+    async end(body) {
+      await inTurn(place, async () => {
+        const found = await recallStatus(place);
+        await put(place, remembering(body, remember(found ?? memory)));
+      });
+    },
   };
 }
 
-async function inTurn(place: StatusPlace, work: (place: StatusPlace) => Promise<void>): Promise<void> {
+async function put(place: StatusPlace, body: string): Promise<number> {
+  const { id } = await place.forge.ensureComment(place.number, statusMark, body);
+  await keepCopy(place, body);
+  return id;
+}
+
+const copyKey = ({ forge, number }: StatusPlace) => `${redisPrefix}:status:${forge.repo.id}:${number}`;
+
+async function keepCopy(place: StatusPlace, body: string): Promise<void> {
+  const status = parseStatus(body);
+  if (status === undefined) return;
+  await within(3000, place.redis.set(copyKey(place), JSON.stringify(status), "EX", copySeconds));
+}
+
+async function copyOf(place: StatusPlace): Promise<StatusMarker | undefined> {
+  const copy = await within(3000, place.redis.get(copyKey(place)));
+  return copy === null ? undefined : statusMarker.safeParse(JSON.parse(copy)).data;
+}
+
+async function inTurn(place: StatusPlace, work: () => Promise<void>): Promise<void> {
   const { redis, forge, number } = place;
-  await withLock(redis, `status-${forge.repo.id}-${number}`, turnLimitMs, () => work(place));
+  await withLock(redis, `status-${forge.repo.id}-${number}`, turnLimitMs, work);
 }

@@ -1,5 +1,7 @@
 import { z } from "zod";
 import { hiddenAt, hide } from "./hidden.ts";
+import { coveredBy, runJob } from "./job.ts";
+import type { RepoRef, RunJob } from "./job.ts";
 import { boundedBody } from "./text.ts";
 
 const unfinished = ["queued", "working", "waiting-model"] as const;
@@ -30,10 +32,14 @@ const watch = z.object({
 /** What a pull request remembers of its checks. */
 export type Watch = z.infer<typeof watch>;
 
-const marker = z.object({
+/** What GitHub remembers of a run, hidden in its status comment. */
+export const statusMarker = z.object({
   run: z.string(),
   state: z.enum(states),
+  /** The one that it answers, of a run that follows another: that one's. */
   trigger: z.string(),
+  /** The rest of the run's job, so that one that the queue lost can be added again. */
+  job: runJob.omit({ runId: true, repo: true, askedAt: true }).optional(),
   snapshot: z.string().optional(),
   /** The base commit, of a run that ended since its checks cannot run there. */
   head: z.string().optional(),
@@ -44,8 +50,10 @@ const marker = z.object({
   /** Since when a run has been waiting for its model, as an ISO time. */
   since: z.string().optional(),
 });
-/** What GitHub remembers of a run, hidden in its status comment. */
-export type StatusMarker = z.infer<typeof marker>;
+export type StatusMarker = z.infer<typeof statusMarker>;
+
+/** What outlives the runs that a status comment tells of. */
+export type Memory = Pick<StatusMarker, "rounds" | "watch">;
 
 /** The cause of a run whose base can't be checked: it is tried again when the base moves. */
 export const brokenCause = "base broken";
@@ -73,8 +81,24 @@ export function remarkedStatus(body: string, status: StatusMarker): string {
   return `${hide(statusMark, status)}${body.slice(body.indexOf(" -->") + " -->".length)}`;
 }
 
+/** The same comment, which remembers this from now on. */
+export function remembering(body: string, { rounds, watch }: Memory): string {
+  const status = parseStatus(body);
+  return status === undefined ? body : remarkedStatus(body, { ...status, rounds, watch });
+}
+
 export function parseStatus(body: string): StatusMarker | undefined {
-  return hiddenAt(body, body.startsWith(statusMark) ? 0 : -1, { start: statusMark, schema: marker });
+  return hiddenAt(body, body.startsWith(statusMark) ? 0 : -1, { start: statusMark, schema: statusMarker });
+}
+
+/** What a status comment says of a run, whatever its state. */
+export function markerOf({ runId, repo: _repo, askedAt: _askedAt, ...job }: RunJob) {
+  return { run: runId, trigger: coveredBy(job), job };
+}
+
+/** The job of the run that it tells of; undefined where a version wrote it that did not remember that. */
+export function jobIn({ run: runId, job }: StatusMarker, repo: RepoRef): RunJob | undefined {
+  return job && { runId, repo, ...job };
 }
 
 /** Nothing more will be done for this trigger. */

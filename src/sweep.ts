@@ -9,7 +9,8 @@ import { upkeep } from "./maintenance/upkeep.ts";
 import { pauseAsked } from "./pause.ts";
 import { redisPrefix, within } from "./queue.ts";
 import { parseSettings, settingsPath } from "./settings.ts";
-import { brokenCause, isTerminal, parseStatus, statusMark } from "./status.ts";
+import { recallStatus } from "./status-comment.ts";
+import { brokenCause, isTerminal } from "./status.ts";
 import type { StatusMarker } from "./status.ts";
 import { branchPrefix, labelTrigger, triggerLabel } from "./triggers.ts";
 import { tellPlaces } from "./waiting.ts";
@@ -19,6 +20,9 @@ export const sweepEveryMs = 5 * 60_000;
 
 const lockMs = 30_000;
 const lookBackMs = 24 * 3600_000;
+/** How long a run that could not tell its outcome is taken again, from when it was asked for. */
+const owedMs = 3 * 24 * 3600_000;
+const mostRetried = 20;
 
 /**
  * Finds what webhooks missed and what a schedule is due. One repository's trouble does not stop the others. False where
@@ -32,12 +36,18 @@ export async function sweep(deps: IntakeDeps): Promise<boolean> {
 }
 
 async function sweepAll(deps: IntakeDeps): Promise<void> {
-  const { host, log, now } = deps;
+  const { host, queues, log, now } = deps;
   const redelivered = await host.redeliver(new Date(now().getTime() - lookBackMs)).catch((error: unknown) => {
     log.warn({ error: messageOf(error) }, "failed deliveries could not be listed");
     return 0;
   });
   if (redelivered > 0) log.info({ redelivered }, "failed deliveries were asked for again");
+  const since = new Date(now().getTime() - owedMs);
+  const retried = await queues.retryFailed(mostRetried, since).catch((error: unknown) => {
+    log.warn({ error: messageOf(error) }, "failed runs could not be listed");
+    return 0;
+  });
+  if (retried > 0) log.info({ retried }, "failed runs are taken again");
   const limited = new Set<number>();
   for (const repo of await host.repositories()) {
     // The code host limits an installation, whichever of its repositories is asked about.
@@ -61,7 +71,7 @@ async function findLabelled(repo: RepoRef, { host, queues }: IntakeDeps): Promis
   const questions: number[] = [];
   for (const issue of await forge.labelledIssues(triggerLabel)) {
     const event = await forge.labelEvent(issue, triggerLabel);
-    const status = parseStatus((await forge.findComment(issue, statusMark))?.body ?? "");
+    const status = await recallStatus({ redis: queues.redis, forge, number: issue });
     if (status?.state === "needs-input") questions.push(issue);
     const isKnown = event !== undefined && status?.trigger === labelTrigger(event.id);
     if (isKnown) await seeToKnown({ repo, queues, forge }, issue, status);

@@ -50,7 +50,7 @@ export interface WebhookEvent {
     };
     comment?: { id: number; body: string };
     pull_request?: { number: number; state: string; user: Account | null; head: { ref: string } };
-    review?: { id: number; user: Account | null };
+    review?: { id: number; user: Account | null; body?: string | null };
     /** Of a commit status. */
     state?: string;
     branches?: readonly { name: string }[];
@@ -159,8 +159,13 @@ function forComment({ id, payload }: WebhookEvent, repo: RepoRef, actor: Account
 
 function forReview({ id, payload }: WebhookEvent, repo: RepoRef, actor: Account): IntakeJob | undefined {
   const { pull_request: pull, review, sender } = payload;
-  if (pull === undefined || review === undefined || sender?.type === "Bot" || !mayBeOurs(pull)) return undefined;
-  return { kind: "feedback", delivery: id, repo, pull: pull.number, actor, branch: pull.head.ref };
+  if (pull === undefined || review === undefined || sender?.type === "Bot") return undefined;
+  const { number } = pull;
+  if (mayBeOurs(pull)) return { kind: "feedback", delivery: id, repo, pull: number, actor, branch: pull.head.ref };
+  const text = review.body ?? "";
+  if (!mentionsAnybody(text)) return undefined;
+  const said = { delivery: id, repo, number, isPull: true, actor, comment: review.id, text };
+  return { kind: "comment", ...said, inReview: true };
 }
 
 /** Also each comment of a review arrives so, before or after the review itself. */

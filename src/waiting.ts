@@ -45,6 +45,16 @@ export async function waitOf(queues: Queues, runId: string): Promise<Wait | unde
   return wait;
 }
 
+/** Where those stand that wait, by their runs' ids: the first ones, and none where workers take them at once. */
+export async function waits(queues: Queues): Promise<Map<string, Wait>> {
+  const { runs, atWork } = await queues.waiting(mostTold);
+  if (atWork === 0) return new Map();
+  const expecting = runs.map(async ({ runId }, index) => {
+    return [runId, await expectFor(queues.redis, { place: index + 1, atWork })] as const;
+  });
+  return new Map(await Promise.all(expecting));
+}
+
 /** The status comment of a run that waits. */
 export function renderQueued(marker: Omit<StatusMarker, "state">, run: RunJob, wait: Wait | undefined): string {
   const snapshot =
@@ -61,7 +71,7 @@ export async function tellPlaces({ host, queues }: { host: CodeHost; queues: Que
   for (const [index, run] of runs.entries()) {
     const place = index + 1;
     const { subject } = run;
-    const number = placeOf(subject);
+    const number = statusPlaceOf(subject);
     if (number === undefined || !(await isNews(queues.redis, run.runId, place))) continue;
     const at = { redis: queues.redis, forge: host.forge(run.repo, "report"), number };
     const status = await readStatus(at.forge, number);
@@ -71,8 +81,8 @@ export async function tellPlaces({ host, queues }: { host: CodeHost; queues: Que
   }
 }
 
-/** The issue or pull request that carries the status comment of a run. */
-function placeOf(subject: Subject): number | undefined {
+/** The issue or pull request that carries the status comment of a run; undefined for one that has none. */
+export function statusPlaceOf(subject: Subject): number | undefined {
   if (subject.kind === "issue") return subject.number;
   return "pull" in subject ? subject.pull : undefined;
 }
@@ -95,8 +105,11 @@ async function expectFor(redis: Redis, { place, atWork }: { place: number; atWor
 }
 
 function headerOf(wait: Wait | undefined): string {
-  if (wait === undefined) return "Queued";
-  const { place, expectedMs } = wait;
+  return wait === undefined ? "Queued" : `Queued: ${waitText(wait)}`;
+}
+
+/** Such as "place 2, about 14 min". */
+export function waitText({ place, expectedMs }: Wait): string {
   const expected = expectedMs === undefined ? "" : `, about ${Math.max(1, Math.round(expectedMs / 60_000))} min`;
-  return `Queued: place ${place}${expected}`;
+  return `place ${place}${expected}`;
 }

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { begin } from "../src/begin.ts";
 import { OutageError } from "../src/errors.ts";
 import type { InboxMessage } from "../src/inbox.ts";
 import { lastEvent } from "../src/runlog.ts";
@@ -54,6 +55,8 @@ export interface AttemptTask {
   log: RunLog;
   signal: AbortSignal;
   settings: Settings;
+  /** What a change is to stay in, as globs or folders; default: everything. */
+  paths?: readonly string[] | undefined;
   base: string;
   sources: Sources;
   /** Our own bare repository, in which the change becomes a commit. */
@@ -71,6 +74,8 @@ export interface AttemptTask {
   progress: () => void;
   /** All that reached the run from outside so far. */
   inbox?: () => Promise<InboxMessage[]>;
+  /** Shows where a comment stands that it was read. */
+  showRead?: ((comment: number) => Promise<void>) | undefined;
 }
 /** A change that a pull request may have: what publishing needs, also after a crash. */
 export interface Passed {
@@ -98,7 +103,10 @@ export async function attempt(task: AttemptTask, tools: Tools): Promise<AttemptR
   // What a change installs stands below the agent's tree from the next round on, so it goes after that.
   await using installed = new AsyncDisposableStack();
   await using place = await openWorkplace({ ...task, ...startOf(task), engine: tools.engine, egress: tools.egress });
-  const steering = createSteering(task.inbox, { nonce: createNonce, onComment: (by) => tellComment(task, by) });
+  const steering = createSteering(task.inbox, {
+    nonce: createNonce,
+    onComment: (comment) => tellComment(task, comment),
+  });
   const agent = agentFor(task, { model, messages, tally, steering, tools: toolsFor(task, place, contextTokens) });
   let passed: AttemptResult | undefined;
   let rejection: Rejection | undefined;
@@ -241,9 +249,14 @@ async function hear(messages: Message[], steering: () => Promise<string[]>): Pro
   return texts.length > 0;
 }
 
-async function tellComment({ log, progress }: AttemptTask, by: string): Promise<void> {
-  await log.append({ type: "note", text: `took in a comment by ${by}` });
+async function tellComment(
+  { log, progress, showRead }: AttemptTask,
+  { id, by }: { id: number; by: string },
+): Promise<void> {
+  await log.append({ type: "note", text: `took in a comment by ${by}`, comment: id });
   progress();
+  // No run waits for it, or fails for want of it.
+  if (showRead !== undefined) void begin(showRead(id));
 }
 
 function tellWaiting({ progress, log }: AttemptTask, reason: string | undefined): void {

@@ -23,6 +23,12 @@ export function caughtUpIn(events: readonly Stamped[]): string[] {
   return events.some((event) => event.type === "note" && event.text === caughtUp) ? [caughtUp] : [];
 }
 
+/** Delivers what passed to a new branch, or as one more commit to our open pull request. */
+export async function deliverTo(run: Run, deps: WorkerDeps, passed: Passed, delivery: Delivery): Promise<Delivered> {
+  const { to } = delivery;
+  return "head" in to ? deliverRound(run, deps, passed, { ...delivery, to }) : deliverFor(run, deps, passed, delivery);
+}
+
 interface Round extends Delivery {
   to: Pull;
 }
@@ -34,7 +40,7 @@ interface Round extends Delivery {
 export async function deliverRound(run: Run, deps: WorkerDeps, passed: Passed, round: Round): Promise<Delivered> {
   const { to, base } = round;
   const delivered = await deliverFor(run, deps, passed, round);
-  if (delivered.ok || delivered.made === undefined) return delivered;
+  if (delivered.ok) return delivered;
   const { made } = delivered;
   for (let tries = 0; tries < mostTries; tries++) {
     const onto = await newHead(run, deps, round);

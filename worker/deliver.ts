@@ -1,6 +1,7 @@
 import { OutageError } from "../src/errors.ts";
 import { mayWrite } from "../src/forge.ts";
 import type { Forge, Pull } from "../src/forge.ts";
+import { branchPrefix } from "../src/triggers.ts";
 import type { AttemptResult, Passed } from "./attempt.ts";
 import { renderPullBody } from "./body.ts";
 import { showCheckRun } from "./check-run.ts";
@@ -32,7 +33,7 @@ interface NewBranch {
 }
 export type Delivered =
   | { ok: true; commit: string; branch: string; pull: Pick<Pull, "number" | "url"> | undefined }
-  | { ok: false; reason: string; made?: string };
+  | { ok: false; reason: string; made: string };
 
 /** The last step of every run, in the service and in `resolve`: the commit, its branch, its pull request and its check run. */
 export async function deliver(
@@ -68,6 +69,22 @@ export function deliveredOutcome(delivered: Delivered, again = ""): Outcome {
   if (delivered.pull === undefined) throw new OutageError("the pull request could not be found after it was opened");
   const { number, url } = delivered.pull;
   return { outcome: "published", cause: undefined, detail: url, pull: { number, url } };
+}
+
+/** The same by a worker. What passed and came too late stays on a branch of its own. */
+export async function deliveredOrKept(
+  run: Run,
+  { facts }: Pick<Source, "facts">,
+  delivered: Delivered,
+  again = "",
+): Promise<Outcome> {
+  if (delivered.ok) return deliveredOutcome(delivered);
+  const branch = `${branchPrefix}rescue-${run.job.runId}`;
+  await run.guard();
+  const pushed = await run.withToken("publish", (writer) => writer.ensureBranch(branch, delivered.made, undefined));
+  const url = `${facts.cloneUrl.replace(/\.git$/, "")}/tree/${branch}`;
+  const kept = `My change, which passed the checks, stands on the branch [\`${branch}\`](${url}).`;
+  return deliveredOutcome(delivered, [...(pushed === "done" ? [kept] : []), again].join(" "));
 }
 
 /**

@@ -13,6 +13,7 @@ import { EngineAway } from "../sandbox/docker.ts";
 import { forEpoch } from "../sandbox/engine.ts";
 import { GitFailed } from "../sandbox/git.ts";
 import { reap } from "../sandbox/reap.ts";
+import { passOn } from "./late.ts";
 import { cancelled, gaveUp, refusedBy } from "./outcome.ts";
 import { elapsed } from "./report.ts";
 import { openRun } from "./run.ts";
@@ -52,7 +53,7 @@ export async function startWorker(options: WorkerOptions, deps: WorkerDeps): Pro
   const active = new Set<string>();
   const connection = connectRedis(options.redisUrl, "worker");
   const stopping = new AbortController();
-  const worker = new Worker<RunJob>(
+  const worker = new Worker<RunJob, Outcome>(
     "runs",
     // BullMQ hands the signal over only to a processor that declares three parameters.
     async (job, token, signal) => {
@@ -63,10 +64,11 @@ export async function startWorker(options: WorkerOptions, deps: WorkerDeps): Pro
         throw new DelayedError();
       }
       active.add(data.runId);
+      void begin(deps.lookAfter(data));
       try {
         const signals = [stopping.signal, ...(signal === undefined ? [] : [signal])];
         const ended = await processJob(data, AbortSignal.any(signals), deps);
-        // A sweep takes a failed run up again, and then it is told.
+        // A sweep has a failed run taken again, and then it is told.
         if (ended.outcome !== undefined && !ended.isTold) throw new UnrecoverableError("its outcome was told nobody");
         if (ended.outcome !== undefined) return ended.outcome;
         await job.moveToDelayed(Date.now() + ended.retryAfterMs, token);
@@ -88,7 +90,8 @@ export async function startWorker(options: WorkerOptions, deps: WorkerDeps): Pro
   worker.on("error", (error) => deps.log.warn({ error: messageOf(error) }, "the queue reported an error"));
   worker.on("failed", (job, error) => deps.log.error({ run: job?.id, error: messageOf(error) }, "a run's try failed"));
   worker.on("active", () => void begin(deps.tellPlaces()));
-  worker.on("completed", ({ processedOn, finishedOn }) => {
+  worker.on("completed", ({ data, processedOn, finishedOn }, { outcome }) => {
+    void begin(deps.lookAfter(data, outcome));
     if (processedOn !== undefined && finishedOn !== undefined)
       void begin(keepDuration(deps.redis, finishedOn - processedOn));
   });
@@ -160,6 +163,12 @@ export async function processJob(job: RunJob, signal: AbortSignal, deps: WorkerD
     if (pauseMs !== undefined) return await giveBack(run, pauseMs);
     return claims < mostClaims && !(error instanceof RefusedError) ? again(claims) : { outcome, isTold: false };
   }
+  try {
+    await passOn(run, deps);
+  } catch (error) {
+    deps.log.error({ run: job.runId, error: messageOf(error) }, "what came too late for a run could not be passed on");
+    return claims < mostClaims ? again(claims) : { outcome, isTold: false };
+  }
   // What stays of it expires by itself.
   await deps.inbox.delete(job.runId).catch((error: unknown) => {
     deps.log.warn({ run: job.runId, error: messageOf(error) }, "the inbox of a run could not be removed");
@@ -213,6 +222,8 @@ async function runWorkflow(run: Run, deps: WorkerDeps, claims: number): Promise<
     const own = { ...deps, engine: forEpoch(deps.engine, run.epoch) };
     return { outcome: await workflows[run.job.subject.kind].work(run, own) };
   } catch (error) {
+    // One that has just come would be heard when the run is taken again, after a wait.
+    await run.inboxMessages().catch(() => []);
     const stop = run.stopped();
     if (stop !== undefined) return { outcome: cancelled(stop.reason) };
     if (run.signal.aborted) return giveBack(run, 0);

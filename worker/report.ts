@@ -1,9 +1,9 @@
-import type { FeedbackEvent } from "../src/feedback.ts";
+import { isDeepStrictEqual } from "node:util";
 import type { FinishedEvent, Stamped } from "../src/runlog.ts";
 import { lastEvent } from "../src/runlog.ts";
-import { coveredBy } from "../src/job.ts";
 import { createStatusWriter } from "../src/status-comment.ts";
-import type { Rounds } from "../src/status.ts";
+import { markerOf } from "../src/status.ts";
+import type { Memory } from "../src/status.ts";
 import { inlineText } from "../src/text.ts";
 import { renderEvidence } from "./body.ts";
 import { statusFacts } from "./facts.ts";
@@ -14,22 +14,22 @@ import type { Reporter } from "./reporter.ts";
 import type { Run, WorkerDeps } from "./run.ts";
 import { verdictOf } from "./verdict.ts";
 
-/** The reporter of a run's status comment on an issue or pull request. */
-export function reporterFor(run: Run, deps: WorkerDeps, number: number): Reporter {
+/** The reporter of a run's status comment on an issue or pull request. `remember`: what the run changes of its memory. */
+export function reporterFor(
+  run: Run,
+  deps: WorkerDeps,
+  number: number,
+  remember: (memory: Memory) => Memory = watchAfter(run.log.events),
+): Reporter {
   const { events } = run.log;
   const snapshot = lastEvent(events, "snapshot")?.hash;
-  const watched = lastEvent(events, "watched");
-  const rounds = roundsBefore(lastEvent(events, "feedback")) ?? watched?.rounds;
-  const { runId, repo } = run.job;
+  const place = { redis: deps.redis, forge: deps.host.forge(run.job.repo, "report"), number };
   return createReporter({
-    writer: createStatusWriter({ redis: deps.redis, forge: deps.host.forge(repo, "report"), number }),
+    writer: createStatusWriter(place, remember),
     marker: {
-      run: runId,
+      ...markerOf(run.job),
       state: "working",
-      trigger: coveredBy(run.job),
       ...(snapshot === undefined ? {} : { snapshot }),
-      ...(rounds === undefined ? {} : { rounds }),
-      ...(watched === undefined ? {} : { watch: watched.watch }),
     },
     everyMs: deps.reportEveryMs,
     guard: () => run.guard(),
@@ -38,11 +38,13 @@ export function reporterFor(run: Run, deps: WorkerDeps, number: number): Reporte
   });
 }
 
-/** What the pull request remembers while a round is at work: nothing of it counts as read before it ends. */
-function roundsBefore(feedback: FeedbackEvent | undefined): Rounds | undefined {
-  if (feedback === undefined) return undefined;
-  const { before, from } = feedback;
-  return before ?? { count: 0, failures: 0, from, read: from };
+/** What a pull request remembers of its checks once a run has seen to them, unless that was changed since. */
+function watchAfter(events: readonly Stamped[]): (memory: Memory) => Memory {
+  const watched = lastEvent(events, "watched");
+  return ({ rounds, watch }) => {
+    const isNext = watched !== undefined && isDeepStrictEqual(watch, watched.before);
+    return { rounds, watch: isNext ? watched.watch : watch };
+  };
 }
 
 export interface EndFacts {

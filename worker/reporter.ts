@@ -1,7 +1,7 @@
 import { pauseAsked } from "../src/pause.ts";
 import type { StatusWriter } from "../src/status-comment.ts";
 import { renderStatus } from "../src/status.ts";
-import type { Rounds, StatusMarker } from "../src/status.ts";
+import type { StatusMarker } from "../src/status.ts";
 import type { Progress } from "./progress.ts";
 
 /**
@@ -17,12 +17,7 @@ export interface Reporter extends AsyncDisposable {
     state: StatusMarker["state"],
     header: string,
     lines: string[],
-    ended?: {
-      covers?: string | undefined;
-      cause?: string | undefined;
-      rounds?: Rounds | undefined;
-      head?: string | undefined;
-    },
+    ended?: { covers?: string | undefined; cause?: string | undefined; head?: string | undefined },
   ): Promise<void>;
 }
 
@@ -86,14 +81,13 @@ export function createReporter({ writer, marker, guard, progress, facts, ...pace
       hasNews = true;
       if (editing === undefined) editAt(mayEditAt);
     },
-    async finish(state, header, lines, { covers = marker.trigger, cause, rounds = marker.rounds, head } = {}) {
+    async finish(state, header, lines, { covers = marker.trigger, cause, head } = {}) {
       await close();
       const ended = {
         ...marker,
         state,
         trigger: covers,
         ...(cause !== undefined && { cause: cause.slice(0, 100) }),
-        ...(rounds !== undefined && { rounds }),
         ...(head !== undefined && { head }),
       };
       await guard();

@@ -1,39 +1,55 @@
-import { readConversation, readFeedback } from "../src/feedback.ts";
+import { isDeepStrictEqual } from "node:util";
+import { pointsLeft, readConversation, readFeedback, readFurther } from "../src/feedback.ts";
 import type { FeedbackEvent, Point, Reply, Text } from "../src/feedback.ts";
 import type { Forge, Pull } from "../src/forge.ts";
 import { lastEvent } from "../src/runlog.ts";
 import type { Stamped } from "../src/runlog.ts";
 import type { Settings } from "../src/settings.ts";
-import { readStatus } from "../src/status-comment.ts";
+import { recallStatus } from "../src/status-comment.ts";
 import { replyMark } from "../src/status.ts";
-import type { Rounds } from "../src/status.ts";
+import type { Memory, Rounds } from "../src/status.ts";
 import { boundedBody, cut, inlineText } from "../src/text.ts";
 import type { Outcome, Run, WorkerDeps } from "./run.ts";
 import type { Replies } from "./tools/reply.ts";
 
-/** What this round is about: as the log has it, else all that has not been answered, read now. */
+/**
+ * What this round is about: as the log has it, without what another round has answered since; else all that has not been
+ * answered, read now.
+ */
 export async function takeFeedback(
   run: Run,
-  { host }: Pick<WorkerDeps, "host">,
+  { host, redis }: Pick<WorkerDeps, "host" | "redis">,
   { forge, pull, settings }: { forge: Forge; pull: Pull; settings: Settings },
 ): Promise<FeedbackEvent> {
-  const logged = lastEvent(run.log.events, "feedback");
-  if (logged !== undefined) return logged;
-  const [{ conversation, trusts }, status, { slug }] = await Promise.all([
-    readConversation(forge, pull.number),
-    readStatus(forge, pull.number),
-    host.app(),
-  ]);
   const { how } = run.job.follows ?? {};
-  const before = status?.rounds;
+  const stands = (await recallStatus({ redis, forge, number: pull.number }))?.rounds;
+  const before = stands && countedFor(run, stands);
+  const logged = lastEvent(run.log.events, "feedback");
+  if (logged !== undefined) return before === undefined ? logged : stillToAnswer(run, logged, before);
+  const [{ conversation, trusts }, { slug }] = await Promise.all([readConversation(forge, pull.number), host.app()]);
   const from = (how === undefined ? before?.read : before?.from) ?? {};
   const { trigger } = settings.review;
   const { points, read } = readFeedback(conversation, { read: from, trigger, slug, trusts });
-  const counted = how === "retry" ? undefined : before;
-  const feedback = { points, from, read, head: pull.head.commit, ...(counted !== undefined && { before: counted }) };
+  const feedback = { points, from, read, head: pull.head.commit, ...(before !== undefined && { before }) };
   await run.log.append({ type: "feedback", ...feedback });
   await Promise.all(newTexts(points).map((text) => showRead(forge, text)));
   return feedback;
+}
+
+/** A person's word to try again lets the rounds count anew. */
+function countedFor({ job }: Pick<Run, "job">, rounds: Rounds): Rounds {
+  return job.follows?.how === "retry" ? { ...rounds, count: 0, failures: 0 } : rounds;
+}
+
+/** The run went back to the queue, and another round may have been first. */
+async function stillToAnswer({ job, log }: Run, logged: FeedbackEvent, before: Rounds): Promise<FeedbackEvent> {
+  const readBefore = logged.before?.read ?? {};
+  if (isDeepStrictEqual(readBefore, before.read)) return logged;
+  const points = pointsLeft(logged.points, { before: readBefore, now: before.read });
+  const from = job.follows === undefined ? before.read : logged.from;
+  const left = { points, from, read: readFurther(before.read, logged.read), head: logged.head, before };
+  await log.append({ type: "feedback", ...left });
+  return left;
 }
 
 function newTexts(points: readonly Point[]): { id: number; point: Point }[] {
@@ -67,11 +83,24 @@ export function repliesOf(events: readonly Stamped[]): Reply[] {
   return [...last.values()];
 }
 
-/** What the pull request remembers after a round. */
-export function roundsAfter({ before, from, read }: FeedbackEvent, outcome: Outcome["outcome"]): Rounds {
-  const isFailure = outcome === "gave-up" || outcome === "needs-input";
+/** What the pull request remembers while a round is at work: nothing of that counts as read before it ends. */
+export function duringRound(run: Pick<Run, "job">): (memory: Memory) => Memory {
+  return (memory) => (memory.rounds === undefined ? memory : { ...memory, rounds: countedFor(run, memory.rounds) });
+}
+
+/** What it remembers after the round. Where another one ended since, that one's count stands: this is told late. */
+export function afterRound(
+  { before, from, read }: FeedbackEvent,
+  outcome: Outcome["outcome"],
+): (memory: Memory) => Memory {
+  const isFailure = outcome === "gave-up" || outcome === "needs-input" || outcome === "cancelled";
   const count = (before?.count ?? 0) + 1;
-  return { count, failures: isFailure ? (before?.failures ?? 0) + 1 : 0, from, read };
+  const failures = isFailure ? (before?.failures ?? 0) + 1 : 0;
+  return ({ rounds: stands, watch }) => {
+    const isNext = isDeepStrictEqual(stands?.read ?? {}, before?.read ?? {});
+    const counted = stands === undefined || isNext ? { count, failures, from } : stands;
+    return { rounds: { ...counted, read: readFurther(stands?.read ?? {}, read) }, watch };
+  };
 }
 
 const mostText = 1500;

@@ -7,9 +7,9 @@ import { OutageError, messageOf } from "../src/errors.ts";
 import type { Access, CodeHost, Forge } from "../src/forge.ts";
 import { watchInbox } from "../src/inbox.ts";
 import type { Inbox, InboxMessage } from "../src/inbox.ts";
-import type { RepoRef, RunJob } from "../src/job.ts";
+import type { IntakeJob, RepoRef, RunJob } from "../src/job.ts";
 import type { Log } from "../src/log.ts";
-import { redisPrefix, within } from "../src/queue.ts";
+import { epochKey as epochKeyOf, within } from "../src/queue.ts";
 import type { Redact } from "../src/redact.ts";
 import type { FinishedEvent, RunEvent, RunLog } from "../src/runlog.ts";
 import type { Engine } from "../sandbox/engine.ts";
@@ -46,8 +46,10 @@ export interface WorkerDeps extends Tools {
   openLog(runId: string): RunLog;
   /** Tells those that wait where they stand in the queue now. */
   tellPlaces(): Promise<void>;
-  /** Has what a repository wants done without being asked looked after soon. */
-  lookAfter(repo: RepoRef): Promise<void>;
+  /** Has what its repository shows and wants done without being asked looked after soon: a run begins, or has ended so. */
+  lookAfter(run: RunJob, ended?: Outcome["outcome"]): Promise<void>;
+  /** Has the intake decide about an event as if it had just come. */
+  hear(job: Extract<IntakeJob, { kind: "comment" }>): Promise<void>;
   /** Whether the queue still holds the run, waiting or at work. */
   isLive(runId: string): Promise<boolean>;
   /** The least time between two edits of a status comment, in milliseconds. */
@@ -72,6 +74,7 @@ export interface Run extends AsyncDisposable {
    * is on disk until then, so that a sweep can revoke it.
    */
   withToken<T>(access: Access, work: (forge: Forge, token: string) => Promise<T>): Promise<T>;
+  /** All that reached the run so far; a stop among it counts from now on. */
   inboxMessages(): Promise<InboxMessage[]>;
 }
 
@@ -80,7 +83,7 @@ const longestStep = 2 ** 40;
 
 /** Claims the job: a new epoch, so that a worker which lost it writes nothing more. */
 export async function openRun(job: RunJob, signal: AbortSignal, deps: WorkerDeps): Promise<Run> {
-  const epochKey = `${redisPrefix}:epoch:${job.runId}`;
+  const epochKey = epochKeyOf(job.runId);
   // Steps of one would give the same epoch twice when Redis lost its data in between.
   const epoch = await within(5000, deps.redis.incrby(epochKey, randomInt(1, longestStep)));
   await within(5000, deps.redis.expire(epochKey, 30 * 24 * 3600));
@@ -95,15 +98,12 @@ export async function openRun(job: RunJob, signal: AbortSignal, deps: WorkerDeps
   const closed = new AbortController();
   const revoking: Promise<void>[] = [];
   let stop: Extract<InboxMessage, { kind: "stop" }> | undefined;
-  const watching = watchInbox(deps.inbox, job.runId, {
-    everyMs: deps.pollMs,
-    signal: closed.signal,
-    onMessage: (message) => {
-      if (message.kind !== "stop") return;
-      stop = message;
-      abort.abort(new Error(`stopped: ${message.reason}`));
-    },
-  });
+  const onMessage = (message: InboxMessage) => {
+    if (message.kind !== "stop") return;
+    stop = message;
+    abort.abort(new Error(`stopped: ${message.reason}`));
+  };
+  const watching = watchInbox(deps.inbox, job.runId, { everyMs: deps.pollMs, signal: closed.signal, onMessage });
 
   return {
     job,
@@ -111,7 +111,11 @@ export async function openRun(job: RunJob, signal: AbortSignal, deps: WorkerDeps
     log,
     signal: AbortSignal.any([signal, abort.signal]),
     stopped: () => stop,
-    inboxMessages: () => deps.inbox.read(job.runId),
+    async inboxMessages() {
+      const messages = await deps.inbox.read(job.runId);
+      messages.forEach(onMessage);
+      return messages;
+    },
     async guard() {
       const current = await within(5000, deps.redis.get(epochKey));
       // None is there when Redis lost its data and nobody has claimed the run anew.

@@ -36,6 +36,7 @@ export interface SolveTask {
   goesOnFrom?: AttemptTask["goesOnFrom"];
   merging?: AttemptTask["merging"];
   whenPassed?: AttemptTask["whenPassed"];
+  paths?: AttemptTask["paths"];
   /** What the harness does of the task by itself, on the prepared base. */
   begin?: (at: AttemptTask) => Promise<Begun>;
   log: RunLog;
@@ -53,6 +54,7 @@ export interface SolveTask {
   progress: () => void;
   /** All that reached the run from outside so far, where something can. */
   inbox?: () => Promise<InboxMessage[]>;
+  showRead?: AttemptTask["showRead"];
 }
 
 /** From a commit to a change that passed the gate, or to the reason why not. Knows no code host. */

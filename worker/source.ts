@@ -72,7 +72,10 @@ function passedBefore(run: Run): Source["passed"] {
 }
 
 /** What each kind of run says of its own work. */
-type Work = Omit<SolveTask, "runId" | "log" | "signal" | "mirror" | "trusted" | "repo" | "inbox" | "progress"> &
+type Work = Omit<
+  SolveTask,
+  "runId" | "log" | "signal" | "mirror" | "trusted" | "repo" | "inbox" | "showRead" | "progress"
+> &
   Partial<Pick<SolveTask, "progress">>;
 
 /** Lets a run work on a commit of its source; a change that a former worker recorded as passed is not made again. */
@@ -88,6 +91,7 @@ export async function solveOn(run: Run, deps: WorkerDeps, source: Source, work: 
     trusted,
     repo: `${job.repo.owner}/${job.repo.name}`,
     inbox: () => run.inboxMessages(),
+    showRead: (id: number) => deps.host.forge(job.repo, "report").react({ kind: "comment", id }, "eyes"),
     progress: () => {},
     ...work,
   };

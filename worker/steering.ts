@@ -4,7 +4,7 @@ import { commentText } from "./prompts/messages.ts";
 /** The comments that reached a run since it was last asked, each as the model reads it. */
 export function createSteering(
   inbox: (() => Promise<InboxMessage[]>) | undefined,
-  { nonce, onComment }: { nonce: () => string; onComment: (by: string) => Promise<void> },
+  { nonce, onComment }: { nonce: () => string; onComment: (comment: { id: number; by: string }) => Promise<void> },
 ): () => Promise<string[]> {
   const read = new Set<number>();
   return async () => {
@@ -13,7 +13,7 @@ export function createSteering(
     const comments = messages.filter((message) => message.kind === "comment").filter(({ id }) => !read.has(id));
     for (const { id, by } of comments) {
       read.add(id);
-      await onComment(by);
+      await onComment({ id, by });
     }
     return comments.map(({ by, text }) => commentText({ by, text, nonce: nonce() }));
   };

@@ -1,13 +1,23 @@
 import type { RunLog } from "../src/runlog.ts";
-import { visibleText } from "../src/visible.ts";
+import { unreadable, visibleText } from "../src/visible.ts";
 import type { Attachment } from "../src/visible.ts";
 
 const mostNames = 50;
 
-/** What is attached to texts of people, which nobody opens, for one of them to read. Not Markdown. */
+/** Which texts of people were not read, and what is attached to them, which nobody opens; for one of them. Not Markdown. */
 export function unreadText(texts: readonly string[]): string | undefined {
-  const names = namesOf(texts.flatMap((text) => visibleText(text).attachments));
-  return names.length === 0 ? undefined : `Not read, since I can't open attachments: ${names.join(", ")}`;
+  const visible = texts.map((text) => visibleText(text));
+  const lengths = texts.filter((_text, at) => visible[at] === unreadable).map((text) => `${text.length} characters`);
+  const names = namesOf(visible.flatMap(({ attachments }) => attachments));
+  const parts = [
+    notRead("its Markdown is too complicated: a text of", lengths),
+    notRead("I can't open attachments:", names),
+  ].filter((part) => part !== undefined);
+  return parts.length === 0 ? undefined : parts.join(". ");
+}
+
+function notRead(why: string, what: readonly string[]): string | undefined {
+  return what.length === 0 ? undefined : `Not read, since ${why} ${what.join(", ")}`;
 }
 
 /** Says so in the run's log, once. */

@@ -13,9 +13,9 @@ import { mergeKey } from "../watch.ts";
 import { runCi } from "./ci.ts";
 import { feedbackWaits } from "./feedback.ts";
 import { handBack, isOwnCommit } from "../hands-off.ts";
-import { askAll, currentRun, isDone, keyOfPull, newRun, refuse, setDone, startRun } from "./start.ts";
+import { askAll, isDone, keyOfPull, newRun, refuse, setDone, startRun } from "./start.ts";
 import type { IntakeDeps } from "./start.ts";
-import { stopRun } from "./stop.ts";
+import { stopAll } from "./stop.ts";
 
 type Said = Extract<IntakeJob, { kind: "command" | "comment" }>;
 
@@ -25,8 +25,12 @@ export interface Standing {
   /** Whether we work here at all: on issues, and on pull requests that we opened. */
   isOurs: boolean;
   isOpen: boolean;
-  /** A run waits or works. */
+  /** A run waits or works, here or on the branch that this is about. */
   isLive: boolean;
+  /** It works. */
+  isWorking: boolean;
+  /** A question that was asked here waits for its answer. */
+  hasQuestion: boolean;
   /** What the status comment says of the last run. */
   status: StatusMarker | undefined;
   /** Whether a review waits for an answer. */
@@ -39,10 +43,11 @@ export type Decision =
 
 /** What a command leads to. Pure. */
 export function decideCommand(command: Command | undefined, at: Standing): Decision {
+  if (command === "stop" && (at.isLive || at.hasQuestion)) return { do: "stop" };
   if (!at.isOurs) return answer("I only work on pull requests that I opened.");
   if (command === undefined) return answer(`I do not know that. I know ${known}.`);
   if (command === "status") return answer(standingText(at));
-  if (command === "stop") return at.isLive ? { do: "stop" } : answer("Nothing of mine is at work here.");
+  if (command === "stop") return answer(nothingAtWork);
   if (command === "ci") return decideCi(at);
   const obstacle = obstacleTo(command, at);
   if (obstacle !== undefined) return answer(obstacle);
@@ -55,8 +60,10 @@ function answersReview(command: Follows["how"], { status, hasFeedback }: Standin
   return hasFeedback || (rounds !== undefined && (command === "retry" || rounds.failures > 0));
 }
 
-function decideCi({ isPull, isOpen }: Standing): Decision {
+function decideCi({ isPull, isOpen, isLive }: Standing): Decision {
   if (!isPull) return answer("CI runs on a pull request: say it there.");
+  if (isLive)
+    return answer("I am at work here, and a commit now would be in the way of mine. Say it again when I am done.");
   return isOpen ? { do: "run-ci" } : answer("This is closed. Open it again, then say it again.");
 }
 
@@ -90,12 +97,18 @@ const stateTexts: Record<StatusMarker["state"], string> = {
   cancelled: "Stopped",
 };
 
-function standingText({ isLive, status }: Standing): string {
-  if (status === undefined) return isLive ? "A run is queued." : "I have not worked here yet.";
+const nothingAtWork = "Nothing of mine is at work here.";
+
+function standingText({ isPull, isLive, isWorking, status }: Standing): string {
+  const live = isWorking ? "A run is at work." : "A run is queued.";
+  if (status === undefined && isLive) return live;
+  // That it is open is work of ours.
+  if (status === undefined) return isPull ? nothingAtWork : "I have not worked here yet.";
   const cause = status.cause === undefined ? "" : ` (${inlineText(status.cause)})`;
   const lost =
     !isLive && !isTerminal(status.state) ? ", and its run is not in the queue: the next sweep looks at it" : "";
-  return `${stateTexts[status.state]}${cause}${lost}. The status comment has the rest; run \`${status.run}\`.`;
+  const other = isLive && isTerminal(status.state) ? ` ${live}` : "";
+  return `${stateTexts[status.state]}${cause}${lost}. The status comment has the rest; run \`${status.run}\`.${other}`;
 }
 
 /** Does what a person with write access commands, or says in one comment why not. Safe to repeat. */
@@ -104,19 +117,25 @@ export async function onCommand(job: Extract<IntakeJob, { kind: "command" }>, de
   const { redis } = deps.queues;
   if (await isDone(redis, repo, comment)) return undefined;
   const forge = deps.host.forge(repo, "report");
-  const asked = askAll(forge, number, actor);
+  const asked = askAll(deps, forge, number, actor);
   const place = await placeOf(job, forge);
-  const trigger = `comment-${comment}`;
-  if (!mayWrite(await asked.permission(actor))) return refuse(forge, { number, trigger, actor });
-  const runId = place.key && (await currentRun(redis, repo, place.key));
-  const isLive = runId !== undefined && (await deps.queues.isLive(runId));
+  if (!mayWrite(await asked.permission(actor))) return refuse(forge, number, actor);
+  const { live, questions } = await liveAt(deps, job, place.key);
   const status = await asked.status;
   const { isPull } = job;
   const command = readCommand(job.text);
   const hasFeedback =
     (command === "continue" || command === "retry") && isPull && (await feedbackWaits(deps, forge, number, asked));
-  const at = { isPull, isOurs: place.key !== undefined, isOpen: place.isOpen, isLive, status, hasFeedback };
-  const decision = decideCommand(command, at);
+  const decision = decideCommand(command, {
+    isPull,
+    isOurs: place.key !== undefined,
+    isOpen: place.isOpen,
+    isLive: live.length > 0,
+    isWorking: live.some(({ isWorking }) => isWorking),
+    hasQuestion: questions.length > 0,
+    status,
+    hasFeedback,
+  });
   if (decision.do === "answer") {
     const mark = answerMark(comment);
     await forge.ensureComment(number, mark, `${mark}\n${decision.text}`);
@@ -126,10 +145,19 @@ export async function onCommand(job: Extract<IntakeJob, { kind: "command" }>, de
   } else if (decision.do === "run-ci") {
     const mark = answerMark(comment);
     await forge.ensureComment(number, mark, `${mark}\n${await runCi(deps.host.forge(repo, "publish"), job)}`);
-  } else if (runId !== undefined) {
-    await stopRun(deps, { runId, forge, number, by: actor, reason: "stopped by command" });
+  } else {
+    await stopAll(deps, [...live, ...questions], { forge, by: actor, reason: "stopped by command", number, comment });
   }
   await setDone(redis, repo, comment);
+}
+
+/** The runs of the issue, and of its pull request's branch, and those that look into what was asked here. */
+async function liveAt({ queues }: IntakeDeps, { repo, number }: Said, key: string | undefined) {
+  const all = await queues.liveIn(repo.id);
+  return {
+    live: all.filter(({ run }) => subjectKey(run.subject) === key),
+    questions: all.filter(({ run: { subject } }) => subject.kind === "question" && subject.number === number),
+  };
 }
 
 /**
@@ -143,7 +171,7 @@ export async function onAnswer(
 ): Promise<boolean> {
   const { redis } = deps.queues;
   if (await isDone(redis, job.repo, job.comment)) return true;
-  const asked = askAll(forge, job.number, job.actor);
+  const asked = askAll(deps, forge, job.number, job.actor);
   const status = await asked.status;
   if (status?.state !== "needs-input" || status.cause !== "question") return false;
   const place = await placeOf(job, forge);

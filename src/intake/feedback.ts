@@ -5,6 +5,7 @@ import type { Author, Forge } from "../forge.ts";
 import type { IntakeJob } from "../job.ts";
 import { defaultSettings } from "../settings.ts";
 import type { Rounds } from "../status.ts";
+import { wasStopped } from "./reply.ts";
 import { askAll, newRun, refuse, startRun } from "./start.ts";
 import type { IntakeDeps } from "./start.ts";
 
@@ -37,7 +38,7 @@ export async function onFeedback(
 ): Promise<void> {
   const { repo, pull: number } = job;
   const forge = deps.host.forge(repo, "report");
-  const asked = askAll(forge, number, undefined);
+  const asked = askAll(deps, forge, number, undefined);
   const reading = begin(readConversation(forge, number));
   const [pull, { slug }, settings, status] = await Promise.all([
     forge.pull(number),
@@ -55,7 +56,7 @@ export async function onFeedback(
     const { id, login } = decision.by;
     const subject = { kind: "review" as const, pull: number, branch: pull.head.branch };
     const run = newRun(repo, subject, { id, login }, decision.trigger);
-    await startRun({ forge, deps, number, run, ...asked });
+    if (!(await wasStopped(forge, number, run.runId))) await startRun({ forge, deps, number, run, ...asked });
   } else if (decision.do === "say") {
     const mark = `<!-- agent-fix:brake ${status?.run ?? ""} -->`;
     await forge.ensureComment(number, mark, `${mark}\n${decision.text}`);
@@ -63,7 +64,7 @@ export async function onFeedback(
   const { actor } = job;
   if (actor === undefined || trusts({ ...actor, isBot: false })) return;
   const spoke = readFeedback(conversation, { read, trigger, slug, trusts: ({ login }) => login === actor.login });
-  if (spoke.newest !== undefined) await refuse(forge, { number, trigger: `feedback-${actor.id}`, actor });
+  if (spoke.newest !== undefined) await refuse(forge, number, actor);
 }
 
 /** Whether something on our pull request has no answer yet. */

@@ -3,19 +3,20 @@ import { begin } from "../begin.ts";
 import { OutageError, RefusedError } from "../errors.ts";
 import type { CodeHost, Forge, Pull } from "../forge.ts";
 import type { Inbox } from "../inbox.ts";
-import { coveredBy, runIdOf, snapshotHash, subjectKey } from "../job.ts";
+import { runIdOf, snapshotHash, subjectKey } from "../job.ts";
 import type { Actor, RepoRef, RunJob, Subject, TaskText } from "../job.ts";
 import type { Log } from "../log.ts";
 import { redisPrefix, within } from "../queue.ts";
-import type { Queues } from "../queue.ts";
+import type { LiveRun, Queues } from "../queue.ts";
 import { parseSettings, settingsPath } from "../settings.ts";
 import type { Settings } from "../settings.ts";
-import { readStatus, writeStatus } from "../status-comment.ts";
-import { isTerminal, renderStatus, replyMark } from "../status.ts";
+import { recallStatus, writeStatus } from "../status-comment.ts";
+import { isTerminal, jobIn, markerOf, renderStatus } from "../status.ts";
 import type { StatusMarker } from "../status.ts";
 import { inlineText } from "../text.ts";
 import { branchPrefix, triggerLabel } from "../triggers.ts";
 import { renderQueued, waitOf } from "../waiting.ts";
+import { replyQueued } from "./reply.ts";
 
 /** What deciding about an event needs. */
 export interface IntakeDeps {
@@ -27,12 +28,12 @@ export interface IntakeDeps {
   now: () => Date;
 }
 /** What most events need to know, asked at once: one question after the other would be most of a run's wait. */
-export function askAll(forge: Forge, number: number, sender: Actor | undefined) {
+export function askAll({ queues }: IntakeDeps, forge: Forge, number: number, sender: Actor | undefined) {
   const permission = sender && begin(forge.permission(sender.login));
   return {
     permission: async ({ login }: Actor) =>
       permission !== undefined && login === sender?.login ? permission : forge.permission(login),
-    status: begin(readStatus(forge, number)),
+    status: begin(recallStatus({ redis: queues.redis, forge, number })),
     settings: begin(readSettings(forge)),
   };
 }
@@ -55,7 +56,7 @@ export async function startRun(start: Start): Promise<void> {
   const [status, settings] = await Promise.all([start.status, start.settings]);
   const hasEnded = status !== undefined && isTerminal(status.state);
   if (hasEnded && (status.trigger === run.trigger || status.run === run.runId)) return;
-  const marker = markerOf(start, status);
+  const marker = { ...markerOf(run), ...(text !== undefined && { snapshot: snapshotHash(text) }) };
   const place = { redis: queues.redis, forge, number };
   if (!settings.ok) {
     const said = renderSettingsProblems({ ...marker, state: "needs-input" }, settings.problems);
@@ -68,9 +69,8 @@ export async function startRun(start: Start): Promise<void> {
     throw new OutageError(`the run before this one on #${number} has not ended yet`);
   }
   if (text !== undefined) await inbox.send(run.runId, { kind: "task", ...text });
-  await setCurrentRun(queues.redis, run);
   const isOurs = (await queues.addRun(run)) || (await queues.isLive(run.runId));
-  if (before !== undefined) await answerWaiting(forge, number, run);
+  if (before !== undefined) await replyQueued(forge, number, run);
   if (before !== undefined || !isOurs) return;
   // Behind the run, which does not wait for it, and may have begun to tell of itself.
   const queued = async () => renderQueued(marker, run, await waitOf(queues, run.runId));
@@ -89,25 +89,6 @@ async function orUnlabel(forge: Forge, number: number, speaking: Promise<unknown
     if (!(error instanceof RefusedError && error.why === "locked")) throw error;
     await forge.removeLabel(number, triggerLabel);
   }
-}
-
-function markerOf({ run, text }: Start, before: StatusMarker | undefined): Omit<StatusMarker, "state"> {
-  const { rounds, watch } = before ?? {};
-  return {
-    run: run.runId,
-    trigger: coveredBy(run),
-    ...(text !== undefined && { snapshot: snapshotHash(text) }),
-    ...(rounds !== undefined && { rounds }),
-    ...(watch !== undefined && { watch }),
-  };
-}
-
-/** A review behind another run: the status comment is that run's, so the answer stands where the reply will. */
-async function answerWaiting(forge: Forge, number: number, { runId, subject }: RunJob): Promise<void> {
-  if (subject.kind !== "review") return;
-  const mark = replyMark(runId);
-  const body = `${mark}\nQueued: I answer this review when the run before it on this pull request has ended.`;
-  await forge.ensureComment(number, mark, body);
 }
 
 /**
@@ -138,12 +119,9 @@ export async function readSettings(forge: Forge): Promise<ReadSettings> {
   return parseSettings((await forge.readFile(settingsPath)) ?? "");
 }
 
-/** Says once who may ask. */
-export async function refuse(
-  forge: Forge,
-  { number, trigger, actor }: { number: number; trigger: string; actor: Actor },
-): Promise<void> {
-  const mark = `<!-- agent-fix:refused ${trigger} -->`;
+/** Says who may ask: to each person once on an issue or pull request, whatever they ask there. */
+export async function refuse(forge: Forge, number: number, actor: Actor): Promise<void> {
+  const mark = `<!-- agent-fix:refused ${actor.id} -->`;
   const body = `${mark}\nOnly people with write access can start me, so I leave this as it is. Somebody with write access can set the label \`${triggerLabel}\`. (Asked by ${inlineText(actor.login)}.)`;
   await orUnlabel(forge, number, forge.ensureComment(number, mark, body));
 }
@@ -153,23 +131,19 @@ export function newRun(repo: RepoRef, subject: Subject, actor: Actor, trigger: s
   return { runId: runIdOf(repo, subject, trigger), repo, subject, actor, trigger };
 }
 
-const currentKey = (repo: RepoRef, key: string, kind: Subject["kind"] | "any") =>
-  `${redisPrefix}:current:${repo.id}:${key}:${kind}`;
-
-async function setCurrentRun(redis: Redis, { repo, subject, runId }: RunJob): Promise<void> {
-  const set = (kind: Subject["kind"] | "any") =>
-    redis.set(currentKey(repo, subjectKey(subject), kind), runId, "EX", 7 * 24 * 3600);
-  await within(3000, Promise.all([set("any"), set(subject.kind)]));
+/** The run that a status comment shows at work and that the queue does not have, as after Redis lost its data. */
+export async function lostRun(
+  { queues }: IntakeDeps,
+  repo: RepoRef,
+  status: StatusMarker | undefined,
+): Promise<RunJob | undefined> {
+  if (status === undefined || isTerminal(status.state) || (await queues.isLive(status.run))) return undefined;
+  return jobIn(status, repo);
 }
 
-/** The run that was last started on a subject, of one kind or of any, whether it still works or not. */
-export async function currentRun(
-  redis: Redis,
-  repo: RepoRef,
-  key: string,
-  kind: Subject["kind"] | "any" = "any",
-): Promise<string | undefined> {
-  return (await within(3000, redis.get(currentKey(repo, key, kind)))) ?? undefined;
+/** The runs that wait or work on an issue and the branches for it: first those at work, in the order in which they began. */
+export async function liveOn(queues: Queues, repo: RepoRef, key: string): Promise<LiveRun[]> {
+  return (await queues.liveIn(repo.id)).filter(({ run }) => subjectKey(run.subject) === key);
 }
 
 const saidKey = (repo: RepoRef, comment: number) => `${redisPrefix}:said:${repo.id}:${comment}`;

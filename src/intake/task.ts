@@ -13,10 +13,9 @@ export async function onTaskCommand(job: Extract<IntakeJob, { kind: "command" }>
   const command = readTaskCommand(job.text);
   if (command === undefined || (await isDone(redis, repo, comment))) return;
   const forge = deps.host.forge(repo, "report");
-  const trigger = `comment-${comment}`;
-  if (!mayWrite(await forge.permission(actor.login))) return refuse(forge, { number, trigger, actor });
+  if (!mayWrite(await forge.permission(actor.login))) return refuse(forge, number, actor);
   const mark = answerMark(comment);
-  const answer = await upkeep(repo, deps, { ask: { ...command, actor, trigger } });
+  const answer = await upkeep(repo, deps, { ask: { ...command, actor, trigger: `comment-${comment}` } });
   await forge.ensureComment(number, mark, `${mark}\n${answer}`);
   await setDone(redis, repo, comment);
 }

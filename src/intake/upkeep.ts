@@ -5,9 +5,9 @@ import type { IntakeDeps } from "./start.ts";
 
 /** Looks after the repository now. Boxes count where whoever ticked them has write access. Safe to repeat. */
 export async function onUpkeep(
-  { repo, delivery, ticked: by }: Extract<IntakeJob, { kind: "upkeep" }>,
+  { repo, ticked: by }: Extract<IntakeJob, { kind: "upkeep" }>,
   deps: IntakeDeps,
 ): Promise<void> {
   const isAllowed = by === undefined || mayWrite(await deps.host.forge(repo, "report").permission(by.login));
-  await upkeep(repo, deps, { ticked: isAllowed ? { by, trigger: delivery } : "refused" });
+  await upkeep(repo, deps, { ticked: isAllowed ? by : "refused" });
 }

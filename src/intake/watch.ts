@@ -1,13 +1,17 @@
 import { setTimeout } from "node:timers/promises";
+import { RefusedError } from "../errors.ts";
 import type { Check, Forge, Pull } from "../forge.ts";
 import { isPersons, sayHandsOff } from "../hands-off.ts";
 import type { Actor, IntakeJob, Subject } from "../job.ts";
+import { keepChecks } from "../maintenance/checks.ts";
+import { refresh } from "../maintenance/refresh.ts";
 import { defaultSettings } from "../settings.ts";
-import { amendStatus, readStatus } from "../status-comment.ts";
+import { amendStatus, recallStatus } from "../status-comment.ts";
 import type { StatusPlace } from "../status-comment.ts";
+import { boundedBody } from "../text.ts";
 import { decideWatch, isInfrastructure } from "../watch.ts";
 import type { WatchDecision } from "../watch.ts";
-import { currentRun, keyOfPull, newRun, readSettings, startRun } from "./start.ts";
+import { keyOfPull, liveOn, lostRun, newRun, readSettings, startRun } from "./start.ts";
 import type { IntakeDeps, Start } from "./start.ts";
 
 /** Beside the check run of our own evidence, which it must not hide. */
@@ -15,8 +19,8 @@ const noteName = "agent-fix / checks";
 
 /**
  * Looks at what others' checks say of our pull request, and whether its base conflicts with it: a failure that our change
- * brought begins a run, a conflict another one, and what people would wonder about is said in a neutral check run. Safe to
- * repeat; each decision stands in the log.
+ * brought begins a run, a conflict another one, and what people would wonder about is said in a neutral check run, or else in a comment. A run
+ * that was lost is begun again first. Safe to repeat; each decision stands in the log.
  */
 export async function onWatch(job: Extract<IntakeJob, { kind: "watch" }>, deps: IntakeDeps): Promise<void> {
   const { repo } = job;
@@ -28,16 +32,20 @@ export async function onWatch(job: Extract<IntakeJob, { kind: "watch" }>, deps: 
   const { number } = pull;
   const { slug, id, botLogin } = await host.app();
   const [status, settings, base, isTheirs, conflicts] = await Promise.all([
-    readStatus(forge, number),
+    recallStatus({ redis: queues.redis, forge, number }),
     readSettings(forge),
     forge.branchHead(pull.base),
     isPersons(forge, pull, botLogin),
     settledMergeability(forge, number),
   ]);
+  const asked = { status: Promise.resolve(status), settings: Promise.resolve(settings) };
+  const lost = await lostRun(deps, repo, status);
+  if (lost !== undefined) return startRun({ forge, deps, number, run: lost, ...asked });
   const checks = (await forge.checksOn(pull.head.commit)).filter(({ app }) => app !== slug);
+  if (await keepChecks(queues.redis, repo, pull, checks)) await refresh(queues, repo);
   const failing = checks.filter(({ state }) => state === "failed");
   const onBase = failing.length === 0 || base === undefined ? [] : await forge.checksOn(base);
-  const runId = await currentRun(queues.redis, repo, key);
+  const live = await liveOn(queues, repo, key);
   const decision = decideWatch({
     isOurs: pull.ours,
     isOpen: true,
@@ -49,13 +57,12 @@ export async function onWatch(job: Extract<IntakeJob, { kind: "watch" }>, deps: 
     checks,
     redOnBase: onBase.filter(({ state }) => state === "failed").map(({ name }) => name),
     infrastructure: await brokenMachines(forge, failing),
-    isBusy: runId !== undefined && (await queues.isLive(runId)),
+    isBusy: live.length > 0,
     before: status?.watch,
     now: deps.now(),
   });
   const why = decision.do === "start" ? "start" : decision.why;
   log.info({ repo: `${repo.owner}/${repo.name}`, pull: number, head: pull.head.commit, why }, "checks were looked at");
-  const asked = { status: Promise.resolve(status), settings: Promise.resolve(settings) };
   await actOn(decision, { deps, forge, pull, actor: { id, login: botLogin }, asked });
 }
 
@@ -76,10 +83,28 @@ async function actOn(decision: WatchDecision, { deps, forge, pull, actor, asked 
     return startRun({ forge, deps, number, run, ...asked });
   }
   if (decision.why === "green") return countAnew({ redis: queues.redis, forge, number });
-  if (decision.why === "human-commit") return sayHandsOff(forge, number, head.commit);
+  if (decision.why === "human-commit") return sayHandsOff(forge, pull);
   if (decision.tells === undefined) return undefined;
+  const { tells } = decision;
   const about = { commit: head.commit, runId: decision.why, conclusion: "neutral" as const, annotations: [] };
-  return host.forge(forge.repo, "check").ensureCheckRun({ name: noteName, ...about, ...decision.tells });
+  try {
+    return await host.forge(forge.repo, "check").ensureCheckRun({ name: noteName, ...about, ...tells });
+  } catch (error) {
+    if (!(error instanceof RefusedError && error.why === "permission")) throw error;
+    return tellBelow(forge, pull, tells);
+  }
+}
+
+const noteMark = "<!-- agent-fix:checks -->";
+
+/** One comment that is edited, where an app may write no check run: one that was made before we needed that permission. */
+async function tellBelow(
+  forge: Forge,
+  { number, head }: Pull,
+  { title, summary }: { title: string; summary: string },
+): Promise<void> {
+  const body = `${noteMark}\n**${title}** (of \`${head.commit.slice(0, 7)}\`)\n\n${summary}`;
+  await forge.ensureComment(number, noteMark, boundedBody(body));
 }
 
 /** A commit status tells of a branch alone. */

@@ -130,7 +130,9 @@ test("a run is asked how it stands, stopped and begun anew by commands; what can
   await expect.poll(roles, { timeout: 60_000 }).toContain("agent");
 
   await say(where, number, "/agent-fix retry");
-  await expect.poll(async () => answers(where, number)).toEqual([expect.stringContaining("at work here already")]);
+  await expect
+    .poll(async () => answers(where, number), { timeout: 20_000 })
+    .toEqual([expect.stringContaining("at work here already")]);
   await say(where, number, "/agent-fix stop\nIt is not needed.");
   expect(await endedAs(where, number, "cancelled")).toContain("**Stopped by ann**");
   expect(await roles()).toEqual([]);
@@ -140,7 +142,7 @@ test("a run is asked how it stands, stopped and begun anew by commands; what can
   await say(where, number, "/agent-fix stop");
 
   await expect
-    .poll(async () => (await answers(where, number)).slice(1).toSorted())
+    .poll(async () => (await answers(where, number)).slice(1).toSorted(), { timeout: 20_000 })
     .toEqual([
       expect.stringMatching(/^I do not know that\. I know `\/agent-fix stop`/),
       "Nothing of mine is at work here.",

@@ -50,7 +50,7 @@ const circling = scriptFor(
   Array.from({ length: 10 }, () => bash("cat answer.txt")),
 );
 
-test("a comment of somebody with write access is read before the next answer, and the status says so", async () => {
+test("a comment of somebody with write access is read before the next answer, and the status and eyes on it say so", async () => {
   const where = await addProject(laptop, "asked");
   const number = await fileLabelled(laptop, where, { title: "What is it" });
   await expect.poll(async () => logOf(where, number), { timeout: 60_000 }).toContain('"tool.intent"');
@@ -61,6 +61,9 @@ test("a comment of somebody with write access is read before the next answer, an
 
   expect(marker.state).toBe("opened");
   expect(body).toContain("took in a comment by ann");
+  const { comments = [] } = laptop.github.state.repositories.get("ann/asked")?.issues.get(number) ?? {};
+  const seen = comments.find((comment) => comment.body === "It is forty-two.")?.reactions;
+  expect(seen).toMatchObject([{ content: "eyes", author: { type: "Bot" } }]);
   expect(await pullsOf(laptop, where)).toHaveLength(1);
 });
 

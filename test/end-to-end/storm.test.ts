@@ -47,9 +47,16 @@ function createWorld() {
   const reviews: ReviewFacts[] = [];
   const sent: WebhookEvent[] = [];
   const started: RunJob[] = [];
+  const held = new Set<string>();
   /** The ids of what people with write access did. */
   const asked = new Set<number>();
-  const state = { open: true, labelled: false, label: undefined as { id: number; actor: Author } | undefined };
+  const state = {
+    open: true,
+    labelled: false,
+    label: undefined as { id: number; actor: Author } | undefined,
+    /** Who made the newest commit of our pull request. */
+    pusher: ourselves,
+  };
   const time = () => new Date(Date.UTC(2026, 0, 1) + ids * 1000).toISOString();
 
   const send = (name: string, { login, isBot, id }: Author, payload: object) => {
@@ -88,6 +95,7 @@ function createWorld() {
       send("issues", by, { action: "closed", issue: issuePayload(issue) });
     },
     reopen: () => void (state.open = true),
+    push: (by: Author) => void (state.pusher = by),
     comment(by: Author, number: number, body: string, action = "created") {
       const id = ids++;
       if (by === ann) asked.add(id);
@@ -130,6 +138,13 @@ function createWorld() {
     findComment: async (number, marker) => comments.get(`${number} ${marker}`),
     ensureComment: async (number, marker, body) => write(number, marker, body),
     pull: async () => pull,
+    commit: async () => ({
+      tree: "",
+      parents: [],
+      message: "Mend it\n\nAgent-Fix-Run: r1\n",
+      author: state.pusher.login,
+      committer: state.pusher.login,
+    }),
     threads: async () => [],
     reviews: async () => reviews,
     remarks: async () => remarks,
@@ -142,7 +157,9 @@ function createWorld() {
       ...queues,
       async addRun(job) {
         const isNew = await queues.addRun(job);
-        if (isNew) started.push(job);
+        // Of two that store the same run at one moment, both are told that it is new.
+        if (isNew && !held.has(job.runId)) started.push(job);
+        if (isNew) held.add(job.runId);
         return isNew;
       },
     },
@@ -156,6 +173,7 @@ function createWorld() {
       const { data } = job;
       const number = data.subject.kind === "review" ? pull.number : issue;
       await job.remove();
+      held.delete(data.runId);
       if (data.subject.kind === "question") continue;
       const before = parseStatus(comments.get(`${number} ${statusMark}`)?.body ?? "")?.rounds;
       const reading = {
@@ -204,6 +222,11 @@ const acts: fc.Arbitrary<Act> = fc.oneof(
         world.close(by),
   ),
   fc.constant<Act>((world) => world.reopen()),
+  who.map(
+    (by): Act =>
+      (world) =>
+        world.push(by),
+  ),
   fc.tuple(who, fc.constantFrom(issue, pull.number), fc.constantFrom(...words)).map(
     ([by, number, body]): Act =>
       (world) =>

@@ -41,6 +41,18 @@ describe("an inbox", () => {
     expect(await inbox.read("one")).toEqual([]);
   });
 
+  it("takes nothing more when it was closed, and gives what came before that as often as it is closed", async () => {
+    expect(await inbox.send("one", task)).toBe(true);
+
+    expect(await inbox.close("one")).toEqual([task]);
+    expect(await inbox.send("one", stop)).toBe(false);
+    expect(await inbox.close("one")).toEqual([task]);
+    expect(await inbox.read("one")).toEqual([]);
+    await inbox.delete("one");
+    expect(await inbox.send("one", stop)).toBe(false);
+    expect(await inbox.send("two", stop)).toBe(true);
+  });
+
   it("refuses a message of no known kind", async () => {
     const wrong = { kind: "steer" } as unknown as InboxMessage;
 

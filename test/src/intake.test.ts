@@ -5,9 +5,9 @@ import { handleIntake } from "../../src/intake.ts";
 import type { IntakeDeps } from "../../src/intake/start.ts";
 import type { Pull } from "../../src/forge.ts";
 import { runIdOf } from "../../src/job.ts";
-import { connectRedis, createQueues } from "../../src/queue.ts";
+import { connectRedis, createQueues, redisPrefix } from "../../src/queue.ts";
 import { startRedis } from "../support/redis.ts";
-import { createLocalHost, ourPull } from "../worker/support.ts";
+import { createLocalApp, createLocalHost, job, ourPull } from "../worker/support.ts";
 
 const server = await startRedis();
 const redis = connectRedis(server.url, "worker");
@@ -46,11 +46,8 @@ async function reviewed(shown: Partial<Pull> = {}, permission: "write" | "read" 
   await handleIntake({ kind: "feedback", delivery: "d", repo, pull: 9, actor, branch }, deps);
   const runId = runIdOf(repo, { kind: "review", pull: 9, branch }, "review-11");
   Object.assign(now, { pull: { ...pull, ...shown }, permission });
-  const say = () =>
-    handleIntake(
-      { kind: "comment", delivery: "e", repo, number: 9, isPull: true, actor, comment: 21, text: "Also this." },
-      deps,
-    );
+  const say = (text = "Also this.") =>
+    handleIntake({ kind: "comment", delivery: "e", repo, number: 9, isPull: true, actor, comment: 21, text }, deps);
   return { say, heard: () => inbox.read(runId), [Symbol.dispose]: () => host[Symbol.dispose]() };
 }
 
@@ -60,7 +57,99 @@ it("a comment on our pull request reaches the run that works on its branch, once
   await on.say();
   await on.say();
 
-  expect(await on.heard()).toEqual([{ kind: "comment", id: 21, by: "ann", text: "Also this." }]);
+  expect(await on.heard()).toEqual([
+    { kind: "comment", id: 21, by: "ann", text: "Also this.", at: { number: 9, isPull: true, by: 2 } },
+  ]);
+});
+
+it("a comment for which the run is over by a moment is said to be late, and where it names us it is a question", async () => {
+  using on = issue("write");
+  await queues.addRun({ ...job, subject: { kind: "issue", number: 9 } });
+  await inbox.close(job.runId);
+
+  await on.say({ kind: "comment", text: "Use tabs.", comment: 21 });
+  await on.say({ kind: "comment", text: "@agent-fix why tabs?", comment: 22 });
+
+  expect(on.comments()).toEqual([expect.stringMatching(/ended before it came to read this\..*`\/agent-fix continue`/)]);
+  expect((await on.runs()).map(({ subject }) => subject)).toMatchObject([{ kind: "issue" }, { comment: 22 }]);
+});
+
+it("a comment for a run that is stopped before it begins is passed on", async () => {
+  using on = issue("write");
+  await queues.addRun({ ...job, subject: { kind: "issue", number: 9 } });
+  await on.say({ kind: "comment", text: "Use tabs.", comment: 21 });
+
+  await on.say({ kind: "command", text: "/agent-fix stop", comment: 22 });
+
+  expect(await queues.isLive(job.runId)).toBe(false);
+  expect(await redis.exists(`${redisPrefix}:intake:e-late-7-21`)).toBe(1);
+});
+
+it("a comment that a run left unread reaches the run after it, or else is said to be late, once", async () => {
+  using on = issue("write");
+  const late = { kind: "comment", text: "Use tabs.", comment: 21, isLate: true } as const;
+
+  await on.say(late);
+  await on.say(late);
+  expect(on.comments()).toHaveLength(1);
+
+  await queues.addRun({ ...job, subject: { kind: "issue", number: 9 } });
+  await on.say({ ...late, comment: 23 });
+  expect(await inbox.read(job.runId)).toMatchObject([{ id: 23 }]);
+  expect(on.comments()).toHaveLength(1);
+});
+
+it("what people say to each other reaches no run", async () => {
+  using on = await reviewed();
+
+  await on.say("@bob what do you think?");
+
+  expect(await on.heard()).toEqual([]);
+});
+
+/** Issue 9, where somebody speaks who may do this much. */
+function issue(permission: "write" | "read") {
+  const host = createLocalHost({ ".github/agent-fix.yml": "" });
+  host.forge.permission = async () => permission;
+  const app = createLocalApp(host.forge);
+  const deps: IntakeDeps = { host: app, queues, inbox, log: pino({ level: "silent" }), now: () => new Date() };
+  const said = { delivery: "e", repo, number: 9, isPull: false };
+  return {
+    writes: host.writes,
+    comments: () => Array.from(host.comments.values(), ({ body }) => body),
+    say: (
+      what: { kind: "comment" | "command"; text: string; comment: number; inReview?: boolean; isLate?: boolean },
+      by = actor,
+    ) => handleIntake({ ...said, actor: by, ...what }, deps),
+    runs: async () => (await queues.waiting(10)).runs,
+    [Symbol.dispose]: () => host[Symbol.dispose](),
+  };
+}
+
+it("a question in a review's own text is answered as one in a comment, but for the reaction, which it can't have", async () => {
+  using on = issue("write");
+
+  await on.say({ kind: "comment", text: "@agent-fix why?", comment: 31 });
+  await on.say({ kind: "comment", text: "@agent-fix and that?", comment: 32, inReview: true });
+
+  expect(await on.runs()).toMatchObject([
+    { subject: { kind: "question", comment: 31 }, trigger: "comment-31" },
+    { subject: { kind: "question", comment: 32 }, trigger: "review-32" },
+  ]);
+  expect(on.writes).toEqual(["eyes on comment 31"]);
+});
+
+it("a person without write access is refused once on an issue, whatever they say there", async () => {
+  using on = issue("read");
+
+  await on.say({ kind: "command", text: "/agent-fix stop", comment: 41 });
+  await on.say({ kind: "command", text: "/agent-fix retry", comment: 42 });
+  await on.say({ kind: "command", text: "/agent-fix run lint", comment: 43 });
+  await on.say({ kind: "comment", text: "@agent-fix why?", comment: 44 });
+  expect(on.comments()).toEqual([expect.stringContaining("(Asked by ann.)")]);
+  await on.say({ kind: "command", text: "/agent-fix stop", comment: 45 }, { id: 5, login: "bob" });
+
+  expect(on.comments()).toEqual([expect.any(String), expect.stringContaining("(Asked by bob.)")]);
 });
 
 it.each([

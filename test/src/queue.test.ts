@@ -1,9 +1,10 @@
 import { once } from "node:events";
-import { UnrecoverableError, Worker } from "bullmq";
+import { DelayedError, UnrecoverableError, Worker } from "bullmq";
+import type { Job } from "bullmq";
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { OutageError } from "../../src/errors.ts";
 import type { IntakeJob, RunJob } from "../../src/job.ts";
-import { connectRedis, createQueues, intakeBackoffMs, redisPrefix, within } from "../../src/queue.ts";
+import { connectRedis, createQueues, epochKey, intakeBackoffMs, redisPrefix, within } from "../../src/queue.ts";
 import type { Queues } from "../../src/queue.ts";
 import { patiently, startRedis, startRelay } from "../support/redis.ts";
 
@@ -181,6 +182,60 @@ describe("removeWaiting", () => {
   });
 });
 
+describe("a run that waits for its next try", () => {
+  const claimedWait = async () => {
+    await queues.addRun(run("one"));
+    await redis.set(epochKey("one"), 1);
+    const takes: string[] = [];
+    const worker = startWorker("runs", async (_data, job, token) => {
+      takes.push("one");
+      if (takes.length > 1) return;
+      await job.moveToDelayed(Date.now() + 600_000, token);
+      throw new DelayedError();
+    });
+    await expect.poll(() => redis.zcard(`${redisPrefix}:runs:delayed`), patiently).toBe(1);
+    return { takes, [Symbol.asyncDispose]: () => worker[Symbol.asyncDispose]() };
+  };
+
+  it("is not taken out once a worker has claimed it, who alone knows what it did", async () => {
+    await using _on = await claimedWait();
+
+    expect(await queues.removeWaiting("one")).toBe(false);
+    expect(await queues.isLive("one")).toBe(true);
+  });
+
+  it("is taken at once when its wait is ended, and left as it is where it is not waiting", async () => {
+    await using on = await claimedWait();
+
+    await queues.hasten("one");
+    await expect.poll(() => queues.isLive("one"), patiently).toBe(false);
+    await queues.hasten("one");
+    await queues.hasten("nobody");
+
+    expect(on.takes).toHaveLength(2);
+  });
+});
+
+it("names a repository's runs, the one that has worked longest first and those that wait last", async () => {
+  const hold = Promise.withResolvers<void>();
+  await using _worker = startWorker("runs", () => hold.promise, 2);
+  const working = () => redis.llen(`${redisPrefix}:runs:active`);
+  for (const [at, id] of ["first", "second", "third"].entries()) {
+    await queues.addRun(run(id, { ...subjects.review, pull: at }));
+    await expect.poll(working, patiently).toBe(Math.min(at + 1, 2));
+  }
+  await queues.addRun({ ...run("elsewhere"), repo: { ...repo, id: 99 } });
+
+  const live = await queues.liveIn(repo.id);
+  hold.resolve();
+
+  expect(live.map(({ run: { runId }, isWorking }) => [runId, isWorking])).toEqual([
+    ["first", true],
+    ["second", true],
+    ["third", false],
+  ]);
+});
+
 it("schedules the sweep once, however often it is asked for", async () => {
   await queues.scheduleSweep(60_000);
   await queues.scheduleSweep(60_000);
@@ -210,6 +265,7 @@ describe("an outage of Redis", () => {
     ["addIntake", (queues) => queues.addIntake(stop, "delivery")],
     ["addRun", (queues) => queues.addRun(run("one"))],
     ["removeWaiting", (queues) => queues.removeWaiting("one")],
+    ["retryFailed", (queues) => queues.retryFailed(9, new Date(0))],
     ["isLive", (queues) => queues.isLive("one")],
     ["scheduleSweep", (queues) => queues.scheduleSweep(60_000)],
     ["isSweepScheduled", (queues) => queues.isSweepScheduled()],
@@ -274,9 +330,14 @@ function before5s<T>(work: Promise<T>): Promise<T> {
   return Promise.race([work, late]).finally(() => clearTimeout(timer));
 }
 
-function startWorker(name: "intake" | "runs", work: (data: unknown) => Promise<void>): AsyncDisposable {
+function startWorker(
+  name: "intake" | "runs",
+  work: (data: unknown, job: Job, token: string | undefined) => Promise<void>,
+  concurrency = 1,
+): AsyncDisposable {
   const connection = connectRedis(server.url, "worker");
-  const worker = new Worker(name, async (job) => work(job.data), { connection, prefix: redisPrefix });
+  const options = { connection, prefix: redisPrefix, concurrency };
+  const worker = new Worker(name, async (job, token) => work(job.data, job, token), options);
   return {
     async [Symbol.asyncDispose]() {
       await worker.close();

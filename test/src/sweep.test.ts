@@ -1,3 +1,4 @@
+import { UnrecoverableError, Worker } from "bullmq";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { LimitedError } from "../../src/errors.ts";
 import type { RepoRef, RunJob } from "../../src/job.ts";
@@ -5,7 +6,7 @@ import { connectRedis, createQueues, redisPrefix } from "../../src/queue.ts";
 import { sweep } from "../../src/sweep.ts";
 import { startIntake } from "../../src/intake-worker.ts";
 import { patiently, startRelay } from "../support/redis.ts";
-import { createLocalDeps, createLocalHost, ourPull } from "../worker/support.ts";
+import { createLocalDeps, createLocalHost, job, ourPull } from "../worker/support.ts";
 import type { LocalDeps, LocalHost } from "../worker/support.ts";
 
 let host: LocalHost;
@@ -101,6 +102,24 @@ it("asks no more for an installation of which the code host takes no questions f
   });
 
   expect(asked).toEqual([7, 9]);
+});
+
+it("has a run taken again whose outcome could be told nobody, also one that no status comment tells of", async () => {
+  const queues = createQueues(deps.redis);
+  const subject = { kind: "question" as const, number: 7, isPull: false, comment: 23, inThread: false };
+  await queues.addRun({ ...job, subject });
+  const failing = new Worker("runs", () => Promise.reject(new UnrecoverableError("its outcome was told nobody")), {
+    connection: connectRedis(deps.redisUrl, "worker"),
+    prefix: redisPrefix,
+  });
+  await expect.poll(() => queues.isLive(job.runId), { timeout: 10_000 }).toBe(false);
+  await failing.close();
+
+  await sweep({ ...deps, queues, now: () => new Date(Date.now() + 4 * 24 * 3600_000) });
+  expect(await queues.isLive(job.runId)).toBe(false);
+  await sweep({ ...deps, queues, now: () => new Date() });
+
+  expect(await queues.isLive(job.runId)).toBe(true);
 });
 
 it("leaves a second sweep undone while one is under way", async () => {

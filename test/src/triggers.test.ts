@@ -78,6 +78,30 @@ describe("intakeFor", () => {
       }),
     ).toBeUndefined();
   });
+
+  it.each([
+    ["a person's", { user: { id: 4, login: "bob", type: "User" } }],
+    ["a bot's with a branch of its own", { head: { ref: "deps/lodash" } }],
+    ["a closed", { state: "closed" }],
+  ])("takes a mention in the text of a review for a word there: on %s pull request", (_whose, change) => {
+    const pull = {
+      number: 9,
+      state: "open",
+      user: { id: 3, login: "x[bot]", type: "Bot" },
+      head: { ref: "agent-fix/x" },
+    };
+    const submitted = (body: string | null) =>
+      event("pull_request_review", {
+        action: "submitted",
+        pull_request: { ...pull, ...change },
+        review: { id: 11, user: { id: 2, login: "ann" }, body },
+      });
+    const word = { kind: "comment", number: 9, isPull: true, comment: 11, text: "@agent-fix why?", inReview: true };
+
+    expect(intakeFor(submitted("@agent-fix why?"))).toMatchObject(word);
+    expect(intakeFor(submitted("Fine."))).toBeUndefined();
+    expect(intakeFor(submitted(null))).toBeUndefined();
+  });
 });
 
 describe("intakeFor of a push", () => {

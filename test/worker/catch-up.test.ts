@@ -4,8 +4,11 @@ import type { Pull } from "../../src/forge.ts";
 import { defaultSettings } from "../../src/settings.ts";
 import { caughtUpIn, deliverRound } from "../../worker/catch-up.ts";
 import { createRunRepository } from "../../worker/checkout.ts";
+import { deliveredOrKept } from "../../worker/deliver.ts";
 import { rebuildCommit } from "../../worker/rebuild.ts";
 import { openRun } from "../../worker/run.ts";
+import { recordOf } from "../../worker/verdict.ts";
+import { issueWorkflow } from "../../worker/workflows/issue.ts";
 import { createLocalDeps, createLocalHost, job, loseAnswer, never, ourPull, passedWith } from "./support.ts";
 import type { LocalHost } from "./support.ts";
 
@@ -40,6 +43,16 @@ async function openRound(change = mend) {
       return commit;
     },
     deliver: () => deliverRound(run, deps, passedWith(built), { source, base, to }),
+    /** An issue's run on the pull request, with a log that says that the change passed. */
+    async workOnIssue() {
+      host.pulls.push(to);
+      await using again = await openRun(job, never, deps);
+      const passed = passedWith(built);
+      await again.log.append({ type: "base", branch: "main", commit: base });
+      const verdict = recordOf(passed.verdict);
+      await again.log.append({ type: "gate", round: 0, passed: true, reason: "", ...passed, verdict });
+      return await issueWorkflow.work(again, deps);
+    },
     parents: async () => (await host.forge.commit(await head())).parents,
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   };
@@ -139,6 +152,36 @@ describe("a round whose branch got commits meanwhile", () => {
     expect(await on.deliver()).toMatchObject({ ok: false });
     expect(await on.head()).toBe(pushed);
   });
+});
+
+it("what passed and can't be joined with what was pushed stays on a branch of its own, which the ending names", async () => {
+  await using on = await openRound();
+  await on.push("a.txt", "by hand\n");
+
+  const facts = { ...(await on.host.forge.repository()), cloneUrl: "http://host/o/r.git" };
+  const end = async () => deliveredOrKept(on.run, { facts }, await on.deliver());
+  const ends = [await end(), await end()];
+
+  const kept = `agent-fix/rescue-${job.runId}`;
+  const detail = expect.stringContaining(`the branch [\`${kept}\`](http://host/o/r/tree/${kept})`);
+  expect(ends).toMatchObject([
+    { outcome: "needs-input", cause: "branch moved", detail },
+    { outcome: "needs-input", detail },
+  ]);
+  expect(on.host.git("show", `${kept}:a.txt`)).toBe("mended");
+});
+
+it("an issue's run on an open pull request is merged with what was pushed meanwhile, and says so", async () => {
+  await using on = await openRound();
+  const pushed = await on.push("b.txt", "by hand\n");
+
+  const outcome = await on.workOnIssue();
+
+  expect(outcome).toMatchObject({
+    outcome: "published",
+    detail: expect.stringContaining("my checks ran before that merge"),
+  });
+  expect((await on.parents())[0]).toBe(pushed);
 });
 
 it("a round whose branch stayed where it was is one commit, and nothing is said of a merge", async () => {

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { LimitedError, RefusedError } from "../../src/errors.ts";
 import { statusMark } from "../../src/status.ts";
+import type { RunJob } from "../../src/job.ts";
 import { createInbox } from "../../src/inbox.ts";
 import { connectRedis, createQueues } from "../../src/queue.ts";
 import { readRun } from "../../src/runlog.ts";
@@ -77,6 +78,37 @@ describe("processJob", () => {
     expect(deps.host.tokens.size).toBe(0);
   });
 
+  it("ends a run that a person stopped in the moment of an outage, instead of taking it again later", async () => {
+    const list = async () => {
+      await deps.inbox.send(job.runId, { kind: "stop", by: "ada", reason: "label removed" });
+      throw new Error("the engine went away");
+    };
+
+    const ended = await processJob(job, never, { ...deps, engine: { ...deps.engine, list }, pollMs: 60_000 });
+
+    expect(ended).toMatchObject({ outcome: { outcome: "cancelled" }, isTold: true });
+    expect(statusText()).toContain("**Stopped by ada**");
+  });
+
+  it("ends a task's run without a look at it where its turn comes in quiet hours, unless a person asked for it", async () => {
+    using quiet = createLocalHost({
+      ".github/agent-fix.yml":
+        'maintenance: {tidy: {task: Tidy up, schedule: "0 5 * * 1"}}\nunattended: {quiet: ["00:00-12:00", "12:00-00:00"]}\n',
+    });
+    await using local = await createLocalDeps(quiet.forge);
+    const engine = { ...local.engine, list: async () => [] };
+    const task = { ...job, subject: { kind: "task" as const, key: "tidy" } };
+
+    const [due, asked] = await Promise.all(
+      ["slot-1", "comment-1"].map((trigger) =>
+        processJob({ ...task, trigger, runId: trigger }, never, { ...local, engine }),
+      ),
+    );
+
+    expect(due).toMatchObject({ outcome: { outcome: "cancelled", cause: "quiet hours" } });
+    expect(asked).toMatchObject({ outcome: { outcome: "needs-input", cause: "no checks" } });
+  });
+
   it("tells an outcome again that a dead worker had written down but not told", async () => {
     await writeFinished();
 
@@ -87,7 +119,30 @@ describe("processJob", () => {
     expect(typesOf()).toEqual(["claimed", "finished", "claimed"]);
   });
 
-  it("has ended a run whose outcome is told, also when Redis is away then", async () => {
+  it("passes on what came too late, and what a try read that died before it came of it, as if it were said now", async () => {
+    const log = deps.openLog(job.runId);
+    const note = (comment: number) => log.append({ type: "note", text: "took in a comment by ann", comment });
+    await log.append({ type: "claimed", epoch: 1, job });
+    await note(21);
+    await log.append({ type: "claimed", epoch: 2, job });
+    await note(22);
+    await log.append({ type: "finished", outcome: "gave-up", cause: "stuck", detail: "", pull: undefined });
+    log.close();
+    for (const id of [21, 22, 23]) {
+      const at = { number: 7, isPull: false, by: 3 };
+      await deps.inbox.send(job.runId, { kind: "comment", id, by: "ann", text: `Word ${id}.`, at });
+    }
+    const heard: unknown[] = [];
+
+    await processJob(job, never, { ...deps, hear: async (said) => void heard.push(said) });
+
+    expect(heard).toMatchObject(
+      [21, 23].map((id) => ({ kind: "comment", isLate: true, number: 7, comment: id, text: `Word ${id}.` })),
+    );
+    expect(await deps.inbox.read(job.runId)).toEqual([]);
+  });
+
+  it("takes a run again that has told its outcome, while what came too late can't be passed on", async () => {
     await writeFinished();
     await using relay = await startRelay(redisSocket());
     await relay.refuse();
@@ -96,8 +151,9 @@ describe("processJob", () => {
     const ended = await processJob(job, never, { ...deps, inbox: createInbox(far) });
     far.disconnect();
 
-    expect(ended).toMatchObject({ outcome: { outcome: "gave-up", cause: "out of steps" } });
+    expect(ended).toMatchObject({ outcome: undefined });
     expect(statusText()).toContain("No more steps.");
+    expect(await processJob(job, never, deps)).toMatchObject({ outcome: { cause: "out of steps" }, isTold: true });
   });
 
   it("waits with its answer for as long as the code host wants to be left alone, and counts no try for it", async () => {
@@ -185,6 +241,22 @@ describe("startWorker", () => {
     await expect.poll(() => queues.isLive(job.runId), { timeout: 20_000 }).toBe(false);
     expect(statusText()).toContain("No more steps.");
     far.disconnect();
+  });
+
+  it("has what a repository shows looked after when a run begins and when it has ended", async () => {
+    await writeFinished();
+    const looks: unknown[] = [];
+    const lookAfter = async ({ runId }: RunJob, ended?: string) => void looks.push([runId, ended]);
+    await createQueues(deps.redis).addRun(job);
+
+    await using _worker = await startWorker({ ...pace, redisUrl: deps.redisUrl }, { ...deps, lookAfter });
+
+    await expect
+      .poll(() => looks, patiently)
+      .toEqual([
+        [job.runId, undefined],
+        [job.runId, "gave-up"],
+      ]);
   });
 
   it("gives a run back when it stops, also while it tidies", async () => {

@@ -1,12 +1,21 @@
-import { describe, expect, it } from "vitest";
+import { afterAll, describe, expect, it } from "vitest";
 import type { FeedbackEvent, Reply } from "../../src/feedback.ts";
+import { connectRedis } from "../../src/queue.ts";
 import { openRunLog } from "../../src/runlog.ts";
 import { defaultSettings } from "../../src/settings.ts";
 import { renderStatus, statusMark } from "../../src/status.ts";
 import type { Rounds } from "../../src/status.ts";
-import { fixedThreads, postReplies, renderAnswers, roundTitle, roundsAfter, takeFeedback } from "../../worker/round.ts";
+import { afterRound, fixedThreads, postReplies, renderAnswers, roundTitle, takeFeedback } from "../../worker/round.ts";
 import type { Run } from "../../worker/run.ts";
+import { startRedis } from "../support/redis.ts";
 import { createLocalHost, dataFolder, job, ourPull, person, pointOf } from "./support.ts";
+
+const server = await startRedis();
+const redis = connectRedis(server.url, "worker");
+afterAll(async () => {
+  redis.disconnect();
+  await server[Symbol.asyncDispose]();
+});
 
 const commit = "c".repeat(40);
 const points = [
@@ -79,11 +88,12 @@ describe("what a pull request remembers of its rounds", () => {
     ["no-change", rounds(3, 2), { count: 4, failures: 0 }],
     ["gave-up", rounds(3, 2), { count: 4, failures: 3 }],
     ["needs-input", rounds(3, 0), { count: 4, failures: 1 }],
-    ["cancelled", rounds(3, 1), { count: 4, failures: 0 }],
+    ["cancelled", rounds(3, 1), { count: 4, failures: 2 }],
   ] as const)("after %s", (outcome, before, after) => {
     const event = { ...feedback, ...(before !== undefined && { before }) };
 
-    expect(roundsAfter(event, outcome)).toEqual({ ...after, from: feedback.from, read: feedback.read });
+    const { from, read } = feedback;
+    expect(afterRound(event, outcome)({ rounds: before })).toEqual({ rounds: { ...after, from, read } });
   });
 
   it("has the threads that a commit mends, and none without one", () => {
@@ -123,7 +133,7 @@ function roundOn(before: Rounds | undefined, how?: "retry" | "continue") {
   const head = { branch: "agent-fix/issue-1", commit: "a" };
   const pull = { ...ourPull, number: 9, head };
   const app = { id: 1, slug: "agent-fix", botLogin: "agent-fix[bot]", url: "" };
-  const deps = { host: { app: async () => app } as never };
+  const deps = { host: { app: async () => app } as never, redis };
   return {
     host,
     run,
@@ -157,7 +167,7 @@ describe("what a round is about", () => {
     using continued = roundOn(before, "continue");
 
     expect(await nothing.take()).toMatchObject({ points: [], before });
-    expect(await retried.take()).not.toHaveProperty("before");
+    expect(await retried.take()).toMatchObject({ before: { ...before, count: 0, failures: 0 } });
     expect(await continued.take()).toMatchObject({ points: [{ id: "t1" }], before });
   });
 

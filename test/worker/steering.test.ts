@@ -5,13 +5,13 @@ import { createSteering } from "../../worker/steering.ts";
 const comment = (id: number, text: string): InboxMessage => ({ kind: "comment", id, by: "ada", text });
 
 function steer(reads: (InboxMessage[] | Error)[]) {
-  const told: string[] = [];
+  const told: { id: number; by: string }[] = [];
   const inbox = async () => {
     const read = reads.shift() ?? [];
     if (read instanceof Error) throw read;
     return read;
   };
-  const look = createSteering(inbox, { nonce: () => "5f0c", onComment: async (by) => void told.push(by) });
+  const look = createSteering(inbox, { nonce: () => "5f0c", onComment: async (one) => void told.push(one) });
   return { look, told };
 }
 
@@ -22,7 +22,7 @@ test("each comment is told once, in its order, and nothing else that reaches a r
   expect(await look()).toHaveLength(1);
   expect(await look()).toEqual([]);
   expect(await look()).toEqual([expect.stringContaining("And mend this."), expect.stringContaining("Please.")]);
-  expect(told).toEqual(["ada", "ada", "ada"]);
+  expect(told).toEqual([1, 2, 3].map((id) => ({ id, by: "ada" })));
 });
 
 test("while Redis is away nothing is told, and what came meanwhile is told after it", async () => {

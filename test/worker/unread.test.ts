@@ -15,6 +15,17 @@ it("what is attached is named to people as not read, each once", () => {
   expect(unreadText(["Nothing is attached."])).toBeUndefined();
 });
 
+it("a text that no parser gets through is named to people, and the model reads a sentence instead", () => {
+  const body = "<b>".repeat(20_000);
+
+  expect(unreadText([body, picture])).toBe(
+    "Not read, since its Markdown is too complicated: a text of 60000 characters. Not read, since I can't open attachments: 1-2 (picture)",
+  );
+  expect(issueMessages({ ...repository, nonce: "f00", title: "t", body })[1]?.text).toContain(
+    "(This text could not be read: its Markdown is too complicated.)",
+  );
+});
+
 it.each([
   [
     "an issue's comment",

@@ -1,11 +1,11 @@
 import type { Check, Forge, Pull } from "../../src/forge.ts";
 import { snapshotHash } from "../../src/job.ts";
 import { lastEvent } from "../../src/runlog.ts";
-import { readStatus } from "../../src/status-comment.ts";
+import { recallStatus } from "../../src/status-comment.ts";
 import { isInfrastructure } from "../../src/watch.ts";
 import type { Passed } from "../attempt.ts";
 import { caughtUpIn, deliverRound } from "../catch-up.ts";
-import { deliveredOutcome } from "../deliver.ts";
+import { deliveredOrKept } from "../deliver.ts";
 import type { Delivery } from "../deliver.ts";
 import { obstacleTo } from "../obstacle.ts";
 import { cancelled } from "../outcome.ts";
@@ -24,12 +24,12 @@ async function work(run: Run, deps: WorkerDeps): Promise<Outcome> {
   const { job, log } = run;
   const { pull: number, key } = checksSubject(run);
   const forge = deps.host.forge(job.repo, "report");
-  const [pull, status] = await Promise.all([forge.pull(number), readStatus(forge, number)]);
+  const pull = await forge.pull(number);
   const over = await takenOver(run, deps, pull);
   if (over !== undefined) return over;
   if (lastEvent(log.events, "watched") === undefined) {
-    const attempts = (status?.watch?.attempts ?? 0) + 1;
-    await log.append({ type: "watched", watch: { attempts, handled: key }, rounds: status?.rounds });
+    const before = (await recallStatus({ redis: deps.redis, forge, number }))?.watch;
+    await log.append({ type: "watched", watch: { attempts: (before?.attempts ?? 0) + 1, handled: key }, before });
   }
   const opened = await openSource(run, forge, deps);
   if (!opened.ok) return opened.outcome;
@@ -57,7 +57,7 @@ async function push(run: Run, deps: WorkerDeps, passed: Passed, delivery: Delive
   const obstacle = await obstacleTo(run, deps, delivery);
   if (obstacle !== undefined) return obstacle;
   const delivered = await deliverRound(run, deps, passed, delivery);
-  const outcome = deliveredOutcome(delivered);
+  const outcome = await deliveredOrKept(run, delivery.source, delivered);
   const detail = [`In ${delivered.ok ? delivered.commit : ""}.`, ...caughtUpIn(run.log.events)].join(" ");
   return delivered.ok ? { ...outcome, detail } : outcome;
 }

@@ -8,9 +8,10 @@ import { lastEvent } from "../../src/runlog.ts";
 import { brokenCause } from "../../src/status.ts";
 import { inlineText } from "../../src/text.ts";
 import { visibleText } from "../../src/visible.ts";
+import { caughtUpIn, deliverTo } from "../catch-up.ts";
 import { changedText } from "../changed.ts";
 import { commitOf } from "../checkout.ts";
-import { deliverFor, deliveredOutcome, keepBranch } from "../deliver.ts";
+import { deliveredOrKept, keepBranch } from "../deliver.ts";
 import type { Delivery } from "../deliver.ts";
 import { takeEarlier, takeEarlierWork } from "../earlier.ts";
 import { needsInput } from "../outcome.ts";
@@ -63,8 +64,9 @@ async function work(run: Run, deps: WorkerDeps): Promise<Outcome> {
   const obstacle = await obstacleTo(run, deps, delivery);
   if (obstacle !== undefined) return obstacle;
   const changed = await changedText(run, forge, number);
-  const delivered = await deliverFor(run, deps, result.passed, withNotice(delivery, changed));
-  return deliveredOutcome(delivered);
+  const delivered = await deliverTo(run, deps, result.passed, withNotice(delivery, changed));
+  const outcome = await deliveredOrKept(run, source, delivered);
+  return { ...outcome, detail: [outcome.detail, ...caughtUpIn(log.events)].join("\n\n") };
 }
 
 /** The pull request's body ends with it. */

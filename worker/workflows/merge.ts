@@ -1,12 +1,12 @@
 import type { Pull } from "../../src/forge.ts";
 import { snapshotHash } from "../../src/job.ts";
 import { lastEvent } from "../../src/runlog.ts";
-import { readStatus } from "../../src/status-comment.ts";
+import { recallStatus } from "../../src/status-comment.ts";
 import { inlineCode } from "../../src/text.ts";
 import type { Change } from "../../sandbox/changes.ts";
 import type { Passed } from "../attempt.ts";
 import { commitOf, createRunRepository } from "../checkout.ts";
-import { deliverFor, deliveredOutcome } from "../deliver.ts";
+import { deliverFor, deliveredOrKept } from "../deliver.ts";
 import { baseSide, cleanSubmission, mergeCommits, undecidableIn } from "../merge.ts";
 import type { Merged, Merging } from "../merge.ts";
 import { obstacleTo } from "../obstacle.ts";
@@ -57,17 +57,17 @@ async function work(run: Run, deps: WorkerDeps): Promise<Outcome> {
   const obstacle = await obstacleTo(run, deps, delivery);
   if (obstacle !== undefined) return obstacle;
   const delivered = await deliverFor(run, deps, namedMerge(result.passed, pull), delivery);
-  const outcome = deliveredOutcome(delivered, "`/agent-fix continue` merges anew.");
+  const outcome = await deliveredOrKept(run, source, delivered, "`/agent-fix continue` merges anew.");
   return delivered.ok ? { ...outcome, detail: publishedText(delivered.commit, pull, merging) } : outcome;
 }
 
 /** What was seen to, also where nothing comes of it. After a person's word our own attempts count anew. */
-async function remember({ job, log }: Run, { host }: WorkerDeps): Promise<void> {
-  const { pull, key } = mergeSubject({ job });
+async function remember({ job, log }: Run, { host, redis }: WorkerDeps): Promise<void> {
+  const { pull: number, key } = mergeSubject({ job });
   if (lastEvent(log.events, "watched") !== undefined) return;
-  const status = await readStatus(host.forge(job.repo, "report"), pull);
-  const attempts = job.follows === undefined ? (status?.watch?.attempts ?? 0) + 1 : 0;
-  await log.append({ type: "watched", watch: { attempts, handled: key }, rounds: status?.rounds });
+  const before = (await recallStatus({ redis, forge: host.forge(job.repo, "report"), number }))?.watch;
+  const attempts = job.follows === undefined ? (before?.attempts ?? 0) + 1 : 0;
+  await log.append({ type: "watched", watch: { attempts, handled: key }, before });
 }
 
 /** Which two commits become one, and what git makes of them: as a former worker logged it where its change passed. */

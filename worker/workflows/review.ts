@@ -11,7 +11,7 @@ import { boundedBody, inlineText } from "../../src/text.ts";
 import type { Passed } from "../attempt.ts";
 import { forkOf } from "../checkout.ts";
 import { caughtUpIn, deliverRound } from "../catch-up.ts";
-import { deliveredOutcome } from "../deliver.ts";
+import { deliveredOrKept } from "../deliver.ts";
 import { obstacleTo } from "../obstacle.ts";
 import { cancelled, needsInput } from "../outcome.ts";
 import { reviewMessages } from "../prompts/messages.ts";
@@ -19,13 +19,14 @@ import { changedLines, readBranchPatch } from "../rebuild.ts";
 import { elapsed, renderOutcome, reporterFor } from "../report.ts";
 import type { Outcome, Run, WorkerDeps, Workflow } from "../run.ts";
 import {
+  afterRound,
+  duringRound,
   fixedThreads,
   postReplies,
   renderAnswers,
   repliesOf,
   repliesTo,
   roundTitle,
-  roundsAfter,
   takeFeedback,
 } from "../round.ts";
 import type { Answered } from "../round.ts";
@@ -59,7 +60,7 @@ async function work(run: Run, deps: WorkerDeps): Promise<Outcome> {
   await log.append({ type: "snapshot", hash: snapshotHash({ title: pull.title, body }), title: pull.title, body });
   await noteUnread(log, [body]);
 
-  await using reporter = reporterFor(run, deps, pull.number);
+  await using reporter = reporterFor(run, deps, pull.number, duringRound(run));
   const diff = await readBranchPatch(source.mirror, pull.base, base);
   const suggestions = await suggestionsAt(source.mirror, base, points);
   const result = await solveOn(run, deps, source, {
@@ -101,7 +102,7 @@ async function push(run: Run, deps: WorkerDeps, { source, pull, base, passed, su
   const standing = await standingIn(log.dir, passed.commit, suggestions.applied);
   const coAuthors = thanksTo(standing, source.facts.cloneUrl);
   const delivered = await deliverRound(run, deps, passed, { source, base, to: pull, coAuthors });
-  const outcome = deliveredOutcome(delivered);
+  const outcome = await deliveredOrKept(run, source, delivered);
   if (!delivered.ok) return outcome;
   const applied = standing.map(({ point }) => point);
   // What was merged after the checks is nothing that passed them.
@@ -137,16 +138,13 @@ async function report(run: Run, outcome: Outcome, deps: WorkerDeps): Promise<voi
   const forge = deps.host.forge(run.job.repo, "report");
   const feedback = lastEvent(run.log.events, "feedback");
   if (outcome.cause === nothingNew) return tellNothingNew(run, deps, forge, pull);
-  const reporter = reporterFor(run, deps, pull);
   const { header, lines } = renderOutcome(outcome, {
     took: elapsed(run.log.events),
     stoppedBy: run.stopped()?.by,
   });
   const state = outcome.outcome === "published" ? "opened" : outcome.outcome;
-  if (feedback === undefined) {
-    const rounds = (await readStatus(forge, pull))?.rounds;
-    return reporter.finish(state, header, lines, { cause: outcome.cause, rounds });
-  }
+  if (feedback === undefined)
+    return reporterFor(run, deps, pull).finish(state, header, lines, { cause: outcome.cause });
   const answered = answeredIn(run, feedback, outcome);
   const isAnswered = outcome.outcome === "published" || outcome.outcome === "no-change";
   const title = isAnswered ? roundTitle(answered, elapsed(run.log.events)) : header;
@@ -162,8 +160,8 @@ async function report(run: Run, outcome: Outcome, deps: WorkerDeps): Promise<voi
       // What people do by a click is not worth an answer that is repeated.
       deps.log.warn({ run: run.job.runId, error: messageOf(error) }, "a thread could not be resolved");
     });
-  const rounds = roundsAfter(feedback, outcome.outcome);
-  await reporter.finish(state, title, isAnswered ? [] : lines, { cause: outcome.cause, rounds });
+  const reporter = reporterFor(run, deps, pull, afterRound(feedback, outcome.outcome));
+  await reporter.finish(state, title, isAnswered ? [] : lines, { cause: outcome.cause });
 }
 
 function answeredIn({ log }: Run, feedback: FeedbackEvent, outcome: Outcome): Answered {
@@ -225,9 +223,7 @@ async function tellNothingNew(run: Run, deps: WorkerDeps, forge: Forge, pull: nu
   if ((await forge.findComment(pull, mark)) !== undefined)
     await forge.ensureComment(pull, mark, `${mark}\nAnswered with the round before it.`);
   const status = await readStatus(forge, pull);
-  if (status?.run !== runId) return;
-  const { rounds } = status;
-  await reporterFor(run, deps, pull).finish("no-change", "Everything here is answered", [], { rounds });
+  if (status?.run === runId) await reporterFor(run, deps, pull).finish("no-change", "Everything here is answered", []);
 }
 
 function reviewSubject(run: Run) {

@@ -11,6 +11,7 @@ import { renderPullBody } from "../../../worker/body.ts";
 import { createMirrors, readCommit } from "../../../worker/checkout.ts";
 import { createLedger } from "../../../worker/ledger.ts";
 import { noteAsked } from "../../../worker/maintenance/flaky.ts";
+import { nothingLeftOut } from "../../../worker/maintenance/turns.ts";
 import { taskWork } from "../../../worker/maintenance/task.ts";
 import type { Tools } from "../../../worker/run.ts";
 import { solve } from "../../../worker/solve.ts";
@@ -105,7 +106,7 @@ export function createTaskStage(
       };
       await log.append({ type: "snapshot", hash: "", title: "it", body: asked.task ?? "" });
       const names = { runId, kind: "maintenance", branch, repo: "o/r", trusted, base } as const;
-      const work = taskWork({ log }, tools, { key: "it", task: asked });
+      const work = taskWork({ log }, tools, { key: "it", task: asked, leftOut: nothingLeftOut });
       const result = await solve({ ...names, log, signal: never, mirror, progress: () => {}, ...work }, tools);
       const ended = result.ok ? "published" : result.outcome.outcome;
       await noteAsked({ log, runId, ledger: createLedger(folder, mirror) }, ended);

@@ -66,9 +66,15 @@ it.each([
   ["on an issue", { isPull: false }, { do: "answer", text: "CI runs on a pull request: say it there." }],
   ["on a closed pull request", { isOpen: false }, { do: "answer", text: expect.stringContaining("closed") as string }],
   ["on a pull request of somebody else", { isOurs: false }, { do: "answer" }],
-  ["on ours, also while a run is at work", { isLive: true }, { do: "run-ci" }],
+  ["on ours", {}, { do: "run-ci" }],
+  [
+    "while a run is at work, whose commit ours would be in the way of",
+    { isLive: true },
+    { do: "answer", text: expect.stringContaining("Say it again when I am done") as string },
+  ],
 ])("`ci` %s", (_where, more, decision) => {
-  const standing = { isPull: true, isOurs: true, isOpen: true, isLive: false, status: undefined, hasFeedback: false };
+  const quiet = { isLive: false, isWorking: false, hasQuestion: false, hasFeedback: false };
+  const standing = { isPull: true, isOurs: true, isOpen: true, status: undefined, ...quiet };
 
   expect(decideCommand("ci", { ...standing, ...more })).toMatchObject(decision);
 });

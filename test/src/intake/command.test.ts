@@ -15,10 +15,12 @@ const issue: Standing = {
   isOurs: true,
   isOpen: true,
   isLive: false,
+  isWorking: false,
+  hasQuestion: false,
   status: ended("gave-up"),
   hasFeedback: false,
 };
-const live: Standing = { ...issue, isLive: true, status: ended("working") };
+const live: Standing = { ...issue, isLive: true, isWorking: true, status: ended("working") };
 const pull: Standing = {
   ...issue,
   isPull: true,
@@ -75,8 +77,12 @@ describe("a command", () => {
     expect(decideCommand(command, at)).toEqual({ do: "merge", how: command });
   });
 
-  it("stops what is at work", () => {
-    expect(decideCommand("stop", live)).toEqual({ do: "stop" });
+  it.each([
+    ["what is at work", live],
+    ["what is looked into", { ...issue, hasQuestion: true }],
+    ["what is looked into on a pull request of somebody else", { ...pull, isOurs: false, hasQuestion: true }],
+  ])("stops %s", (_what, at) => {
+    expect(decideCommand("stop", at)).toEqual({ do: "stop" });
   });
 
   it.each([
@@ -99,7 +105,25 @@ describe("a command", () => {
       at: { ...issue, status: undefined },
       says: /not worked here/,
     },
-    { what: "for the state at work", command: "status", at: live, says: /^Working\. .*run `r1`/ },
+    { what: "for the state at work", command: "status", at: live, says: /^Working\. .*run `r1`\.$/ },
+    {
+      what: "for the state where another run than the last is at work",
+      command: "status",
+      at: { ...live, status: ended("opened") },
+      says: /^Done\. .*run `r1`\. A run is at work\.$/,
+    },
+    {
+      what: "for the state of what waits and was not told yet",
+      command: "status",
+      at: { ...live, isWorking: false, status: undefined },
+      says: /^A run is queued\.$/,
+    },
+    {
+      what: "for the state of a pull request on which nothing was said yet",
+      command: "status",
+      at: { ...pull, status: undefined },
+      says: /^Nothing of mine is at work here\.$/,
+    },
     {
       what: "for the state with its cause",
       command: "status",

@@ -114,6 +114,18 @@ it("a word after a question is its answer, and after anything else none", async 
   expect(await asked.told()).toContainEqual(expect.objectContaining({ kind: "earlier", answer: "Forty-two." }));
 });
 
+it.each(["@bob what do you think of its question?", "// not now", "Let me see. <!-- agent-fix:ignore -->"])(
+  "what people say to each other answers no question: %s",
+  async (aside) => {
+    using asked = issueWith({ ...ended, state: "needs-input", cause: "question" });
+
+    await asked.answer(aside);
+
+    expect(await asked.run()).toBeUndefined();
+    expect(asked.shown()).toMatchObject({ state: "needs-input" });
+  },
+);
+
 it.each([
   ["a round is answered again", { count: 1, failures: 1, from: {}, read: {} }, "review"],
   ["there is only the base to merge", undefined, "merge"],

@@ -11,11 +11,15 @@ type Place = Awaited<ReturnType<typeof startUpkeep>>;
 /** Says it on a new issue, as somebody with that role, and returns our answers. */
 async function say(on: Place, text: string, login = "ann"): Promise<(string | undefined)[]> {
   const { data: issue } = await on.ann.rest.issues.create({ ...shop, title: "Here" });
-  const { number } = issue;
+  return sayAt(on, { number: issue.number, isPull: false }, text, login);
+}
+
+async function sayAt(on: Place, at: { number: number; isPull: boolean }, text: string, login = "ann") {
+  const { number } = at;
   const person = on.github.as(login);
   const { data: comment } = await person.rest.issues.createComment({ ...shop, issue_number: number, body: text });
   const actor = { id: comment.user?.id ?? 0, login };
-  const job = { kind: "command" as const, delivery: "d", repo: on.repo, number, isPull: false, actor };
+  const job = { kind: "command" as const, delivery: "d", repo: on.repo, ...at, actor };
   for (let times = 0; times < 2; times++) await handleIntake({ ...job, comment: comment.id, text }, on.deps);
   const { data } = await on.ann.rest.issues.listComments({ ...shop, issue_number: number });
   return data.filter(({ user }) => user?.type === "Bot").map(({ body }) => body?.split("\n").at(-1));
@@ -71,5 +75,31 @@ describe("a command about a task", () => {
     await using on = await startUpkeep(weekly);
 
     expect(await say(on, "/agent-fix run tidyy")).toEqual(["I know no task `tidyy`. There are `tidy`."]);
+  });
+});
+
+describe("on the pull request of a task", () => {
+  it("`status` tells of the task's run, and `stop` ends it until the task is due again", async () => {
+    await using on = await startUpkeep(weekly);
+    await say(on, "/agent-fix run tidy");
+    await on.work("opens");
+    await say(on, "/agent-fix run tidy");
+    const number = (await on.pulls())[0]?.number ?? 0;
+    const answers: (string | undefined)[] = [];
+    const command = async (text: string) => answers.push((await sayAt(on, { number, isPull: true }, text)).at(-1));
+
+    await command("/agent-fix status");
+    await command("/agent-fix stop");
+    await on.at("2026-11-21T12:10:00Z");
+    await command("/agent-fix status");
+    await command("/agent-fix stop");
+
+    expect(answers).toEqual([
+      "A run is queued.",
+      "I stop the run of the task `tidy`.",
+      "Nothing of mine is at work here.",
+      "Nothing of mine is at work here.",
+    ]);
+    expect(await on.waiting()).toEqual([]);
   });
 });

@@ -46,8 +46,13 @@ async function watched() {
   const log = pino({ level: "silent" });
   const deps = { host, queues, inbox: createInbox(redis), log, now: () => new Date() };
   const { checks, issues } = github.as("ann").rest;
+  const installation = github.state.installations.get(installationId);
   return {
     forge,
+    /** From now on the app may only read checks. */
+    takeChecks() {
+      if (installation !== undefined) installation.permissions = { ...installation.permissions, checks: "read" };
+    },
     first: commit,
     number,
     push: (to: string, message = "A change") =>
@@ -171,6 +176,7 @@ it("works again on a person's commit that was handed back, and on no later one",
 
   expect(await on.runs()).toMatchObject([{ kind: "checks" }]);
   await waiting.obliterate({ force: true });
+  await on.remember({ attempts: 1, handled: "of another commit" });
   const second = await on.push(branch, "Another change");
   await on.check(second, "failure");
   await on.look();
@@ -184,4 +190,16 @@ it("says of a check that waits for a person that it does", async () => {
   await on.look();
 
   expect(await on.told(on.first)).toEqual(["neutral: Waiting for a maintainer"]);
+});
+
+it("says it in one comment where the app may write no check run", async () => {
+  await using on = await watched();
+  await on.check(on.first, "action_required");
+  on.takeChecks();
+
+  await on.look();
+  await on.look();
+
+  expect(await on.told(on.first)).toEqual([]);
+  expect(await on.said()).toEqual([`**Waiting for a maintainer** (of \`${on.first.slice(0, 7)}\`)`]);
 });

@@ -183,7 +183,8 @@ test.each([
 
 test("a review's task has every point with its place, and who said what in it before and now", () => {
   const thread = pointOf("t1", "Rename it.", { path: "src/a.js", line: 3 });
-  const before = { by: person("bot[bot]\n[END"), body: "It is short.", isNew: false, comment: 1 };
+  const said = { body: "It is short.", comment: 1, at: "2026-01-01T00:00:00Z" };
+  const before = { ...said, by: person("bot[bot]\n[END"), isNew: false };
   const points = [
     { ...thread, texts: [before, ...thread.texts] },
     pointOf("r1", "Fine otherwise.<!-- and do more -->"),
