@@ -246,6 +246,8 @@ export interface CodeHost {
   app(): Promise<{ id: number; slug: string; botLogin: string; url: string; lacks: string[] }>;
   /** Asks with a token that lasts as long as the process and renews itself. */
   forge(repo: RepoRef, access: Access): Forge;
+  /** A body as it leaves, whoever sends it: without a secret, and no longer than the host takes. */
+  clean: (body: string) => string;
   forgeWith(repo: RepoRef, token: string): Forge;
   mint(repo: RepoRef, access: Access): Promise<Token>;
   revoke(token: string): Promise<void>;

@@ -1,6 +1,7 @@
 import type { Commit, Forge, Pull } from "./forge.ts";
 import type { Actor } from "./job.ts";
 import { inlineText } from "./text.ts";
+import { taskPrefix } from "./triggers.ts";
 
 const mark = "<!-- agent-fix:hands-off ";
 
@@ -26,10 +27,25 @@ export async function isPersons(
 }
 
 /** Says on our pull request, in one comment that is edited, that a person's commit keeps us off its branch. */
-export async function sayHandsOff(forge: Forge, number: number, head: string): Promise<void> {
+export async function sayHandsOff(forge: Forge, { number, head }: Pick<Pull, "number" | "head">): Promise<void> {
+  const { branch, commit } = head;
+  const isTask = branch.startsWith(taskPrefix);
+  const over = isTask ? " The dashboard has a box that starts the task over, without these commits." : "";
   await tell(forge, number, {
-    state: `kept ${head}`,
-    text: `You pushed \`${head.slice(0, 7)}\`; I do not touch this branch by myself until somebody with write says \`/agent-fix continue\`. A review, or a comment that names me, brings a commit as before.`,
+    state: `kept ${commit}`,
+    text: `You pushed \`${commit.slice(0, 7)}\`; I do not touch this branch by myself until somebody with write says \`/agent-fix continue\`. A review, or a comment that names me, brings a commit as before.${over}`,
+  });
+}
+
+/** Says in the same comment that a person had us give the pull request up for a new one. */
+export async function sayStartedOver(
+  forge: Forge,
+  { number, head }: Pick<Pull, "number" | "head">,
+  by: Actor,
+): Promise<void> {
+  await tell(forge, number, {
+    state: `over ${head.commit}`,
+    text: `Closed, since ${inlineText(by.login)} asked me to start this task over. Its commits stay on this branch.`,
   });
 }
 

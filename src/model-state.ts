@@ -8,6 +8,8 @@ const state = z.object({
   waitsFor: z.string().optional(),
   /** Since when it is so; ISO 8601. */
   since: z.string(),
+  /** When that was seen last, to the hour; ISO 8601. */
+  asked: z.string().optional(),
 });
 /** What the workers last saw of the model server. */
 export type ModelState = z.infer<typeof state>;

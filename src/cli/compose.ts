@@ -25,6 +25,7 @@ import { createInbox } from "../inbox.ts";
 import { startIntake } from "../intake-worker.ts";
 import { createLog } from "../log.ts";
 import type { Log } from "../log.ts";
+import { refreshFor } from "../maintenance/refresh.ts";
 import { keepModelState } from "../model-state.ts";
 import type { ModelState } from "../model-state.ts";
 import { connectRedis, createQueues } from "../queue.ts";
@@ -181,10 +182,7 @@ export async function startWorkerRole(parts: Parts, openLog?: WorkerDeps["openLo
       redis: queues.redis,
       openLog: openLog ?? ((runId) => openRunLog(config.dataDir, runId)),
       tellPlaces: () => tellPlaces({ host, queues }),
-      lookAfter: async (repo) => {
-        const delivery = `ended-${randomUUID()}`;
-        await queues.addIntake({ kind: "upkeep", delivery, repo }, delivery);
-      },
+      lookAfter: (run, ended) => refreshFor(queues, run, ended),
       hear: (job) => queues.addIntake(job, job.delivery),
       isLive: async (runId) => isHeld(config.dataDir, runId) || (await queues.isLive(runId)),
       pollMs: pace.pollMs,

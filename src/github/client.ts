@@ -10,7 +10,7 @@ import { createRedact } from "../redact.ts";
 import type { Redact } from "../redact.ts";
 import { redeliverFailed } from "./deliveries.ts";
 import { createForge } from "./forge.ts";
-import { cleanOutgoing } from "./outgoing.ts";
+import { cleanBody, cleanOutgoing } from "./outgoing.ts";
 import { accessPermissions, lackedBy } from "./permissions.ts";
 import { explainFailure, explainLimit, explainMint } from "./refusal.ts";
 import { statusOf } from "./status.ts";
@@ -35,7 +35,7 @@ interface Pause {
 
 /** GitHub as the app sees it. Makes no request until it is asked something. */
 export function createGitHub(options: GitHubOptions, credentials: AppCredentials): CodeHost {
-  const { apiUrl } = options;
+  const { apiUrl, redact = createRedact([]) } = options;
   const auth = { appId: credentials.id, privateKey: credentials.privateKey };
   const asApp = connect(options, { authStrategy: createAppAuth, auth });
   const app = remember(async () => {
@@ -61,6 +61,7 @@ export function createGitHub(options: GitHubOptions, credentials: AppCredentials
       renewing.set(key, known);
       return createForge(known, repo, self);
     },
+    clean: (body) => cleanBody(body, redact),
     forgeWith: (repo, token) =>
       createForge(confined(connect(options, { auth: token }, pauseOf(repo)), repo), repo, self),
     mint: (repo, access) => mintToken(asApp, repo, access),

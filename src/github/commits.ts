@@ -118,9 +118,13 @@ export async function ensureBranchGone(
     await octokit.rest.git.deleteRef({ ...name, ref: `heads/${branch}` });
     return "done";
   } catch (error) {
+    if (statusOf(error) !== 422) throw error;
     // Somebody else deleted it in between; or it may not be deleted.
-    if (statusOf(error) === 422 && (await branchHead(octokit, name, branch)) === undefined) return "done";
-    throw error;
+    if ((await branchHead(octokit, name, branch)) === undefined) return "done";
+    throw new RefusedError("refused", `A rule of the repository keeps the branch ${branch}.`, {
+      status: 422,
+      cause: error,
+    });
   }
 }
 

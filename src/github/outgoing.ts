@@ -18,7 +18,8 @@ export function cleanOutgoing(asked: object, redact: Redact): void {
 
 function cleaned(fields: object, redact: Redact): Record<string, unknown> {
   const changes = Object.entries(fields).flatMap(([name, value]) => {
-    if (typeof value === "string" && shown.includes(name)) return [[name, cleanText(name, redact(value))]];
+    if (typeof value === "string" && shown.includes(name))
+      return [[name, bounded.includes(name) ? cleanBody(value, redact) : redact(value)]];
     if (holders.includes(name) && typeof value === "object" && value !== null)
       return [[name, Array.isArray(value) ? value.map((one) => within(one, redact)) : within(value, redact)]];
     return [];
@@ -30,6 +31,7 @@ function within(value: unknown, redact: Redact): object {
   return { ...Object(value), ...cleaned(Object(value), redact) };
 }
 
-function cleanText(name: string, text: string): string {
-  return bounded.includes(name) ? boundedBody(text) : text;
+/** The same for a body alone. */
+export function cleanBody(text: string, redact: Redact): string {
+  return boundedBody(redact(text));
 }

@@ -1,10 +1,12 @@
 import type { Forge } from "../forge.ts";
+import { sayStartedOver } from "../hands-off.ts";
 import type { IntakeDeps } from "../intake/start.ts";
 import type { Actor, RepoRef } from "../job.ts";
 import type { Verb } from "./dashboard.ts";
-import { say } from "./say.ts";
+import { unlessLocked } from "./say.ts";
 import { startTask } from "./start.ts";
 import { autoclosed } from "./standing.ts";
+import { openIn } from "./tidy.ts";
 import type { View } from "./standing.ts";
 
 /** What a person wants of a task, by a box of the dashboard or by a command. */
@@ -38,7 +40,7 @@ export async function applyAsk(
   if (open?.isEdited === true) {
     if (verb !== "recreate")
       return `#${open.number} has commits of somebody else, so I leave it alone. The dashboard has a box that starts over.`;
-    await closeEdited(forge, view, open);
+    await closeEdited(forge, view, ask.actor);
   }
   if (view.standing.isLive) return `\`${key}\` is at work already.`;
   wantAgain(view);
@@ -55,31 +57,26 @@ async function stop(
   const { run, ...rest } = view.memory;
   if (run === undefined || !view.standing.isLive) return;
   await inbox.send(run.id, { kind: "stop", by: actor.login, reason: "its task is to be ignored" });
-  if (!(await queues.removeWaiting(run.id))) return;
+  if (!(await queues.removeWaiting(run.id))) return queues.hasten(run.id);
+  // The same may be asked for again, and is not to find itself stopped.
+  await inbox.delete(run.id);
   view.memory = rest;
   view.standing = { ...view.standing, isLive: false };
 }
 
 function wantAgain(view: View): void {
   const { isIgnored: _, ...rest } = view.memory;
-  const { closed } = view.standing;
-  view.memory = { ...rest, ...(closed !== undefined && { reopened: closed.number }) };
+  const last = view.pulls.at(-1);
+  view.memory = { ...rest, ...(last !== undefined && { reopened: last.number }) };
   view.standing = { ...view.standing, closed: undefined };
 }
 
 /** What people pushed stays on its branch: nothing is forced or deleted. */
-async function closeEdited(
-  forge: Forge,
-  view: View,
-  { number, title }: { number: number; title: string },
-): Promise<void> {
-  const mark = "<!-- agent-fix:recreated -->";
-  await say(
-    forge,
-    number,
-    mark,
-    "Closed, since somebody asked me to start this task over. Its commits stay on this branch.",
-  );
+async function closeEdited(forge: Forge, view: View, by: Actor): Promise<void> {
+  const open = openIn(view);
+  if (open === undefined) return;
+  const { number, title } = open;
+  await unlessLocked(sayStartedOver(forge, open, by));
   await forge.editPull(number, {
     title: title.endsWith(autoclosed) ? title : `${title}${autoclosed}`,
     state: "closed",

@@ -1,10 +1,12 @@
 import { createHash } from "node:crypto";
 import { hiddenAt, hide } from "../hidden.ts";
-import type { RunJob, Subject } from "../job.ts";
 import type { ModelState } from "../model-state.ts";
 import { boundedBody, cut, inlineCode, inlineText } from "../text.ts";
 import { dashboardMark } from "../triggers.ts";
+import type { CheckCounts } from "./checks.ts";
 import type { Standing, Task, TaskDecision, Wait } from "./decide.ts";
+import { countsOf, lineOf, timesOf, utc } from "./lines.ts";
+import type { ShownRun } from "./lines.ts";
 import { memorySchema } from "./memory.ts";
 import type { LastOutcome, Memory } from "./memory.ts";
 
@@ -29,11 +31,13 @@ export interface Row {
   last: LastOutcome | undefined;
   /** For people. */
   next: string;
+  /** What others' checks say of its open pull request. */
+  checks?: CheckCounts | undefined;
 }
 export interface Board {
   rows: readonly Row[];
   /** All that wait or work here; tasks have rows of their own. */
-  runs: readonly { run: RunJob; isWorking: boolean }[];
+  runs: readonly ShownRun[];
   /** Issues whose last run waits for an answer. */
   questions: readonly number[];
   memory: Memory;
@@ -98,13 +102,15 @@ const sectionsOfEndings: Partial<Record<LastOutcome["outcome"], Section>> = {
 
 function sectionOf({ key, decision, standing, last }: Row, { runs, isDryRun }: Board): Section {
   if (decision.do !== "wait" || decision.why === "works")
-    return runs.some(({ run: { subject }, isWorking }) => isWorking && subject.kind === "task" && subject.key === key)
-      ? "working"
-      : "waiting";
+    return runOf(key, runs)?.isWorking === true ? "working" : "waiting";
   const kept = sections[decision.why] ?? (last && sectionsOfEndings[last.outcome]);
   if (kept !== undefined) return kept;
   if (standing.open !== undefined) return "open";
   return isDryRun ? "dry-run" : "scheduled";
+}
+
+function runOf(key: string, runs: readonly ShownRun[]): ShownRun | undefined {
+  return runs.find(({ run: { subject } }) => subject.kind === "task" && subject.key === key);
 }
 
 const boxes: Record<Exclude<Section, "working" | "waiting">, Verb> = {
@@ -122,29 +128,38 @@ function rowsIn(board: Board, wanted: Section): string[] {
   return board.rows
     .filter((row) => sectionOf(row, board) === wanted)
     .map((row) => {
-      const text = `**${inlineText(row.key)}**: ${nameOf(row.task)}${texts[wanted](row, board.limits)}`;
+      const text = `**${inlineText(row.key)}**: ${nameOf(row.task)}${texts[wanted](row, board)}`;
       return wanted === "working" || wanted === "waiting"
         ? `- ${text}`
         : `- [ ] <!-- ${boxes[wanted]}-task=${row.key} --> ${text}`;
     });
 }
 
-const texts: Record<Section, (row: Row, limits: Board["limits"]) => string> = {
-  working: () => "",
-  waiting: () => "",
+const texts: Record<Section, (row: Row, board: Board) => string> = {
+  working: ({ key }, { runs }) => timesOf(runOf(key, runs)),
+  waiting: ({ key }, { runs }) => timesOf(runOf(key, runs)),
   "needs-you": ({ last, next }) => `. ${endOf(last)} ${reasonOf(last)} Next: ${next}.`,
   errored: ({ last, next }) => `. ${endOf(last)} ${reasonOf(last)} Next: ${next}.`,
-  limited: ({ decision }, limits) => ` (${heldBy(decision, limits)})`,
+  limited: ({ decision }, { limits }) => ` (${heldBy(decision, limits)})`,
   edited: ({ standing }) =>
     `. #${standing.open?.number} has commits of somebody else, so I leave it alone. The box closes it and starts over: those commits stay on its branch, and nothing else.`,
-  open: ({ standing, next }) => `. Open as #${standing.open?.number}. Next: ${next}.`,
+  open: ({ standing, checks, last, next }) =>
+    `. Open as #${standing.open?.number}${countsOf(checks)}. ${last === undefined ? "" : `${endOf(last)} `}Next: ${next}.`,
   closed: ({ standing: { closed } }) =>
     closed === undefined
       ? ". Told to ignore it: `/agent-fix unignore` takes that back, as the box does."
       : `. #${closed.number} was closed unmerged.`,
-  scheduled: ({ last, next }) => ` (${next})${last === undefined ? "" : `. ${endOf(last)}`}`,
+  scheduled: ({ standing, last, next }) =>
+    ` (${next})${lessOf(standing)}${last === undefined ? "" : `. ${endOf(last)}`}`,
   "dry-run": ({ last, next }) => ` (${next})${last === undefined ? "" : `. ${endOf(last)}${shownOf(last)}`}`,
 };
+
+/** What of a task that goes on is left out. */
+function lessOf({ closed }: Standing): string {
+  return closed?.content === undefined
+    ? ""
+    : `, without ${inlineCode(closed.content)}: #${closed.number} was closed unmerged`;
+}
 
 /** In one line, in which nothing acts. */
 function reasonOf(last: LastOutcome | undefined): string {
@@ -169,7 +184,7 @@ function endOf(last: LastOutcome | undefined): string {
     cancelled: "stopped",
   };
   const cause = last.cause === undefined ? "" : `, ${inlineText(last.cause)}`;
-  return `Last run at ${last.at.slice(0, 16).replace("T", " ")} UTC: ${word[last.outcome]}${cause} (${inlineCode(last.run)}).`;
+  return `Last run at ${utc(last.at)}: ${word[last.outcome]}${cause} (${inlineCode(last.run)}).`;
 }
 
 function shownOf(last: LastOutcome): string {
@@ -184,9 +199,10 @@ function indented(detail: string): string {
 
 function modelLines({ model }: Board): string[] {
   if (model === undefined) return [];
-  const at = `since ${model.since.slice(0, 16).replace("T", " ")} UTC`;
-  const says = model.waitsFor === undefined ? "answers" : `is waited for (${inlineText(model.waitsFor)})`;
-  return [`- ${inlineCode(model.name)} ${says}, ${at}`];
+  const { name, waitsFor, since, asked } = model;
+  const says = waitsFor === undefined ? "answers" : `is waited for (${inlineText(waitsFor)})`;
+  const last = asked === undefined || utc(asked) === utc(since) ? "" : `; last seen at ${utc(asked)}`;
+  return [`- ${inlineCode(name)} ${says}, since ${utc(since)}${last}`];
 }
 
 /** What a task is, in a few words of Markdown. */
@@ -197,15 +213,7 @@ function nameOf({ use, task, update }: Task): string {
 }
 
 function runsIn({ runs }: Board, isWorking: boolean): string[] {
-  const here = runs
-    .filter((one) => one.isWorking === isWorking)
-    .flatMap(({ run: { subject } }) => aboutOf(subject) ?? []);
-  return [...new Set(here)].toSorted().map((text) => `- ${text}`);
-}
-
-function aboutOf(subject: Subject): string | undefined {
-  if ("pull" in subject) return `#${subject.pull}`;
-  return "number" in subject ? `#${subject.number}` : undefined;
+  return runs.filter((one) => one.isWorking === isWorking).flatMap((one) => lineOf(one) ?? []);
 }
 
 function section(title: string, lines: readonly string[]): string {
@@ -218,7 +226,7 @@ function section(title: string, lines: readonly string[]): string {
 function shortened(memory: Memory): Memory {
   const short = Object.entries(memory).map(([key, { last, ...task }]) => {
     if (last === undefined) return [key, task];
-    const { detail: _, ...end } = last;
+    const { detail: _, failed: __, ...end } = last;
     return [key, { ...task, last: end }];
   });
   return Object.fromEntries(short) as Memory;

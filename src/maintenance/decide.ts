@@ -2,8 +2,10 @@ import type { Settings } from "../settings.ts";
 import type { TaskMemory } from "./memory.ts";
 import { isQuiet } from "./schedule.ts";
 
-/** How the trigger of a run begins that its schedule asked for, and nobody else. */
+/** How the trigger of a run begins that became due, and that nobody asked for now: schedule, limits and quiet hours bind it. */
 export const slotTrigger = "slot-";
+/** How a run ends that found quiet hours when its turn came: it is due again after them. */
+export const quietCause = "quiet hours";
 
 export type Task = Settings["maintenance"][string];
 
@@ -15,8 +17,11 @@ export interface Standing {
   open:
     | { number: number; url: string; title: string /** Somebody else wrote to its branch. */; isEdited: boolean }
     | undefined;
-  /** Its newest pull request, where a person closed it unmerged, and that still counts. */
-  closed: { number: number; url: string; title: string } | undefined;
+  /**
+   * Its newest pull request, where a person closed it unmerged, and that still counts: for the task as a whole, or for the
+   * content that it was about.
+   */
+  closed: { number: number; url: string; title: string; content?: string | undefined } | undefined;
 }
 
 /** What counts for all tasks of a repository. */
@@ -50,29 +55,29 @@ export type TaskDecision =
 interface Known {
   task: Task;
   memory: TaskMemory;
-  /** The newest time of its schedule, if one has come. */
-  slot: Date | undefined;
+  /** Names what makes it due, if anything does. */
+  due: string | undefined;
 }
 
 /** Pure: what to do about a task. The first rule that fits decides. */
 export function decideTask(known: Known, standing: Standing, room: Room, limits: Settings["unattended"]): TaskDecision {
-  const { task, memory, slot } = known;
+  const { task, memory, due } = known;
   const { open } = standing;
   if (standing.isLive) return wait("works");
   const left = leftAlone(memory, standing);
   if (left !== undefined) return over(left);
   if (memory.run !== undefined && memory.last?.run !== memory.run.id) return { do: "start-again" };
-  if (slot === undefined) return wait(open === undefined ? "not-due" : "open");
+  if (due === undefined) return wait(open === undefined ? "not-due" : "open");
   // What a person is to read does not grow under their eyes; what tools made is brought up to date.
   if (open !== undefined && !isMadeByTools(task)) return over("open");
   const held = heldBack(open === undefined, room, limits);
-  return held === undefined ? { do: "start", trigger: `${slotTrigger}${slot.toISOString()}` } : wait(held);
+  return held === undefined ? { do: "start", trigger: `${slotTrigger}${due}` } : wait(held);
 }
 
 /** What a person wants left alone. */
 function leftAlone({ isIgnored }: TaskMemory, { open, closed }: Standing): Wait | undefined {
   if (isIgnored === true) return "ignored";
-  if (closed !== undefined) return "closed";
+  if (closed !== undefined && closed.content === undefined) return "closed";
   return open?.isEdited === true ? "edited" : undefined;
 }
 

@@ -4,8 +4,8 @@ import type { RepoRef } from "../job.ts";
 import { redisPrefix, within } from "../queue.ts";
 import { parseSettings } from "../settings.ts";
 import type { Settings } from "../settings.ts";
+import { dueOf } from "./due.ts";
 import { loadMemory } from "./memory.ts";
-import { dueSlot } from "./schedule.ts";
 
 /** How long a sweep trusts what was seen last: events tell of what changes, and each look costs a dozen calls. */
 const restMs = 30 * 60_000;
@@ -41,7 +41,7 @@ async function isAnyDue(repo: RepoRef, { queues, now }: Deps, tasks: Settings["m
   const memory = await loadMemory(queues.redis, repo, {});
   for (const [key, task] of Object.entries(tasks)) {
     const known = memory[key];
-    if (known === undefined || dueSlot(task, { since: new Date(known.slot), now: now() }) !== undefined) return true;
+    if (known === undefined || dueOf(task, known, { now: now() }) !== undefined) return true;
     const { run, last } = known;
     if (run !== undefined && last?.run !== run.id && !(await queues.isLive(run.id))) return true;
   }

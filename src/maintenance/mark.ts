@@ -3,14 +3,21 @@ import { z } from "zod";
 import { hiddenAt, hide } from "../hidden.ts";
 import type { Task } from "./decide.ts";
 
-const mark = z.object({ key: z.string(), definition: z.string() });
+const mark = z.object({
+  key: z.string(),
+  definition: z.string(),
+  /** What it is about, where a task has pull requests about one thing after the other, such as `minor` or `left-pad@2`. */
+  content: z.string().optional(),
+  /** The contents that people had turned down before. */
+  turnedDown: z.array(z.string()).optional(),
+});
 /** What a task's pull request says of its task, hidden in its body. */
 export type TaskMark = z.infer<typeof mark>;
 
 const start = "<!-- agent-fix:task ";
 
-export function renderTaskMark(key: string, task: Task): string {
-  return hide(start, { key, definition: definitionOf(task) });
+export function renderTaskMark(key: string, task: Task, about?: Pick<TaskMark, "content" | "turnedDown">): string {
+  return hide(start, { key, definition: definitionOf(task), ...about });
 }
 
 export function parseTaskMark(body: string): TaskMark | undefined {

@@ -12,6 +12,8 @@ const outcome = z.object({
   cause: z.string().optional(),
   /** Markdown. */
   detail: z.string().optional(),
+  /** What did not pass and is not tried again as it is: by content, such as `left-pad@2`, what names its versions. */
+  failed: z.record(z.string(), z.string()).optional(),
 });
 /** How a task's newest run ended. */
 export type LastOutcome = z.infer<typeof outcome>;
@@ -29,8 +31,10 @@ const task = z.object({
   branches: z.number().optional(),
   /** By command, until it is taken back. */
   isIgnored: z.boolean().optional(),
-  /** A pull request that was closed unmerged, and no longer keeps the task from running. */
+  /** The newest pull request when a person asked for the task again: what they turned down till then counts no more. */
   reopened: z.number().optional(),
+  /** The newest pull request that a person closed and renamed, once that was seen to. */
+  renamed: z.number().optional(),
   last: outcome.optional(),
 });
 /** What is remembered of one task. */
@@ -43,6 +47,13 @@ export type Memory = z.infer<typeof memorySchema>;
 /** Of a task that is seen for the first time, or with another schedule: nothing from before starts at once. */
 export function newMemory({ schedule, timezone }: Schedule, now: Date): TaskMemory {
   return { schedule: `${schedule} ${timezone}`, slot: now.toISOString() };
+}
+
+/** What counts now of what is remembered of a task. A time that has not come yet was set by a clock that was ahead. */
+export function rememberedOf(schedule: Schedule, known: TaskMemory | undefined, now: Date): TaskMemory {
+  const fresh = newMemory(schedule, now);
+  if (known?.schedule !== fresh.schedule) return { ...known, ...fresh };
+  return Date.parse(known.slot) > now.getTime() ? { ...known, slot: fresh.slot } : known;
 }
 
 const limitMs = 3000;

@@ -11,23 +11,9 @@ export interface Schedule {
  * Undefined where there is none. Where clocks are put forward or back, each day still has its time once.
  */
 export function dueSlot(schedule: Schedule, { since, now }: { since: Date; now: Date }): Date | undefined {
-  for (const days of windows) {
-    const from = new Date(Math.max(since.getTime(), now.getTime() - days * dayMs));
-    const slot = newestAfter(schedule, { from, now });
-    if (slot !== undefined || from.getTime() === since.getTime()) return slot;
-  }
-  return undefined;
-}
-
-const dayMs = 24 * 3600_000;
-/** How far back to look, in days, nearest first: a schedule of every minute has few times within an hour. */
-const windows = [1 / 24, 1, 32, 366, 5 * 366];
-
-function newestAfter(schedule: Schedule, { from, now }: { from: Date; now: Date }): Date | undefined {
-  const cron = cronOf(schedule);
-  let newest: Date | undefined;
-  for (let time = cron.nextRun(from); time !== null && time <= now; time = cron.nextRun(time)) newest = time;
-  return newest;
+  // It finds times before a moment, in whole seconds.
+  const [newest] = cronOf(schedule).previousRuns(1, new Date(now.getTime() + 1));
+  return newest !== undefined && newest > since ? newest : undefined;
 }
 
 /** Undefined where the schedule has no time any more, such as on a 30th of February. */

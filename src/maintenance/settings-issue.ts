@@ -11,7 +11,6 @@ const mark = "<!-- agent-fix:settings ";
 /** An issue that we closed has no problems in its mark any more: the same ones open another. */
 const closedMark = `${mark}-->`;
 const rightMark = "<!-- agent-fix:settings-right -->";
-const mostShown = 50;
 /** How long what was told is taken to stand there; in seconds. */
 const toldFor = 3600;
 
@@ -40,11 +39,10 @@ async function openOwn(forge: Forge, problems: readonly string[]): Promise<void>
 }
 
 function render(problems: readonly string[], file: string): string {
-  const shown = problems.slice(0, mostShown).map((one) => `- ${one.replace(/^line (\d+)/, `[line $1](${file}#L$1)`)}`);
-  const more = problems.length - shown.length;
+  const shown = problems.map((one) => `- ${one.replace(/^line (\d+)/, `[line $1](${file}#L$1)`)}`);
   return [
     `[\`${settingsPath}\`](${file}) on the default branch can't be used. Nothing is started and no scheduled task runs until it is mended:`,
-    [...shown, ...(more > 0 ? [`- and ${more} more`] : [])].join("\n"),
+    shown.join("\n"),
     "This issue closes by itself once the file is right. Where you close it before, it stays closed until something else is wrong.",
   ].join("\n\n");
 }

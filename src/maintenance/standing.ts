@@ -21,30 +21,35 @@ export const autoclosed = " - autoclosed";
 /** Ends the title of one that a person wrote to: that one stays open. */
 export const abandoned = " - abandoned";
 
-/** What the code host says of a task: its pull requests, and whether a person took them over or turned them down. */
+/**
+ * What the code host says of a task: its pull requests, whether a person took them over or turned them down, and all the
+ * contents that people turned down.
+ */
 export async function readPulls(
   forge: Forge,
   { key, task, memory }: Pick<View, "key" | "task" | "memory">,
   botLogin: string,
-): Promise<Pick<Standing, "open" | "closed"> & { pulls: Pull[] }> {
+): Promise<Pick<Standing, "open" | "closed"> & { pulls: Pull[]; turnedDown: string[] }> {
   const pulls = await ourPulls(forge, taskBranch(key), memory.branches);
   const open = pulls.find(({ state }) => state === "open");
-  if (open !== undefined)
-    return { pulls, open: { ...open, isEdited: await isPersons(forge, open, botLogin) }, closed: undefined };
+  const none = { pulls, open: undefined, closed: undefined, turnedDown: [] };
+  if (open !== undefined) return { ...none, open: { ...open, isEdited: await isPersons(forge, open, botLogin) } };
   const last = pulls.at(-1);
-  const closed = last !== undefined && (await isTurnedDown(forge, last, { task, memory })) ? last : undefined;
-  return { pulls, open: undefined, closed };
+  if (last === undefined || (memory.reopened ?? 0) >= last.number) return none;
+  const mark = parseTaskMark(last.body);
+  if (mark !== undefined && mark.definition !== definitionOf(task)) return none;
+  const { content, turnedDown = [] } = mark ?? {};
+  if (!(await isTurnedDown(forge, last))) return { ...none, turnedDown };
+  return {
+    ...none,
+    closed: { ...last, content },
+    turnedDown: [...turnedDown, ...(content === undefined ? [] : [content])],
+  };
 }
 
-/** Closed unmerged by a person: that counts until they rename it or ask for it again, or the task asks for something else. */
-async function isTurnedDown(
-  forge: Forge,
-  { number, merged, title, body, closedAt }: Pull,
-  { task, memory }: { task: Task; memory: TaskMemory },
-): Promise<boolean> {
-  if (merged || closedAt === undefined || title.endsWith(autoclosed) || memory.reopened === number) return false;
-  const mark = parseTaskMark(body);
-  if (mark !== undefined && mark.definition !== definitionOf(task)) return false;
+/** Closed unmerged by a person, who did not rename it since. */
+async function isTurnedDown(forge: Forge, { number, merged, title, closedAt }: Pull): Promise<boolean> {
+  if (merged || closedAt === undefined || title.endsWith(autoclosed)) return false;
   return !(await forge.renamedSince(number, closedAt));
 }
 

@@ -5,8 +5,10 @@ import type { IntakeDeps } from "../intake/start.ts";
 import type { Actor, RepoRef } from "../job.ts";
 import { withLock } from "../lock.ts";
 import { readModelState } from "../model-state.ts";
+import type { Queues } from "../queue.ts";
 import { parseSettings, settingsPath } from "../settings.ts";
 import type { Settings } from "../settings.ts";
+import { waits } from "../waiting.ts";
 import { applyAsk } from "./ask.ts";
 import type { Ask } from "./ask.ts";
 import { nothingShown, readBoard, showBoard, showOnCommit } from "./board.ts";
@@ -14,32 +16,30 @@ import type { BoardIssue } from "./board.ts";
 import { renderDashboard } from "./dashboard.ts";
 import type { Row } from "./dashboard.ts";
 import { decideTask } from "./decide.ts";
-import type { Room, Task } from "./decide.ts";
+import type { Room } from "./decide.ts";
+import { readChecks } from "./checks.ts";
+import { doneWith, dueOf, renamedPull } from "./due.ts";
+import type { ShownRun } from "./lines.ts";
 import { keepLook } from "./looked.ts";
-import { loadMemory, newMemory, saveMemory } from "./memory.ts";
-import type { Memory, TaskMemory } from "./memory.ts";
+import { loadMemory, rememberedOf, saveMemory } from "./memory.ts";
+import type { Memory } from "./memory.ts";
 import { onboard } from "./onboarding.ts";
 import { readQuestions } from "./questions.ts";
-import { dueSlot, nextTime, timeIn } from "./schedule.ts";
+import { nextTime, timeIn } from "./schedule.ts";
 import { readPulls } from "./standing.ts";
 import { tellSettings } from "./settings-issue.ts";
 import type { View } from "./standing.ts";
 import { startTask, startTaskAgain } from "./start.ts";
-import { closeUnneeded, tellTurnedDown } from "./tidy.ts";
+import { closeUnneeded, openIn, tellEdited, tellTurnedDown } from "./tidy.ts";
 
 const turnLimitMs = 60_000;
 const hourMs = 3600_000;
 
-/** Who ticked the dashboard's boxes, if that is known, and the name of that event. */
-export interface Ticked {
-  by: Actor | undefined;
-  trigger: string;
-}
 /** What brings us here, beside the time: a person's command, or ticks. */
 export interface Asked {
   ask?: Ask;
-  /** `refused`: whoever ticked them may not. */
-  ticked?: Ticked | "refused";
+  /** Who ticked the dashboard's boxes, if that is known. `refused`: they may not. */
+  ticked?: Actor | "refused" | undefined;
 }
 
 /**
@@ -101,6 +101,7 @@ async function lookAfter(place: Place, { ask, ticked }: Asked): Promise<string> 
   const rows = await actOnAll(views, place);
   await saveMemory(redis, repo, memoryOf(views));
   await tellTurnedDown(forge, redis, views).catch(goOn(repo, deps));
+  await tellEdited(forge, redis, views).catch(goOn(repo, deps));
   await show({ board, rows, memory: memoryOf(views) }, place);
   return answers.at(-1) ?? "";
 }
@@ -122,43 +123,49 @@ async function viewAll({ deps, forge, settings }: Place, before: Memory): Promis
     });
   }
   return views;
-
-  function rememberedOf(task: Task, known: TaskMemory | undefined, now: Date): TaskMemory {
-    const fresh = newMemory(task, now);
-    return known?.schedule === fresh.schedule ? known : { ...known, ...fresh };
-  }
 }
 
 function memoryOf(views: readonly View[]): Memory {
   return Object.fromEntries(views.map(({ key, memory }) => [key, memory]));
 }
 
-async function ticksAsAsks({ ticks }: BoardIssue, { host, now }: IntakeDeps, ticked: Asked["ticked"]): Promise<Ask[]> {
+async function ticksAsAsks(
+  { ticks, print }: BoardIssue,
+  { host }: IntakeDeps,
+  ticked: Asked["ticked"],
+): Promise<Ask[]> {
   if (ticks.length === 0 || ticked === "refused") return [];
   const { id, botLogin } = await host.app();
   // Only people with write access can edit an issue of ours, so a tick that no event told of counts as well.
-  const { by = { id, login: botLogin }, trigger = `sweep-${now().toISOString()}` } = ticked ?? {};
-  return ticks.map((tick) => ({ ...tick, actor: by, trigger: `tick-${trigger}` }));
+  const actor = ticked ?? { id, login: botLogin };
+  // Named by the text that it stands in: found again, since that could not be written anew, it is still the same.
+  return ticks.map((tick) => ({ ...tick, actor, trigger: `tick-${print}` }));
 }
 
 /** Starts what is due, one after the other, since each start leaves less room for the next. */
-async function actOnAll(views: readonly View[], { deps, repo, settings }: Place): Promise<Row[]> {
+async function actOnAll(views: readonly View[], { deps, repo, forge, settings }: Place): Promise<Row[]> {
   const rows: Row[] = [];
   const now = deps.now();
   const { id, botLogin } = await deps.host.app();
   for (const view of views) {
     const { key, task, memory, standing } = view;
-    const slot = dueSlot(task, { since: new Date(memory.slot), now });
-    const decision = decideTask({ task, memory, slot }, standing, roomIn(views, now), settings.unattended);
+    const due = dueOf(task, memory, { now, renamed: await renamedPull(forge, view) });
+    const decision = decideTask({ task, memory, due: due?.name }, standing, roomIn(views, now), settings.unattended);
     if (decision.do === "start-again") await startTaskAgain(deps, repo, view);
-    if (decision.do === "start")
-      await startTask(deps, repo, view, { trigger: decision.trigger, actor: { id, login: botLogin } });
-    const isDone = decision.do === "start" ? view.standing.isLive : decision.do === "wait" && decision.isOver;
-    if (isDone && slot !== undefined) view.memory = { ...view.memory, slot: slot.toISOString() };
+    if (decision.do === "start") {
+      const isKnown = await startTask(deps, repo, view, { trigger: decision.trigger, actor: { id, login: botLogin } });
+      if (isKnown && due !== undefined) view.memory = doneWith(view.memory, due);
+    }
+    if (decision.do === "wait" && decision.isOver && due !== undefined) {
+      const { run: _, ...rest } = memory;
+      view.memory = doneWith(rest, due);
+    }
     deps.log.debug({ repo: `${repo.owner}/${repo.name}`, task: key, decision }, "a task was looked at");
     const time = nextTime(task, now);
     const next = time === undefined ? "never" : timeIn(task.timezone, time);
-    rows.push({ key, task, decision, standing, last: view.memory.last, next });
+    const open = openIn(view);
+    const checks = open && (await readChecks(deps.queues.redis, repo, open));
+    rows.push({ key, task, decision, standing, last: view.memory.last, next, checks });
   }
   return rows;
 }
@@ -181,15 +188,22 @@ async function show({ board, rows, memory }: Shown, { deps, forge, repo, setting
   if (rows.length === 0 && board.issue === undefined) return;
   const { queues } = deps;
   const limits = settings.unattended;
-  const runs = await queues.liveIn(repo.id);
-  const questions = await readQuestions(queues.redis, repo);
+  const runs = await shownRuns(queues, repo);
+  const isAnswered = (issue: number) =>
+    runs.some(({ run: { subject } }) => subject.kind === "issue" && subject.number === issue);
+  const questions = (await readQuestions(queues.redis, repo)).filter((issue) => !isAnswered(issue));
   const model = await readModelState(queues.redis);
   const rendered = renderDashboard({ rows, runs, questions, model, memory, isDryRun: limits.dryRun, limits });
   const showing =
     branch === undefined
-      ? showBoard(forge, queues.redis, board, rendered)
+      ? showBoard({ forge, redis: queues.redis, clean: deps.host.clean }, board, rendered)
       : showOnCommit(deps.host.forge(repo, "check"), queues.redis, await forge.branchHead(branch), rendered);
   await showing.catch(goOn(repo, deps));
+}
+
+async function shownRuns(queues: Queues, repo: RepoRef): Promise<ShownRun[]> {
+  const [live, places] = await Promise.all([queues.liveIn(repo.id), waits(queues)]);
+  return live.map((one) => ({ ...one, wait: places.get(one.run.runId) }));
 }
 
 /** What the code host refuses at one place keeps nothing else from being done. */

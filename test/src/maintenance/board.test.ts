@@ -50,7 +50,7 @@ describe("the dashboard", () => {
     await on.at("2026-11-21T12:00:00Z");
     await on.tick("run-task=tidy");
 
-    await on.at("2026-11-21T12:01:00Z", { ticked: { by: { id: 9, login: "ann" }, trigger: "d1" } });
+    await on.at("2026-11-21T12:01:00Z", { ticked: { id: 9, login: "ann" } });
 
     expect(await on.waiting()).toMatchObject([{ subject: { key: "tidy" }, actor: { login: "ann" } }]);
     expect((await on.dashboard())?.body).not.toContain("[x]");
@@ -170,6 +170,9 @@ describe("the dashboard", () => {
       { head: { ref: "agent-fix/task/tidy" }, state: "closed" },
     ]);
     expect(await on.forge.branchHead("agent-fix/task/tidy")).toBe(head);
+    const number = (await on.pulls())[1]?.number ?? 0;
+    const { data } = await on.ann.rest.issues.listComments({ ...shop, issue_number: number });
+    expect(data.map(({ body }) => body)).toEqual([expect.stringContaining("start this task over")]);
   });
 });
 

@@ -95,6 +95,47 @@ it("names the issues that wait for an answer and what works and waits here", () 
   expect(body).toMatch(/#7 waits for an answer[\s\S]*Working now\s+- #5[\s\S]*their turn\s+- #6/);
 });
 
+it("says since when what works does, where what waits stands, and what is known of an open pull request", () => {
+  const since = Date.parse("2026-11-23T05:04:59Z");
+  const wait = { place: 2, expectedMs: 14 * 60_000 };
+  const about = (subject: Subject) => runAbout(subject);
+  const body = renderDashboard({
+    ...empty,
+    runs: [
+      { run: about({ kind: "issue", number: 5 }), isWorking: true, since },
+      { run: about({ kind: "task", key: "works" }), isWorking: true, since },
+      { run: about({ kind: "review", pull: 6, branch: "b" }), isWorking: false, wait },
+      { run: about({ kind: "task", key: "waits" }), isWorking: false, wait: { place: 3, expectedMs: undefined } },
+    ],
+    rows: [
+      row("works", { decision: waits("works") }),
+      row("waits", { decision: waits("works") }),
+      row("open", {
+        decision: waits("open"),
+        standing: { isLive: false, open: { ...pull, isEdited: false }, closed: undefined },
+        last: { ...last, outcome: "published", cause: undefined },
+        checks: { passed: 3, failed: 1, pending: 0 },
+      }),
+    ],
+  });
+
+  expect(body).toContain("- #5, since 2026-11-23 05:04 UTC\n");
+  expect(body).toContain("- **works**: Tidy up, since 2026-11-23 05:04 UTC\n");
+  expect(body).toContain("- #6: a review, place 2, about 14 min\n");
+  expect(body).toContain("- **waits**: Tidy up, place 3\n");
+  expect(body).toContain(
+    "Open as #12 (checks: 3 passed, 1 failed). Last run at 2026-11-23 05:00 UTC: opened (`abc`). Next: Monday.",
+  );
+});
+
+it("says when the model was seen last, where that is not when it began to answer", () => {
+  const model = { name: "qwen", since: "2026-11-23T05:00:00Z", asked: "2026-11-23T07:30:00Z" };
+
+  expect(renderDashboard({ ...empty, model })).toContain(
+    "- `qwen` answers, since 2026-11-23 05:00 UTC; last seen at 2026-11-23 07:30 UTC",
+  );
+});
+
 it.each([
   [undefined, "- `qwen` answers, since 2026-11-23 05:00 UTC"],
   ["its server is away", "- `qwen` is waited for (its server is away), since 2026-11-23 05:00 UTC"],

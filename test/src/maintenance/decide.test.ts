@@ -5,7 +5,7 @@ import type { TaskMemory } from "../../../src/maintenance/memory.ts";
 import { defaultSettings, parseSettings } from "../../../src/settings.ts";
 
 const now = new Date("2026-11-23T05:00:00Z");
-const slot = new Date("2026-11-23T04:00:00Z");
+const due = "2026-11-23T04:00:00.000Z";
 const limits = defaultSettings.unattended;
 const calm: Standing = { isLive: false, open: undefined, closed: undefined };
 const open = { number: 4, url: "", title: "t", isEdited: false };
@@ -26,7 +26,7 @@ function taskOf(lines: string) {
 const text = taskOf('task: "Tidy up"');
 const dependencies = taskOf("use: dependencies");
 
-const start = { do: "start", trigger: `slot-${slot.toISOString()}` };
+const start = { do: "start", trigger: `slot-${due}` };
 const wait = (why: string) => ({ do: "wait", why, isOver: false });
 const over = (why: string) => ({ do: "wait", why, isOver: true });
 
@@ -39,7 +39,7 @@ interface Case {
 
 it.each<[string, Case]>([
   ["a task that is due starts", { decision: start }],
-  ["one that is not due waits", { known: { slot: undefined }, decision: wait("not-due") }],
+  ["one that is not due waits", { known: { due: undefined }, decision: wait("not-due") }],
   ["one at work is left to work", { standing: { isLive: true }, decision: wait("works") }],
   [
     "a run that the queue lost is queued again",
@@ -48,6 +48,10 @@ it.each<[string, Case]>([
   ["a run that has ended leaves the next its turn", { known: { memory: { ...fresh, run, last } }, decision: start }],
   ["a task that is ignored lets its time pass", { known: { memory: ignored }, decision: over("ignored") }],
   ["one whose pull request was turned down lets its time pass", { standing: { closed }, decision: over("closed") }],
+  [
+    "one of whose contents only one was turned down goes on",
+    { standing: { closed: { ...closed, content: "a@2" } }, decision: start },
+  ],
   ["one whose branch a person wrote to is theirs", { standing: { open: edited }, decision: over("edited") }],
   ["an open pull request that waits to be read does not grow", { standing: { open }, decision: over("open") }],
   ["one that tools made is brought up to date", { known: { task: dependencies }, standing: { open }, decision: start }],
@@ -58,14 +62,14 @@ it.each<[string, Case]>([
   ["with two open, a third waits", { room: { open: 2 }, decision: wait("too-many-open") }],
   ["after one within the hour, the next waits", { room: { lastHour: 1 }, decision: wait("too-many-in-an-hour") }],
 ])("%s", (_what, { known, standing, room, decision }) => {
-  const at = { task: text, memory: fresh, slot, ...known };
+  const at = { task: text, memory: fresh, due, ...known };
   expect(decideTask(at, { ...calm, ...standing }, { now, open: 0, lastHour: 0, ...room }, limits)).toEqual(decision);
 });
 
 it("in quiet hours a task waits, and its time is not over", () => {
   const quiet = { ...limits, quiet: ["04:00-06:00"] };
 
-  expect(decideTask({ task: text, memory: fresh, slot }, calm, { now, open: 0, lastHour: 0 }, quiet)).toEqual(
+  expect(decideTask({ task: text, memory: fresh, due }, calm, { now, open: 0, lastHour: 0 }, quiet)).toEqual(
     wait("quiet-hours"),
   );
 });

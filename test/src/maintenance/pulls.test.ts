@@ -1,12 +1,21 @@
 import { describe, expect, it } from "vitest";
-import { RefusedError } from "../../../src/errors.ts";
+import { OutageError, RefusedError } from "../../../src/errors.ts";
 import { shop } from "../../demo/github/support.ts";
+import { loadMemory } from "../../../src/maintenance/memory.ts";
+import { readPulls } from "../../../src/maintenance/standing.ts";
 import { startUpkeep } from "./support.ts";
 
 const weekly = 'maintenance:\n  tidy: {task: "Tidy up", schedule: "0 5 * * 1", timezone: Europe/Berlin}\n';
 const monday = "2026-11-23T05:00:00Z";
 const nextMonday = "2026-11-30T05:00:00Z";
 const two = `${weekly}  sweep: {task: "Sweep", schedule: "0 5 * * 1"}\nunattended: {hourly: 5}\n`;
+
+/** What we said on the newest pull request. */
+async function said({ ann, pulls }: Awaited<ReturnType<typeof startUpkeep>>): Promise<string[]> {
+  const number = (await pulls())[0]?.number ?? 0;
+  const { data } = await ann.rest.issues.listComments({ ...shop, issue_number: number });
+  return data.filter(({ user }) => user?.type === "Bot").map(({ body }) => body ?? "");
+}
 
 describe("its pull request", () => {
   it("that is open is left alone, and another comes when it was merged", async () => {
@@ -62,6 +71,78 @@ describe("its pull request", () => {
     expect(await on.waiting()).toHaveLength(1);
   });
 
+  it("that was closed and renamed brings another at the next look, and once", async () => {
+    await using on = await startUpkeep(weekly);
+    await on.at("2026-11-21T12:00:00Z");
+    await on.at(monday);
+    await on.work("opens");
+    const number = (await on.pulls())[0]?.number ?? 0;
+    await on.ann.rest.pulls.update({ ...shop, pull_number: number, state: "closed" });
+    await on.at("2026-11-24T05:00:00Z");
+    await on.ann.rest.pulls.update({ ...shop, pull_number: number, title: "Again, please" });
+
+    await on.at("2026-11-24T05:05:00Z");
+    expect(await on.work()).toHaveLength(1);
+    await on.at("2026-11-24T05:10:00Z");
+
+    expect(await on.waiting()).toEqual([]);
+  });
+
+  it("to which a person pushed says once that it is theirs now", async () => {
+    await using on = await startUpkeep(weekly);
+    await on.at("2026-11-21T12:00:00Z");
+    await on.at(monday);
+    await on.work("opens");
+    const commit = { branch: "agent-fix/task/tidy", message: "Mine", author: "bob" };
+    const head = await on.github.push("ann/shop", { "b.txt": "1\n" }, commit);
+
+    await on.at("2026-11-24T05:00:00Z");
+    await on.at("2026-11-24T05:05:00Z");
+
+    expect(await said(on)).toEqual([expect.stringContaining(`You pushed \`${head.slice(0, 7)}\`; I do not touch`)]);
+  });
+
+  it("that was about one thing of several is turned down alone when a person closes it", async () => {
+    const settings = 'maintenance:\n  deps: {use: dependencies, schedule: "0 5 * * 1"}\n';
+    await using on = await startUpkeep(settings);
+    const task = on.taskOf("deps");
+    const turnedDown = async () => (await readPulls(on.forge, task, "agent-fix[bot]")).turnedDown;
+    await on.at("2026-11-21T12:00:00Z");
+    await on.at(monday);
+    await on.work("opens", { content: "a@2", turnedDown: ["minor"] });
+    const number = (await on.pulls())[0]?.number ?? 0;
+    await on.ann.rest.pulls.update({ ...shop, pull_number: number, state: "closed" });
+
+    await on.at(nextMonday);
+
+    expect(await on.waiting()).toMatchObject([{ subject: { key: "deps" } }]);
+    expect(await turnedDown()).toEqual(["minor", "a@2"]);
+    const { data: said } = await on.ann.rest.issues.listComments({ ...shop, issue_number: number });
+    expect(said.map(({ body }) => body)).toEqual([expect.stringContaining("The task goes on with all but `a@2`.")]);
+    await on.work("opens", { content: "b@3", turnedDown: await turnedDown() });
+    await on.ann.rest.pulls.merge({ ...shop, pull_number: (await on.pulls())[0]?.number ?? 0 });
+    expect(await turnedDown()).toEqual(["minor", "a@2"]);
+  });
+
+  it("that was turned down counts no more once a person asks for the task, also with others behind it", async () => {
+    await using on = await startUpkeep('maintenance:\n  deps: {use: dependencies, schedule: "0 5 * * 1"}\n');
+    const { task } = on.taskOf("deps");
+    await on.at("2026-11-21T12:00:00Z");
+    await on.at(monday);
+    await on.work("opens", { content: "b@3", turnedDown: ["a@2"] });
+    await on.ann.rest.pulls.merge({ ...shop, pull_number: (await on.pulls())[0]?.number ?? 0 });
+
+    await on.at("2026-11-24T05:00:00Z", {
+      ask: { verb: "run", key: "deps", actor: { id: 1, login: "ann" }, trigger: "comment-1" },
+    });
+
+    const memory = (await loadMemory(on.redis, on.repo, {}))["deps"];
+    if (memory === undefined) throw new Error("nothing is remembered");
+    expect(await readPulls(on.forge, { key: "deps", task, memory }, "agent-fix[bot]")).toMatchObject({
+      turnedDown: [],
+    });
+  });
+
   it("is closed with its branch when the task is gone from the settings", async () => {
     await using on = await startUpkeep(weekly);
     await on.at("2026-11-21T12:00:00Z");
@@ -74,6 +155,31 @@ describe("its pull request", () => {
 
     expect(await on.pulls()).toMatchObject([{ state: "closed", title: "Tidy tidy - autoclosed" }]);
     expect(await on.forge.branchHead("agent-fix/task/tidy")).toBeUndefined();
+  });
+
+  it.each<[string, Error]>([
+    ["fails once", new OutageError("it did not answer")],
+    ["is refused", new RefusedError("refused", "a rule keeps it")],
+  ])("is closed, and says so once, where the deletion of its branch %s", async (_how, error) => {
+    await using on = await startUpkeep(weekly);
+    await on.at("2026-11-21T12:00:00Z");
+    await on.at(monday);
+    await on.work("opens");
+    await on.writeSettings("checks: [make]\n");
+    const { host } = on.deps;
+    const ensureBranchGone = async () => {
+      throw error;
+    };
+    on.deps.host = { ...host, forge: (repo, access) => ({ ...host.forge(repo, access), ensureBranchGone }) };
+    await on.at("2026-11-24T05:00:00Z").catch(() => {});
+    on.deps.host = host;
+
+    await on.at("2026-11-24T05:05:00Z");
+
+    expect(await on.pulls()).toMatchObject([{ state: "closed", title: "Tidy tidy - autoclosed" }]);
+    const isKept = error instanceof RefusedError;
+    expect((await on.forge.branchHead("agent-fix/task/tidy")) !== undefined).toBe(isKept);
+    expect(await said(on)).toHaveLength(1);
   });
 
   it("stays open then where a person wrote to it, under another title", async () => {

@@ -27,6 +27,14 @@ describe("the newest time of a schedule that has come", () => {
     );
   });
 
+  it("is found at once where there were many times, and where the last one is years past", () => {
+    const since = at("2021-01-01T00:00:00Z");
+    const now = at("2026-11-26T06:00:00Z");
+
+    expect(dueSlot({ schedule: "* * * 2-9 *", timezone: "UTC" }, { since, now })).toEqual(at("2026-09-30T23:59:00Z"));
+    expect(dueSlot({ schedule: "* * 29 2 *", timezone: "UTC" }, { since, now })).toEqual(at("2024-02-29T23:59:00Z"));
+  });
+
   it.each([
     ["put forward", "2026-03-28", "2026-03-30"],
     ["put back", "2026-10-24", "2026-10-26"],

@@ -8,7 +8,7 @@ import type { RepoRef, RunJob } from "../../../src/job.ts";
 import { dashboardMark } from "../../../src/triggers.ts";
 import { needsLook } from "../../../src/maintenance/looked.ts";
 import { renderTaskMark } from "../../../src/maintenance/mark.ts";
-import { keepOutcome } from "../../../src/maintenance/memory.ts";
+import { keepOutcome, newMemory } from "../../../src/maintenance/memory.ts";
 import type { LastOutcome } from "../../../src/maintenance/memory.ts";
 import { upkeep } from "../../../src/maintenance/upkeep.ts";
 import type { Asked } from "../../../src/maintenance/upkeep.ts";
@@ -16,6 +16,8 @@ import { connectRedis, createQueues } from "../../../src/queue.ts";
 import { parseSettings } from "../../../src/settings.ts";
 import { addShop, shop, startTestGitHub } from "../../demo/github/support.ts";
 import { startRedis } from "../../support/redis.ts";
+
+type About = Parameters<typeof renderTaskMark>[2];
 
 /** Ann's repository with these settings on the embedded GitHub, a Redis of its own, and a clock that the test sets. */
 export async function startUpkeep(settings: string | undefined) {
@@ -65,9 +67,9 @@ export async function startUpkeep(settings: string | undefined) {
     /** The runs that wait. */
     waiting: async () => (await queues.waiting(100)).runs,
     /** Ends every run that waits, as a worker does. */
-    async work(how: Partial<LastOutcome> | "opens" = { outcome: "no-change" }) {
+    async work(how: Partial<LastOutcome> | "opens" = { outcome: "no-change" }, about?: About) {
       const { runs } = await queues.waiting(100);
-      for (const run of runs) await end(run, how);
+      for (const run of runs) await end(run, how, about);
       return runs;
     },
     /** The dashboard as it stands, or undefined where there is none. */
@@ -85,20 +87,27 @@ export async function startUpkeep(settings: string | undefined) {
         { branch: "main", message: "Set", author: "ann" },
       );
     },
+    /** A task of the first settings, of which nothing is remembered. */
+    taskOf(key: string) {
+      const parsed = parseSettings(settings ?? "");
+      const task = parsed.ok ? parsed.settings.maintenance[key] : undefined;
+      if (task === undefined) throw new Error(`there is no task ${key}`);
+      return { key, task, memory: newMemory(task, clock.now) };
+    },
     pulls: async () => (await ann.rest.pulls.list({ ...shop, state: "all" })).data,
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   };
 
-  async function end(run: RunJob, how: Partial<LastOutcome> | "opens"): Promise<void> {
+  async function end(run: RunJob, how: Partial<LastOutcome> | "opens", about?: About): Promise<void> {
     await queues.removeWaiting(run.runId);
     if (run.subject.kind !== "task") return;
     const { key } = run.subject;
-    if (how === "opens") await openPull(run, key);
+    if (how === "opens") await openPull(run, key, about);
     const outcome = how === "opens" ? { outcome: "published" as const } : { outcome: "no-change" as const, ...how };
     await keepOutcome(queues.redis, repo, key, { run: run.runId, at: clock.now.toISOString(), ...outcome });
   }
 
-  async function openPull({ runId }: RunJob, key: string): Promise<void> {
+  async function openPull({ runId }: RunJob, key: string, about?: About): Promise<void> {
     const branch = await free(forge, taskBranch(key));
     const base = (await forge.branchHead("main")) ?? "";
     const files = [{ path: `${key}-${runId}`, mode: "100644" as const, bytes: Buffer.from(runId) }];
@@ -108,7 +117,7 @@ export async function startUpkeep(settings: string | undefined) {
     const text = await forge.readFile(".github/agent-fix.yml");
     const parsed = parseSettings(text ?? "");
     const task = parsed.ok ? parsed.settings.maintenance[key] : undefined;
-    const body = task === undefined ? "" : renderTaskMark(key, task);
+    const body = task === undefined ? "" : renderTaskMark(key, task, about);
     await forge.ensurePull({ branch, base: "main", title: `Tidy ${key}`, body, draft: false });
   }
 }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { redisPrefix } from "../../../src/queue.ts";
+import { quietCause } from "../../../src/maintenance/decide.ts";
+import { epochKey, redisPrefix } from "../../../src/queue.ts";
 import { shop } from "../../demo/github/support.ts";
 import { startUpkeep } from "./support.ts";
 
@@ -30,6 +31,18 @@ describe("a task", () => {
     await on.at("2027-02-02T00:05:00Z");
 
     expect(await on.waiting()).toEqual([]);
+  });
+
+  it("comes on time again after a clock that was years ahead", async () => {
+    await using on = await startUpkeep(weekly);
+    await on.at("2026-11-21T12:00:00Z");
+    await on.at("2031-06-02T12:00:00Z");
+    await on.work();
+    await on.at("2026-11-22T12:00:00Z");
+
+    await on.at(monday);
+
+    expect(await on.waiting()).toHaveLength(1);
   });
 
   it("whose schedule changes does not start what was due before", async () => {
@@ -144,13 +157,36 @@ it("a run whose task is to be ignored is stopped", async () => {
   await using on = await startUpkeep(two);
   await on.at("2026-11-21T12:00:00Z");
   await on.at(monday);
-  const [first] = await on.waiting();
+  const [first, second] = await on.waiting();
+  // As a worker does that takes it.
+  await on.redis.set(epochKey(second?.runId ?? ""), 1);
   const actor = { id: 1, login: "ann" };
 
   await on.at("2026-11-23T05:01:00Z", { ask: { verb: "ignore", key: "tidy", actor, trigger: "comment-1" } });
+  await on.at("2026-11-23T05:02:00Z", { ask: { verb: "ignore", key: "sweep", actor, trigger: "comment-2" } });
 
   expect(await on.waiting()).toMatchObject([{ subject: { key: "sweep" } }]);
-  expect(await on.deps.inbox.read(first?.runId ?? "")).toMatchObject([{ kind: "stop", by: "ann" }]);
+  expect(await on.deps.inbox.read(second?.runId ?? "")).toMatchObject([{ kind: "stop", by: "ann" }]);
+  expect(await on.deps.inbox.read(first?.runId ?? "")).toEqual([]);
+});
+
+it("a run that found quiet hours when its turn came is started again after them, once", async () => {
+  await using on = await startUpkeep(`${weekly}unattended: {quiet: ["05:30-07:00"]}\n`);
+  await on.at("2026-11-21T12:00:00Z");
+  await on.at(monday);
+  const [first] = await on.work({ outcome: "cancelled", cause: quietCause });
+  await on.at("2026-11-23T06:55:00Z");
+  expect(await on.waiting()).toEqual([]);
+  expect((await on.dashboard())?.body).toContain("these are quiet hours");
+  expect(await on.needsLook("2026-11-23T07:00:00Z")).toBe(true);
+
+  await on.at("2026-11-23T07:00:00Z");
+  const [second, ...more] = await on.work();
+  await on.at("2026-11-23T07:05:00Z");
+
+  expect(second?.subject).toEqual(first?.subject);
+  expect(second?.runId).not.toBe(first?.runId);
+  expect([...more, ...(await on.waiting())]).toEqual([]);
 });
 
 describe("without settings", () => {
