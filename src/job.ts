@@ -39,6 +39,8 @@ export const intakeJob = z.discriminatedUnion("kind", [
     text: text.optional(),
     /** The base commit that the label is to be answered on, after a run that ended since the one before was broken. */
     base: z.string().optional(),
+    /** The run whose questions have waited long enough for an answer. */
+    unanswered: z.string().optional(),
   }),
   /** Something was said on a pull request of ours. What, is asked from the code host. */
   z.object({
@@ -131,7 +133,7 @@ export const runJob = z.object({
     .object({
       run: z.string().optional(),
       covers: z.string().optional(),
-      how: z.enum(["retry", "continue", "plan", "approve", "answer"]),
+      how: z.enum(["retry", "continue", "plan", "approve", "answer", "default"]),
     })
     .optional(),
   /** When the event that asks for it arrived, in milliseconds since the epoch; unknown where a sweep found it. */

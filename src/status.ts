@@ -49,6 +49,8 @@ export const statusMarker = z.object({
   watch: watch.optional(),
   /** Since when a run has been waiting for its model, as an ISO time. */
   since: z.string().optional(),
+  /** Until when its questions wait for an answer, as an ISO time: then it goes on without one. */
+  until: z.string().optional(),
 });
 export type StatusMarker = z.infer<typeof statusMarker>;
 
@@ -99,6 +101,11 @@ export function markerOf({ runId, repo: _repo, askedAt: _askedAt, ...job }: RunJ
 /** The job of the run that it tells of; undefined where a version wrote it that did not remember that. */
 export function jobIn({ run: runId, job }: StatusMarker, repo: RepoRef): RunJob | undefined {
   return job && { runId, repo, ...job };
+}
+
+/** Whether the next word of a person on the issue begins a run: this one asked, or knew no way on. */
+export function waitsForWord({ state, cause }: Pick<StatusMarker, "state" | "cause">): boolean {
+  return state === "no-change" || ["question", "no answer", "stuck"].some((one) => one === cause);
 }
 
 /** Nothing more will be done for this trigger. */

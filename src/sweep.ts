@@ -66,7 +66,7 @@ async function sweepAll(deps: IntakeDeps): Promise<void> {
   });
 }
 
-async function findLabelled(repo: RepoRef, { host, queues }: IntakeDeps): Promise<void> {
+async function findLabelled(repo: RepoRef, { host, queues, now }: IntakeDeps): Promise<void> {
   const forge = host.forge(repo, "report");
   const questions: number[] = [];
   for (const issue of await forge.labelledIssues(triggerLabel)) {
@@ -74,7 +74,7 @@ async function findLabelled(repo: RepoRef, { host, queues }: IntakeDeps): Promis
     const status = await recallStatus({ redis: queues.redis, forge, number: issue });
     if (status?.state === "needs-input") questions.push(issue);
     const isKnown = event !== undefined && status?.trigger === labelTrigger(event.id);
-    if (isKnown) await seeToKnown({ repo, queues, forge }, issue, status);
+    if (isKnown) await seeToKnown({ repo, queues, forge, now }, issue, status);
     if (isKnown && (isTerminal(status.state) || (await queues.isLive(status.run)))) continue;
     const delivery = `sweep-${repo.id}-${issue}-${event?.id ?? 0}`;
     await queues.addIntake({ kind: "label", delivery, repo, issue }, delivery);
@@ -82,12 +82,19 @@ async function findLabelled(repo: RepoRef, { host, queues }: IntakeDeps): Promis
   await keepQuestions(queues.redis, repo, questions);
 }
 
-/** Where its run ended since the checks can't run on the base: once for each commit that the base moves to. */
+/**
+ * Where its run ended since the checks can't run on the base: once for each commit that the base moves to. Where it asked
+ * something and nobody answered in time: once.
+ */
 async function seeToKnown(
-  { repo, queues, forge }: { repo: RepoRef; queues: IntakeDeps["queues"]; forge: Forge },
+  { repo, queues, forge, now }: Pick<IntakeDeps, "queues" | "now"> & { repo: RepoRef; forge: Forge },
   issue: number,
-  { cause, head }: StatusMarker,
+  { run, cause, head, until }: StatusMarker,
 ): Promise<void> {
+  if (until !== undefined && now().toISOString() > until) {
+    const delivery = `sweep-${repo.id}-${issue}-silence-${run}`;
+    await queues.addIntake({ kind: "label", delivery, repo, issue, unanswered: run }, delivery);
+  }
   if (cause !== brokenCause || head === undefined) return;
   const settings = parseSettings((await forge.readFile(settingsPath)) ?? "");
   const named = settings.ok ? settings.settings.base : undefined;

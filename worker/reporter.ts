@@ -17,7 +17,7 @@ export interface Reporter extends AsyncDisposable {
     state: StatusMarker["state"],
     header: string,
     lines: string[],
-    ended?: { covers?: string | undefined; cause?: string | undefined; head?: string | undefined },
+    ended?: Partial<Record<"covers" | "cause" | "head" | "until", string | undefined>>,
   ): Promise<void>;
 }
 
@@ -81,7 +81,7 @@ export function createReporter({ writer, marker, guard, progress, facts, ...pace
       hasNews = true;
       if (editing === undefined) editAt(mayEditAt);
     },
-    async finish(state, header, lines, { covers = marker.trigger, cause, head } = {}) {
+    async finish(state, header, lines, { covers = marker.trigger, cause, head, until } = {}) {
       await close();
       const ended = {
         ...marker,
@@ -89,6 +89,7 @@ export function createReporter({ writer, marker, guard, progress, facts, ...pace
         trigger: covers,
         ...(cause !== undefined && { cause: cause.slice(0, 100) }),
         ...(head !== undefined && { head }),
+        ...(until !== undefined && { until }),
       };
       await guard();
       await writer.end(renderStatus(ended, header, [...lines, ...facts()]));

@@ -4,13 +4,13 @@ import { mayWrite } from "../forge.ts";
 import type { Forge } from "../forge.ts";
 import { subjectKey } from "../job.ts";
 import type { Follows, IntakeJob, Subject, TaskText } from "../job.ts";
-import { answerMark, isTerminal, statusMark } from "../status.ts";
+import { answerMark, isTerminal, waitsForWord } from "../status.ts";
 import type { StatusMarker } from "../status.ts";
 import { inlineText } from "../text.ts";
 import { triggerLabel } from "../triggers.ts";
-import { visibleText } from "../visible.ts";
 import { mergeKey } from "../watch.ts";
 import { runCi } from "./ci.ts";
+import { tellEarlier } from "./earlier.ts";
 import { feedbackWaits } from "./feedback.ts";
 import { handBack, isOwnCommit } from "../hands-off.ts";
 import { askAll, isDone, keyOfPull, newRun, refuse, setDone, startRun } from "./start.ts";
@@ -161,8 +161,8 @@ async function liveAt({ queues }: IntakeDeps, { repo, number }: Said, key: strin
 }
 
 /**
- * A word on an issue whose last run ended with a question is the answer to it; whether it was. Of anybody else it is no
- * concern of ours.
+ * A word on an issue whose last run ended with a question is the answer to it, and has us look again where it found nothing
+ * to do; whether it was. Of anybody else it is no concern of ours.
  */
 export async function onAnswer(
   job: Extract<IntakeJob, { kind: "comment" }>,
@@ -173,10 +173,11 @@ export async function onAnswer(
   if (await isDone(redis, job.repo, job.comment)) return true;
   const asked = askAll(deps, forge, job.number, job.actor);
   const status = await asked.status;
-  if (status?.state !== "needs-input" || status.cause !== "question") return false;
+  if (status === undefined || !waitsForWord(status)) return false;
   const place = await placeOf(job, forge);
   if (!place.isOpen || !mayWrite(await asked.permission(job.actor))) return false;
-  await startFollowing({ forge, deps, job, how: "answer", place, asked });
+  const how = status.cause === "question" ? "answer" : "retry";
+  await startFollowing({ forge, deps, job, how, place, asked });
   await setDone(redis, job.repo, job.comment);
   return true;
 }
@@ -238,11 +239,8 @@ async function startFollowing({ forge, deps, job, how, place, asked, ...about }:
   const before = status && { run: status.run, covers: status.trigger };
   const run = { ...newRun(repo, subject, actor, `comment-${comment}`), follows: { ...before, how } };
   if (status?.run === run.runId) return;
-  const said = visibleText((await forge.findComment(number, statusMark))?.body ?? "").text;
-  const answered = job.kind === "comment" ? job.text : "";
-  const isTold = (await deps.inbox.read(run.runId)).some(({ kind }) => kind === "earlier");
-  if (said !== "" && !isTold)
-    await deps.inbox.send(run.runId, { kind: "earlier", said, by: actor.login, answer: answered });
+  const answer = job.kind === "comment" ? job.text : "";
+  await tellEarlier(deps, forge, number, { runId: run.runId, by: actor.login, answer });
   const { text } = place;
   await startRun({ forge, deps, number, run, ...(text !== undefined && { text }), ...asked });
 }

@@ -8,6 +8,7 @@ import { answerMark, brokenCause } from "../status.ts";
 import type { StatusMarker } from "../status.ts";
 import { labelTrigger, triggerLabel } from "../triggers.ts";
 import { onAnswer } from "./command.ts";
+import { tellEarlier } from "./earlier.ts";
 import { onFeedback } from "./feedback.ts";
 import { askAll, isDone, keyOfPull, liveOn, lostRun, newRun, refuse, setDone, startRun } from "./start.ts";
 import type { IntakeDeps } from "./start.ts";
@@ -39,7 +40,7 @@ export async function onLabel(
   }
   const text = job.text ?? { title: issue.title, body: issue.body };
   const status = await asked.status;
-  const begun = await runOf(newRun(job.repo, subject, actor, trigger), { deps, status, base: job.base });
+  const begun = await runOf(newRun(job.repo, subject, actor, trigger), { deps, forge, status, job });
   if (begun === undefined) return;
   const run = { ...begun, ...(askedAt === undefined ? {} : { askedAt }) };
   await startRun({ forge, deps, number, run, text, ...asked });
@@ -48,11 +49,31 @@ export async function onLabel(
 /** The label's own run, or the one that goes on from it. */
 async function runOf(
   own: RunJob,
-  { deps, status, base }: { deps: IntakeDeps; status: StatusMarker | undefined; base: string | undefined },
+  at: {
+    deps: IntakeDeps;
+    forge: Forge;
+    status: StatusMarker | undefined;
+    job: Extract<IntakeJob, { kind: "label" }>;
+  },
 ): Promise<RunJob | undefined> {
+  const { deps, status, job } = at;
   // A word after the label may have begun it, which the label's own run knows nothing of.
   const lost = status?.trigger === own.trigger ? await lostRun(deps, own.repo, status) : undefined;
-  return lost ?? (base === undefined ? own : onNewBase(own, status, base));
+  if (lost !== undefined) return lost;
+  if (job.base !== undefined) return onNewBase(own, status, job.base);
+  return job.unanswered === undefined ? own : onSilence(own, job.unanswered, at);
+}
+
+/** The run that goes on from the one whose questions nobody answered; none where another word came first. */
+async function onSilence(
+  { repo, subject, actor }: RunJob,
+  unanswered: string,
+  { deps, forge, status, job }: Parameters<typeof runOf>[1],
+): Promise<RunJob | undefined> {
+  if (status?.run !== unanswered || status.until === undefined) return undefined;
+  const run = newRun(repo, subject, actor, `silence-${unanswered}`);
+  await tellEarlier(deps, forge, job.issue, { runId: run.runId, by: actor.login, answer: "" });
+  return { ...run, follows: { run: unanswered, covers: status.trigger, how: "default" } };
 }
 
 /** The run that goes on from the one that found its base broken; none where another word came first. */

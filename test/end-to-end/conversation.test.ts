@@ -83,6 +83,7 @@ test("an issue that can't be worked on brings at most three questions, and a com
   expect(asked).toContain("3. What for?");
   expect(asked).not.toContain("And then?");
   expect(asked).toContain("Answer in a comment, and I go on with it.");
+  expect(asked).toMatch(/Without an answer by \d{4}-\d\d-\d\d \d\d:\d\d UTC I do what I said/);
 
   await say(where, number, "Forty-two, please.", "bob");
   await say(where, number, "Forty-two, please.");

@@ -174,6 +174,7 @@ const nextSteps: Record<Earlier["how"], string> = {
   plan: "A plan is wanted anew.",
   approve: "Its plan is approved: carry it out as it stands.",
   answer: "Go on with that answer.",
+  default: "Nobody has answered: do what it said it would do without an answer, and ask nothing more.",
 };
 
 const nextWithWork = "Go on from there, and finish it. Its change is in the working tree, as `git diff` shows.";

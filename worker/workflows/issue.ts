@@ -5,7 +5,8 @@ import { snapshotHash } from "../../src/job.ts";
 import type { Follows, TaskText } from "../../src/job.ts";
 import { labelTrigger, triggerLabel } from "../../src/triggers.ts";
 import { lastEvent } from "../../src/runlog.ts";
-import { brokenCause } from "../../src/status.ts";
+import { brokenCause, waitsForWord } from "../../src/status.ts";
+import type { StatusMarker } from "../../src/status.ts";
 import { inlineText } from "../../src/text.ts";
 import { visibleText } from "../../src/visible.ts";
 import { caughtUpIn, deliverTo } from "../catch-up.ts";
@@ -105,13 +106,33 @@ async function report(run: Run, outcome: Outcome, deps: WorkerDeps): Promise<voi
   const event = isOver ? undefined : await forge.labelEvent(number, triggerLabel);
   const changed = isOver ? undefined : await changedText(run, forge, number);
   const unread = unreadText(textsOf(run.log));
-  const notices = [changed, unread && inlineText(unread)].filter((notice) => notice !== undefined);
+  const until = waitsUntil(run, outcome);
+  const next = nextWord(outcome, state, until);
+  const notices = [next, changed, unread && inlineText(unread)].filter((notice) => notice !== undefined);
   await reporterFor(run, deps, number).finish(state, header, [...lines, ...notices], {
     covers: event && labelTrigger(event.id),
     cause: outcome.cause,
     // A sweep begins anew when the base has moved on from it.
     head: outcome.cause === brokenCause ? lastEvent(events, "base")?.commit : undefined,
+    until,
   });
+}
+
+const answerWithinMs = 3 * 24 * 3600_000;
+
+/** Until when questions wait for an answer, as an ISO time; those of a run that went on without one wait for ever. */
+function waitsUntil({ job, log }: Run, { cause }: Outcome): string | undefined {
+  if (cause !== "question" || job.follows?.how === "default") return undefined;
+  const asked = lastEvent(log.events, "finished")?.at;
+  return new Date((asked === undefined ? Date.now() : Date.parse(asked)) + answerWithinMs).toISOString();
+}
+
+/** What a comment brings, or its absence, where the ending waits for one. */
+function nextWord({ cause }: Outcome, state: StatusMarker["state"], until: string | undefined): string | undefined {
+  if (until !== undefined)
+    return `Without an answer by ${until.slice(0, 16).replace("T", " ")} UTC I do what I said I would do without one.`;
+  if (cause === "question" || !waitsForWord({ state, cause })) return undefined;
+  return "A comment that says more, such as how to make it happen, has me look again.";
 }
 
 /** The text as it was signed at label time: from the log, else from the inbox, else (after Redis lost it) as it is now. */

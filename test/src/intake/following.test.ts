@@ -114,6 +114,21 @@ it("a word after a question is its answer, and after anything else none", async 
   expect(await asked.told()).toContainEqual(expect.objectContaining({ kind: "earlier", answer: "Forty-two." }));
 });
 
+it.each([
+  { state: "no-change" },
+  { state: "gave-up", cause: "no answer" },
+  { state: "gave-up", cause: "stuck" },
+] as const)("a word after a run that knew no way on has us look again with it: %o", async (how) => {
+  using issue = issueWith({ ...ended, ...how });
+
+  await issue.answer("It happens on Windows alone.");
+
+  expect(await issue.run()).toEqual({ run: "r1", how: "retry", covers: "label-5" });
+  expect(await issue.told()).toContainEqual(
+    expect.objectContaining({ kind: "earlier", answer: "It happens on Windows alone." }),
+  );
+});
+
 it.each(["@bob what do you think of its question?", "// not now", "Let me see. <!-- agent-fix:ignore -->"])(
   "what people say to each other answers no question: %s",
   async (aside) => {
