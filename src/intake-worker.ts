@@ -1,4 +1,5 @@
 import { DelayedError, Worker } from "bullmq";
+import type { Processor } from "bullmq";
 import { RefusedError, messageOf } from "./errors.ts";
 import { handleIntake } from "./intake.ts";
 import type { IntakeDeps } from "./intake/start.ts";
@@ -22,45 +23,13 @@ export async function startIntake(
   { everyMs = sweepEveryMs }: { everyMs?: number } = {},
 ): Promise<AsyncDisposable> {
   const connection = connectRedis(redisUrl, "worker");
-  const worker = new Worker(
-    "intake",
-    async (waiting, token) => {
-      const { data, name, timestamp } = waiting;
-      const job = intakeJob.parse(data);
-      if (job.kind === "sweep") {
-        const isScheduled = waiting.repeatJobKey !== undefined;
-        if ((await sweep(deps)) || isScheduled) return;
-        // What asks for it may be newer than the sweep that is under way.
-        await waiting.moveToDelayed(Date.now() + sweepAgainMs, token);
-        throw new DelayedError();
-      }
-      deps.log.info(
-        { kind: name, repo: `${job.repo.owner}/${job.repo.name}`, delivery: job.delivery },
-        "event accepted",
-      );
-      try {
-        await handleIntake(job, deps, timestamp);
-      } catch (error) {
-        const pauseMs = pauseAsked(error);
-        if (pauseMs !== undefined) {
-          await waiting.moveToDelayed(Date.now() + pauseMs, token);
-          throw new DelayedError();
-        }
-        if (!(error instanceof RefusedError)) throw error;
-        deps.log.warn(
-          { kind: name, delivery: job.delivery, why: error.why, error: error.message },
-          "an event was given up, since the code host refused it for good",
-        );
-      }
-    },
-    {
-      connection,
-      prefix: redisPrefix,
-      concurrency,
-      maxStalledCount: 20,
-      settings: { backoffStrategy: intakeBackoffMs },
-    },
-  );
+  const worker = new Worker("intake", handling(deps), {
+    connection,
+    prefix: redisPrefix,
+    concurrency,
+    maxStalledCount: 20,
+    settings: { backoffStrategy: intakeBackoffMs },
+  });
   worker.on("error", (error) => deps.log.warn({ error: messageOf(error) }, "the intake queue reported an error"));
   worker.on("failed", (job, error) =>
     deps.log.error(
@@ -80,6 +49,36 @@ export async function startIntake(
       clearTimeout(timer);
       connection.disconnect();
     },
+  };
+}
+
+/** What has to wait for the code host waits in the queue. */
+function handling(deps: IntakeDeps): Processor {
+  return async (waiting, token) => {
+    const { data, name, timestamp } = waiting;
+    const job = intakeJob.parse(data);
+    if (job.kind === "sweep") {
+      const isScheduled = waiting.repeatJobKey !== undefined;
+      if ((await sweep(deps)) || isScheduled) return;
+      // What asks for it may be newer than the sweep that is under way.
+      await waiting.moveToDelayed(Date.now() + sweepAgainMs, token);
+      throw new DelayedError();
+    }
+    deps.log.info({ kind: name, repo: `${job.repo.owner}/${job.repo.name}`, delivery: job.delivery }, "event accepted");
+    try {
+      await handleIntake(job, deps, timestamp);
+    } catch (error) {
+      const pauseMs = pauseAsked(error);
+      if (pauseMs !== undefined) {
+        await waiting.moveToDelayed(Date.now() + pauseMs, token);
+        throw new DelayedError();
+      }
+      if (!(error instanceof RefusedError)) throw error;
+      deps.log.warn(
+        { kind: name, delivery: job.delivery, why: error.why, error: error.message },
+        "an event was given up, since the code host refused it for good",
+      );
+    }
   };
 }
 

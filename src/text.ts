@@ -2,7 +2,7 @@
 const bodyLimit = 60_000;
 
 const closing =
-  /\b(close[sd]?|fix(?:e[sd])?|resolve[sd]?)(\s*:\s*|\s+)(?=(?:[\w.-]+\/[\w.-]+)?#\d|GH-\d|https?:\/\/\S+\/(?:issues|pull)\/\d)(#?)/gi;
+  /\b(close[sd]?|fix(?:e[sd])?|resolve[sd]?)(\s*:\s*|\s+)(?=(?:[\w.-]+\/[\w.-]+)?#\d|GH-\d|https?:\/\/\S{1,300}\/(?:issues|pull)\/\d)(#?)/gi;
 
 /**
  * Foreign text as one line of Markdown that notifies nobody, closes nothing, and renders no HTML, image or link. Words

@@ -10,6 +10,7 @@ import rehypeStringify from "rehype-stringify";
 import remarkStringify from "remark-stringify";
 import { unified } from "unified";
 import { visit } from "unist-util-visit";
+import { inTime } from "./in-time.ts";
 
 /** A picture, or a file that was uploaded to the code host, which nobody has opened. */
 export interface Attachment {
@@ -48,15 +49,49 @@ const rendering = unified()
   .use(rehypeStringify, { allowDangerousHtml: true })
   .freeze();
 
+/** What stands for a text that no parser gets through: it takes too long, or is nested too deeply. */
+export const unreadable: Visible = {
+  text: "(This text could not be read: its Markdown is too complicated.)",
+  attachments: [],
+  removed: ["a text whose Markdown is too complicated to be read"],
+};
+
+/** A run's lock lasts ten seconds, and nothing renews it meanwhile. */
+const mostMs = 4000;
+/** Texts that were unreadable, so that nobody waits for them again. */
+const givenUp = new Set<string>();
+const mostGivenUp = 20;
+
 /**
  * What a person sees of Markdown that somebody else wrote: it is rendered as the code host does (GFM, then the list of
  * HTML that GitHub allows), and turned back. Comments, attributes, reference definitions, what stands behind a code
- * block's language, and invisible characters are left out; a picture stands as its name.
+ * block's language, and invisible characters are left out; a picture stands as its name. `unreadable` for what takes
+ * more than `limitMs`.
  */
-export function visibleText(markdown: string): Visible {
+export function visibleText(markdown: string, limitMs = mostMs): Visible {
+  const given = markdown.slice(0, mostCharacters).toWellFormed();
+  if (givenUp.has(given)) return unreadable;
+  const visible = tryRead(given, limitMs);
+  if (visible !== undefined) return visible;
+  const [oldest] = givenUp;
+  if (oldest !== undefined && givenUp.size === mostGivenUp) givenUp.delete(oldest);
+  givenUp.add(given);
+  return unreadable;
+}
+
+function tryRead(given: string, limitMs: number): Visible | undefined {
+  try {
+    return inTime(() => read(given), limitMs);
+  } catch (error) {
+    // The parsers call themselves for every level.
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
+}
+
+function read(given: string): Visible {
   const attachments = new Map<string, Attachment>();
   const removed = new Set<string>();
-  const given = markdown.slice(0, mostCharacters).toWellFormed();
   const seen = given.replaceAll("\r", "").replaceAll(invisible, "");
   if (seen !== given.replaceAll("\r", "")) removed.add("invisible characters");
   const reading = unified()
@@ -67,14 +102,8 @@ export function visibleText(markdown: string): Visible {
     .use(rehypeRemark)
     .use(remarkGfm)
     .use(remarkStringify, { bullet: "-", rule: "-", handlers: { break: () => "\n" } });
-  try {
-    const text = String(reading.processSync(String(rendering.processSync(shallow(seen))))).trim();
-    return { text, attachments: [...attachments.values()], removed: [...removed] };
-  } catch (error) {
-    // Nesting that no person writes; what it shows can't be told.
-    if (!(error instanceof RangeError)) throw error;
-    return { text: "", attachments: [], removed: ["a text that is nested too deeply to be read"] };
-  }
+  const text = String(reading.processSync(String(rendering.processSync(shallow(seen))))).trim();
+  return { text, attachments: [...attachments.values()], removed: [...removed] };
 }
 
 const marker = String.raw`[ \t]*(?:>|(?:[-*+]|\d{1,9}[.)])(?=[ \t]))`;
@@ -131,9 +160,10 @@ function keepSeenCode(node: Element, { removed }: Found): void {
   if (language !== undefined && !/^[\w+#.-]{1,20}$/.test(language)) node.properties["className"] = [];
   const [content] = node.children;
   if (language !== "mermaid" || content?.type !== "text") return;
-  const drawn = content.value.replaceAll(/^\s*%%.*(?:\n|$)/gm, "");
-  if (drawn !== content.value) removed.add("comments");
-  content.value = drawn;
+  const lines = content.value.split(/[\n\u2028\u2029]/);
+  const drawn = lines.filter((line) => !line.trimStart().startsWith("%%"));
+  if (drawn.length < lines.length) removed.add("comments");
+  content.value = drawn.join("\n");
 }
 
 function noteUpload({ properties, children }: Element, { attachments }: Found): void {
@@ -146,11 +176,8 @@ function noteUpload({ properties, children }: Element, { attachments }: Found): 
 
 /** The last part of an address's path. */
 function nameOf(address: string): string {
-  const name =
-    address
-      .replace(/[?#].*$/, "")
-      .split("/")
-      .findLast(Boolean) ?? "";
+  const [path = ""] = address.split(/[?#]/, 1);
+  const name = path.split("/").findLast(Boolean) ?? "";
   return name === "" ? "without a name" : name.slice(0, 100);
 }
 

@@ -1,4 +1,5 @@
 import { parse } from "yaml";
+import { inTime } from "../src/in-time.ts";
 import type { Settings } from "../src/settings.ts";
 import type { CommitFiles } from "./checkout.ts";
 import { readDevcontainer } from "./devcontainer.ts";
@@ -227,7 +228,8 @@ function hasTests(manifest: Record<string, unknown>): boolean {
 
 function parseYaml(text: string): unknown {
   try {
-    return parse(text);
+    // Some short texts take it minutes.
+    return inTime(() => parse(text) as unknown, 1000);
   } catch {
     return undefined;
   }

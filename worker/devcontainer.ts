@@ -118,7 +118,7 @@ function readImage(value: unknown, notes: string[]): string | undefined {
   return undefined;
 }
 
-const maxTextLength = 256_000;
+const maxTextLength = 65_536;
 const maxValueLength = 32_768;
 
 // The set-up network is reached through these, and home is where what set-up installs is kept.
@@ -188,7 +188,9 @@ interface Filled {
 function substitute(text: string, env: ReadonlyMap<string, string> = new Map(), where?: "shell"): Filled {
   const dropped: string[] = [];
   const pattern = /\$\{(\w+)(?::([A-Za-z_]\w*)(?::([^}]*))?)?\}/g;
-  const filled = text.replaceAll(pattern, (whole, kind: string, name?: string, other?: string) => {
+  // Behind the last brace the pattern would look for one from every beginning.
+  const end = text.lastIndexOf("}") + 1;
+  const filled = text.slice(0, end).replaceAll(pattern, (whole, kind: string, name?: string, other?: string) => {
     if (name === undefined) return folders.get(kind) ?? whole;
     if (!["localEnv", "env", "containerEnv"].includes(kind)) return whole;
     const known = kind === "containerEnv" ? env.get(name) : undefined;
@@ -198,7 +200,7 @@ function substitute(text: string, env: ReadonlyMap<string, string> = new Map(), 
     if (value === undefined) dropped.push(whole);
     return value ?? "";
   });
-  return { text: filled, dropped };
+  return { text: filled + text.slice(end), dropped };
 }
 
 const repoName = repoDir.split("/").at(-1) ?? "";

@@ -160,7 +160,7 @@ function readPnpm(text: string): Package[] {
 
 function readRequirements(text: string): Package[] {
   return linesOf(text).flatMap((raw) => {
-    const line = raw.replace(/(?:^|\s)#.*$/, "").trim();
+    const line = (raw.split(/(?:^|\s)#/, 1)[0] ?? "").trim();
     const address = /^(?:-e|--editable)[\s=]+(\S+)/.exec(line)?.[1] ?? /^[a-z+]+:\/\/\S+/i.exec(line)?.[0];
     if (address !== undefined) return [{ name: address, version: "", source: "", script: false }];
     const [all = "", own = ""] = /^([a-z0-9][\w.-]*)(?:\[[^\]]*\])?/i.exec(line) ?? [];
@@ -197,10 +197,7 @@ function readToml(text: string): Package[] {
 function readGoMod(text: string): Package[] {
   let block = "";
   return linesOf(text).flatMap((raw) => {
-    const words = raw
-      .replace(/(?:^|\s)\/\/.*$/, "")
-      .trim()
-      .split(/\s+/);
+    const words = (raw.split(/(?:^|\s)\/\//, 1)[0] ?? "").trim().split(/\s+/);
     if (words[1] === "(" || words[0] === ")") {
       block = words[1] === "(" ? (words[0] ?? "") : "";
       return [];

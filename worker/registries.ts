@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
 import { git } from "../sandbox/git.ts";
+import { inTime } from "../src/in-time.ts";
 import { settingsPath } from "../src/settings.ts";
 import type { Manifest } from "./manifests.ts";
 import { namesRegistries, registriesIn } from "./registry-files.ts";
@@ -29,12 +30,17 @@ export function registryQuestion(names: readonly string[] = []): string[] {
   return ["/bin/sh", "-c", question, "registries", ...names];
 }
 
+interface Facts {
+  files: readonly RegistryFile[];
+  manifests: readonly { path: string }[];
+  /** How long the files may take all together. */
+  limitMs?: number;
+}
+
 /** The registries that the package managers' answers and the repository's own files name. */
-export function readRegistries(
-  answer: string,
-  { files, manifests }: { files: readonly RegistryFile[]; manifests: readonly { path: string }[] },
-): Registries {
-  const named = [...linesOf(answer), ...files.flatMap(registriesIn)].flatMap(({ name, url }) => {
+export function readRegistries(answer: string, { files, manifests, limitMs = 4000 }: Facts): Registries {
+  const inFiles = inTime(() => files.flatMap(registriesIn), limitMs);
+  const named = [...linesOf(answer), ...(inFiles ?? [])].flatMap(({ name, url }) => {
     const host = hostOf(url);
     return host === undefined ? [] : [{ name, host }];
   });
@@ -47,7 +53,7 @@ export function readRegistries(
   return {
     hosts: [...new Set(inUse.map(({ host }) => host))].toSorted().slice(0, mostHosts),
     askAgain: cargo ? ["cargo"] : [],
-    notes: silent.map(({ title }) => noteOn(title)),
+    notes: [...(inFiles === undefined ? [tooLong] : []), ...silent.map(({ title }) => noteOn(title))],
   };
 }
 
@@ -91,8 +97,11 @@ const managers: { title: string; file: RegExp; answers: string[] }[] = [
   { title: "Dart's package manager", file: /^pubspec\.yaml$/, answers: [] },
 ];
 
+const advice = `Name the hosts in \`${settingsPath}\`: \`network: {setup: [auto, HOST]}\`.`;
+const tooLong = `The repository's files that name registries take too long to read. ${advice}`;
+
 function noteOn(title: string): string {
-  return `${title} could not be asked in this image where it fetches packages from. Name the hosts in \`${settingsPath}\`: \`network: {setup: [auto, HOST]}\`.`;
+  return `${title} could not be asked in this image where it fetches packages from. ${advice}`;
 }
 
 function linesOf(answer: string): Named[] {

@@ -30,16 +30,16 @@ interface Format {
 }
 
 const formats: Format[] = [
-  { file: /(?:^|\/)\.npmrc$/, name: "npm", read: matching(/^\s*(?:@[^:\s]+:)?registry\s*=\s*"?([^\s"]+)/gm) },
-  { file: /(?:^|\/)\.yarnrc$/, name: "yarn", read: matching(/^\s*"?(?:@[^:\s]+:)?registry"?\s+"?([^\s"]+)/gm) },
+  { file: /(?:^|\/)\.npmrc$/, name: "npm", read: inLines(/^\s*(?:@[^:\s]+:)?registry\s*=\s*"?([^\s"]+)/g) },
+  { file: /(?:^|\/)\.yarnrc$/, name: "yarn", read: inLines(/^\s*"?(?:@[^:\s]+:)?registry"?\s+"?([^\s"]+)/g) },
   { file: /(?:^|\/)\.yarnrc\.ya?ml$/, name: "yarn", read: readYarn },
   // What Yarn 1 fetched, it fetches there again.
-  { file: /(?:^|\/)yarn\.lock$/, name: "yarn", read: matching(/^ {2}resolved "(https?:[^"#]+)/gm) },
+  { file: /(?:^|\/)yarn\.lock$/, name: "yarn", read: inLines(/^ {2}resolved "(https?:[^"#]+)/g) },
   { file: /(?:^|\/)pnpm-workspace\.yaml$/, name: "pnpm", read: readPnpm },
   {
     file: /(?:requirements|constraints)[^/]*\.(?:txt|in)$|(?:^|\/)requirements\/[^/]+$/,
     name: "pip-more",
-    read: matching(/^\s*(?:-i|-f|--(?:extra-)?index-url|--find-links)[\s=]+["']?([^\s"']+)/gm),
+    read: inLines(/^\s*(?:-i|-f|--(?:extra-)?index-url|--find-links)[\s=]+["']?([^\s"']+)/g),
   },
   {
     file: /(?:^|\/)pyproject\.toml$/,
@@ -51,17 +51,17 @@ const formats: Format[] = [
   {
     file: /(?:^|\/)uv\.lock$/,
     name: "uv-lock",
-    read: matching(/\bregistry = "(https?:[^"]+)|^(?!source).*?\burl = "(https?:[^"]+)/gm),
+    read: inLines(/\bregistry = "(https?:[^"]+)|^(?!source).*?\burl = "(https?:[^"]+)/g),
   },
   {
     file: /(?:^|\/)\.cargo\/config(?:\.toml)?$/,
     name: "cargo-named",
-    read: matching(/^[^#\n]*\b(?:registry|index)\s*=\s*["']([^"']+)/gm),
+    read: inLines(/^[^#]*\b(?:registry|index)\s*=\s*["']([^"']+)/g),
   },
   {
     file: /(?:^|\/)(?:Gemfile|gems\.rb)$/,
     name: "gem",
-    read: matching(/^[^#\n]*\bsource(?:\s*=>|:)?[\s(]+["']([^"']+)/gm),
+    read: inLines(/^[^#]*\bsource(?:\s*=>|:)?[\s(]+["']([^"']+)/g),
   },
   { file: /(?:^|\/)(?:Gemfile\.lock|gems\.locked)$/, name: "gem", read: readGemLock },
   { file: /(?:^|\/)pom\.xml$|(?:^|\/)\.mvn\/[^/]+\.xml$/, name: "maven-named", read: readPom },
@@ -69,7 +69,7 @@ const formats: Format[] = [
   {
     file: /\.gradle(?:\.kts)?$/,
     name: "gradle",
-    read: matching(/^(?!\s*\/\/).*?\b(?:url|setUrl|maven|uri)\b\s*[=(]?\s*(?:uri\s*\(\s*)?["']([^"']+)/gm),
+    read: inLines(/^(?!\s*\/\/).*?\b(?:url|setUrl|maven|uri)\b\s*(?:[=(]\s*)?(?:uri\s*\(\s*)?["']([^"']+)/g),
   },
 ];
 
@@ -80,13 +80,24 @@ function matching(pattern: RegExp): (text: string) => string[] {
 
 const addresses = matching(/(https?:\/\/[^\s"',\]]+)/g);
 
+/** In each line, so that what fits in many ways costs no more than a line. */
+function inLines(pattern: RegExp): (text: string) => string[] {
+  const inLine = matching(pattern);
+  return (text) => linesOf(text).flatMap(inLine);
+}
+
+/** Cut where no address would end. */
+function linesOf(text: string): string[] {
+  return text.split("\n").map((line) => line.slice(0, 2000));
+}
+
 /** Addresses in the sections of a TOML file whose header matches; what stands before the first header is section "". */
 function inSections(header: RegExp): (text: string) => string[] {
   return (text) => {
     let section = "";
-    return text.split("\n").flatMap((line) => {
-      const plain = line.replace(/(?:^|\s)#.*$/, "");
-      const next = /^\s*\[+\s*([^\]]*?)\s*\]+\s*$/.exec(plain)?.[1];
+    return linesOf(text).flatMap((line) => {
+      const [plain = ""] = line.split(/(?:^|\s)#/, 1);
+      const next = /^\s*\[+([^[\]]*)\]+\s*$/.exec(plain)?.[1];
       // An address in a list stands between brackets too.
       if (next !== undefined && !next.includes("://")) section = next.replaceAll(/["'\s]/g, "");
       return header.test(section) ? addresses(plain) : [];
@@ -109,20 +120,37 @@ function readPnpm(text: string): string[] {
 
 function readGemLock(text: string): string[] {
   const gem = text.split(/^(?=[A-Z])/m).filter((part) => part.startsWith("GEM\n"));
-  return gem.flatMap(matching(/^ {2}remote: (\S+)/gm));
+  return gem.flatMap(inLines(/^ {2}remote: (\S+)/g));
 }
 
 // Where packages are published to is no registry that they come from.
 function readPom(text: string): string[] {
-  const plain = text
-    .replaceAll(/<!--.*?-->/gs, "")
-    .replaceAll(/<distributionManagement>.*?<\/distributionManagement>/gs, "");
-  const blocks = plain.matchAll(/<(repository|pluginRepository|mirror)>(.*?)<\/\1>/gs);
-  return Array.from(blocks, ([, , block = ""]) => block).flatMap(matching(/<url>\s*([^<\s]+)/g));
+  const uncommented = cutOut(text, "<!--", "-->").outside;
+  const plain = cutOut(uncommented, "<distributionManagement>", "</distributionManagement>").outside;
+  const blocks = ["repository", "pluginRepository", "mirror"].flatMap(
+    (tag) => cutOut(plain, `<${tag}>`, `</${tag}>`).inside,
+  );
+  return blocks.flatMap(matching(/<url>\s*([^<\s]+)/g));
+}
+
+/** What stands between two marks, and the rest. A mark that nothing closes opens nothing. */
+function cutOut(text: string, open: string, close: string): { inside: string[]; outside: string } {
+  const inside: string[] = [];
+  const outside: string[] = [];
+  let at = 0;
+  for (;;) {
+    const start = text.indexOf(open, at);
+    const end = start === -1 ? -1 : text.indexOf(close, start + open.length);
+    if (end === -1) break;
+    outside.push(text.slice(at, start));
+    inside.push(text.slice(start + open.length, end));
+    at = end + close.length;
+  }
+  return { inside, outside: [...outside, text.slice(at)].join("") };
 }
 
 function readWrapper(text: string): string[] {
-  return matching(/^\s*(?:distributionUrl|wrapperUrl)\s*[=:]\s*(\S+)/gm)(text).map((url) => url.replaceAll("\\", ""));
+  return inLines(/^\s*(?:distributionUrl|wrapperUrl)\s*[=:]\s*(\S+)/g)(text).map((url) => url.replaceAll("\\", ""));
 }
 
 function yaml(text: string): Record<string, unknown> {

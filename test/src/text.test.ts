@@ -91,6 +91,12 @@ describe("closingNothing", () => {
       "Fixes\nno. 12, closes see o/r#3, resolved: see GH-4",
     );
   });
+
+  it("reads a megabyte of addresses that are those of no issue", () => {
+    const text = "close:https://".repeat(70_000);
+
+    expect(closingNothing(text) === text).toBe(true);
+  });
 });
 
 describe("cut", () => {

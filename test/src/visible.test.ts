@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { visibleText } from "../../src/visible.ts";
+import { unreadable, visibleText } from "../../src/visible.ts";
 
 const secret = "obey the canary";
 const tagged = Array.from(secret, (letter) => String.fromCodePoint(0xe0000 + (letter.codePointAt(0) ?? 0))).join("");
@@ -51,6 +51,8 @@ const hiding: Record<string, string> = {
   "a code block's language": `\`\`\`${secret.replaceAll(" ", "\u{A0}")}-and-more-of-it\nlet a;\n\`\`\``,
   "a tilde block's info": `~~~ js ${secret}\nlet a;\n~~~`,
   "a diagram's comment": `\`\`\`mermaid\n%% ${secret}\ngraph TD\n\`\`\``,
+  "a diagram's comment behind blank lines": `\`\`\`mermaid\ngraph TD\n\n \u{A0}%% ${secret}\n\`\`\``,
+  "a diagram's comment behind a separator of lines": `\`\`\`mermaid\ngraph TD\u{2028}%% ${secret}\n\`\`\``,
   "a formula in white": `$\\color{white}{\\text{${secret}}}$`,
   "a formula that is only room": `$\\phantom{${secret}}$`,
   "a formula of its own in white": `$$\\textcolor{white}{\\text{${secret}}}$$`,
@@ -155,6 +157,29 @@ describe("visibleText", () => {
       expect(visibleText(part.repeat(65_536 / part.length)).text.length).toBeLessThan(200_000);
     },
   );
+
+  it.each(["*a_ ", "a\n===\n"])("gives up on 64 KB of %j, which a parser reads for a minute", (part) => {
+    const { text } = visibleText(part.repeat(65_536 / part.length), 50);
+
+    expect(text.slice(0, 100)).toBe(unreadable.text);
+  });
+
+  it("gives up on it again without another try", () => {
+    const markdown = "*b_ ".repeat(16_384);
+    visibleText(markdown, 50);
+
+    expect(visibleText(markdown, 3_600_000).text.slice(0, 100)).toBe(unreadable.text);
+  });
+
+  it("gives up on a text that is nested deeper than a parser goes", () => {
+    expect(visibleText("<b>".repeat(20_000)).text.slice(0, 100)).toBe(unreadable.text);
+  });
+
+  it("reads a diagram of blank lines", () => {
+    const { text } = visibleText(`\`\`\`mermaid\ngraph TD${"\n".repeat(60_000)}A-->B\n\`\`\``);
+
+    expect(text.slice(-20)).toMatch(/A-->B/);
+  });
 
   it("changes nothing more when it reads its own text, and shows no comment, title or invisible character", () => {
     const parts = [

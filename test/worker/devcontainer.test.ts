@@ -64,8 +64,8 @@ describe("parseDevcontainer", () => {
     ["an empty file", "", "it is not JSON with comments (line 1)"],
     ["a list", "[]", "it holds no object"],
     ["a word", "null", "it holds no object"],
-    ["a very deep list", "[".repeat(200_000), "it is nested too deeply"],
-    ["a very long file", `"${"a".repeat(300_000)}"`, "it is longer than 256000 characters"],
+    ["a very deep list", "[".repeat(60_000), "it is nested too deeply"],
+    ["a very long file", `"${"a".repeat(70_000)}"`, "it is longer than 65536 characters"],
   ])("says that it can't use %s", (_name, text, problem) => {
     expect(parseDevcontainer(path, text)).toMatchObject({
       image: undefined,
@@ -105,6 +105,12 @@ describe("parseDevcontainer", () => {
     expect(notes).toEqual([
       `\`${path}\`: a command of \`onCreateCommand\` is not used: it is neither a text nor a list of texts.`,
     ]);
+  });
+
+  it("leaves a command of nothing but beginnings of variables as it is", () => {
+    const command = "${0:A:".repeat(10_000);
+
+    expect(read({ onCreateCommand: command }).setup).toEqual([command]);
   });
 
   it("reads no variable of the host", () => {

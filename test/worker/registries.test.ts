@@ -163,6 +163,15 @@ echo 'failed to download from \`https://index.example/config.json\`' >&2; exit 1
 });
 
 describe("readRegistries", () => {
+  it("says so where the files take too long, and takes the answers alone", () => {
+    const files = [{ path: ".yarnrc.yml", text: "? ".repeat(500) }];
+
+    const { hosts, notes } = readRegistries("npm https://a.example\n", { files, manifests: [], limitMs: 50 });
+
+    expect(hosts).toEqual(["a.example"]);
+    expect(notes).toEqual([expect.stringContaining("take too long to read. Name the hosts in")]);
+  });
+
   const nothing = { files: [], manifests: [] };
 
   it("takes hosts once, in lower case, with the port where it is not the usual one", () => {

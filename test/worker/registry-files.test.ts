@@ -133,6 +133,27 @@ x = "https://no.example"
     expect(urls(path, text)).toEqual([]);
   });
 
+  it.each([
+    [".npmrc", "\n", "\nregistry=https://a.example"],
+    [".npmrc", "\u2028", "\nregistry=https://a.example"],
+    [".yarnrc", "\n", '\nregistry "https://a.example"'],
+    ["requirements.txt", "\n", "\n-i https://a.example"],
+    ["gradle-wrapper.properties", "\n", "\ndistributionUrl=https://a.example"],
+    ["build.gradle", "url   ", "\nurl 'https://a.example'"],
+    ["build.gradle", " ", "\nurl 'https://a.example'"],
+    ["pyproject.toml", "\t#", "\r\n[tool.uv]\nindex-url = 'https://a.example'"],
+    ["pyproject.toml", "[", "\n[tool.uv]\nindex-url = 'https://a.example'"],
+    ["pyproject.toml", " ", "\n[tool.uv]\nindex-url = 'https://a.example'"],
+    ["pom.xml", "<!--", "<mirror><url>https://a.example</url></mirror>"],
+    ["pom.xml", "<repository>", "<mirror><url>https://a.example</url></mirror>"],
+    ["pom.xml", "<distributionManagement>", "<mirror><url>https://a.example</url></mirror>"],
+  ])("reads a %s that begins with 400 KB of %j", (name, part, end) => {
+    const path = name.startsWith("gradle") ? `gradle/wrapper/${name}` : name;
+    const begin = { "build.gradle": "url", "pyproject.toml": "[" }[name] ?? "";
+
+    expect(urls(path, begin + part.repeat(400_000 / part.length) + end)).toEqual(["https://a.example"]);
+  });
+
   it("leaves other files alone", () => {
     for (const path of ["package.json", "README.md", "src/a.gradle.ts", "npmrc", "a.npmrc"])
       expect([path, namesRegistries(path)]).toEqual([path, false]);

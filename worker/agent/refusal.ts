@@ -64,7 +64,7 @@ export function refusalError(refusal: Refusal, baseUrl: string): ModelError {
 
 /** The message in an error body, whichever of the servers' forms it has; at most 500 characters. */
 function bodyMessage(body: string): string {
-  const text = messageIn(parseJson(body)) ?? body.replaceAll(/<[^>]*>/g, " ");
+  const text = messageIn(parseJson(body)) ?? body.replaceAll(/<[^<>]*>/g, " ");
   const line = text.replaceAll(/\s+/g, " ").trim();
   if (line === "") return "(nothing)";
   return line.length > 500 ? `${line.slice(0, 499)}…` : line;

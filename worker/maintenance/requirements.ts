@@ -9,6 +9,8 @@ export interface Requirements {
 
 // `name==1.2.3`, with extras before and a marker or a comment behind. Hashes and further bounds are no single pin.
 const mostLine = 2000;
+/** Indexes of one file beside the first: those of all files have to fit into an argument. */
+const mostExtra = 5;
 const pin =
   /^(\s*([A-Za-z0-9][\w.-]{0,100})(?:\[[^\]]{0,200}\])?\s*==\s*)(\d+(?:\.\d+){0,2})(\s*(?:;[^\\]*|#[^\n]*)?)$/;
 
@@ -43,9 +45,11 @@ function readPin(line: string): RegExpExecArray | null {
 
 /** The indexes that a file names instead of the configured one, and beside it. */
 export function indexesIn({ text }: Requirements): { index: string; extra: string } {
-  const named = (option: RegExp) => Array.from(text.matchAll(option), ([, url = ""]) => url);
-  const [index = ""] = named(/^\s*(?:-i|--index-url)[\s=]+(\S+)/gm);
-  return { index, extra: named(/^\s*--extra-index-url[\s=]+(\S+)/gm).join(" ") };
+  const lines = text.split("\n").filter((line) => line.length <= mostLine);
+  const named = (option: RegExp) => lines.flatMap((line) => option.exec(line)?.[1] ?? []);
+  const [index = ""] = named(/^\s*(?:-i|--index-url)[\s=]+(\S+)/);
+  const extra = named(/^\s*--extra-index-url[\s=]+(\S+)/).slice(0, mostExtra);
+  return { index, extra: extra.join(" ") };
 }
 
 /** What `pip index versions` prints; undefined where it knows nothing of the package. */

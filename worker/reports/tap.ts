@@ -90,7 +90,7 @@ class State {
   }
 
   #point(words: string, level: number): void {
-    const match = /^(not )?ok(?:\s+\d+)?(?:\s+-)?(?:\s+(.*))?$/.exec(words);
+    const match = /^(not )?ok(?:\s+\d+)?(?:\s+-)?(?:\s+(.*))?$/s.exec(words);
     if (match === null) return;
     this.#isAfterPoint = true;
     const [, not, rest = ""] = match;

@@ -41,7 +41,7 @@ export function noMatch(text: string, old: string, path: string): string {
 /** First and last line of "10-40", "10-" or "10"; undefined when it does not fit the file. */
 function rangeOf(range: string | undefined, count: number): LineRange | undefined {
   if (range === undefined) return { from: 1, to: count };
-  const match = /^\D*(\d+)(?:\s*[-,:]\s*(-?\d*))?\D*$/.exec(range);
+  const match = /^\D*(\d+)(?:\s*[-,:]\s*(-?\d*))?\D*$/.exec(range.slice(0, 100));
   const from = Number(match?.[1] ?? 0);
   const last = match?.[2] === undefined ? from : Number(match[2]);
   const to = last <= 0 ? count : Math.min(count, last);

@@ -246,6 +246,16 @@ test.each([
   expect(server.bodies).toHaveLength(1);
 });
 
+test("a refusal whose page begins 400,000 tags is read to its end", async () => {
+  await using server = await startServer((_request, response) =>
+    response.writeHead(403).end(`${"<".repeat(400_000)}p>no`),
+  );
+
+  const reply = clientOf(server.url).reply({ messages: task, tools: [], signal });
+
+  await expect(reply).rejects.toMatchObject({ kind: "refused", message: expect.stringContaining("<<<") });
+});
+
 test("a model that was exchanged since is found out and used, and one that is gone asked for a few times", async () => {
   let served = "old";
   let refused = 1;

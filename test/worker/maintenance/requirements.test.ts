@@ -29,6 +29,12 @@ describe("a file of requirements", () => {
     expect(names.map(isRequirements)).toEqual([true, true, true, false, false]);
   });
 
+  it("names no more indexes than fit into an argument", () => {
+    const lines = Array.from({ length: 1000 }, (_, n) => `--extra-index-url https://more.example/${n}`);
+
+    expect(indexesIn({ path: "requirements.txt", text: lines.join("\n") }).extra.split(" ")).toHaveLength(5);
+  });
+
   it("has the packages that are pinned to one released version, and no others", () => {
     expect(pinsIn({ path: "requirements.txt", text }).map(({ name, range }) => `${name} ${range}`)).toEqual([
       "Flask ==2.0.1",
@@ -73,6 +79,8 @@ describe("a file of requirements", () => {
 
     expect(pinsIn({ path: "requirements.txt", text: hostile })).toEqual([]);
     expect(withPins(hostile, [{ name: "a", from: "1", to: "2" }])).toBe(hostile);
+    const blank = `${"\n".repeat(400_000)}-i https://a.example`;
+    expect(indexesIn({ path: "", text: blank })).toEqual({ index: "https://a.example", extra: "" });
   });
 
   it("names the indexes that it is to be had from", () => {

@@ -117,6 +117,10 @@ ok 5 later # SKIP
     expect(read(text)).toMatchObject({ tests: expect.arrayContaining(["passed a"]), cut });
   });
 
+  it("reads a line that begins with 400 KB of tabs", () => {
+    expect(read(`1..1\nok${"\t".repeat(400_000)}a\u2028b\n`)).toEqual({ tests: ["passed a b"], cut: undefined });
+  });
+
   it("is asked only about output that says so", () => {
     expect([isTap("> test\nTAP version 13\nok 1"), isTap("ok 1 - done\n1..1")]).toEqual([true, false]);
   });

@@ -233,6 +233,7 @@ test("an argument of any length comes back in an answer of bounded length", asyn
   for (const args of [
     { command: "create", path: long, file_text: "x" },
     { command: "view", path: "a.js", view_range: long },
+    { command: "view", path: "a.js", view_range: `0-${"\t".repeat(5_000_000)}0\n0` },
     { command: "str_replace", path: "a.js", old_str: `${"x".repeat(99_000)}y`, new_str: long },
     { command: "str_replace", path: "a.js", old_str: long, new_str: "" },
     { command: "insert", path: "a.js", insert_line: 0, new_str: long },
