@@ -30,11 +30,13 @@ export interface UpdateFacts {
     /** The sections of its changelog in between; empty where the package has none. */
     changelog: string;
   }[];
+  /** What a new pull request of it is about, and what names its versions. */
+  turn?: { content: string; versions: string } | undefined;
   /** For a later run. */
   later: { name: string; from: string; to: string }[];
   deprecated: { name: string; version: string; says: string }[];
   /** What was not updated, and why, as half a sentence. */
   left: { name: string; why: string }[];
-  /** Whether the registry answered the audit; absent where there is none to ask. */
-  audited?: boolean;
+  /** Whether the registry answered the audit; absent where the package manager has none, as pip. */
+  audited?: boolean | undefined;
 }

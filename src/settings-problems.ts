@@ -1,7 +1,7 @@
 import { isAlias, isMap, isNode, isScalar, isSeq } from "yaml";
-import type { Document, LineCounter, YAMLError } from "yaml";
+import type { Document, LineCounter } from "yaml";
 import type { z } from "zod";
-import { inlineCode, inlineText } from "./text.ts";
+import { inlineCode } from "./text.ts";
 
 type Schema = z.core.JSONSchema.JSONSchema;
 type Path = readonly PropertyKey[];
@@ -13,28 +13,18 @@ interface Place {
   schema: Schema;
 }
 
-/** Of several errors in YAML, the later ones follow from the first. */
-const mostSyntaxErrors = 3;
+const mostExplained = 20;
 
-export function explainSyntax(errors: readonly YAMLError[], lines: LineCounter): string[] {
-  return errors.slice(0, mostSyntaxErrors).map(({ code, message, pos }) => {
-    const line = lines.linePos(pos[0]).line;
-    return `line ${line}: ${syntax[code] ?? `it is no YAML: ${inlineText(message)}. Look at brackets, quotes and indentation, here and above.`}`;
-  });
-}
-
-const syntax: Partial<Record<YAMLError["code"], string>> = {
-  DUPLICATE_KEY: "the key is there twice. Keep one.",
-  TAB_AS_INDENT: "a tab indents it. Use spaces.",
-  MULTIPLE_DOCS: "a second document begins. Take the `---` out.",
-};
-
-/** In the order of the file. */
+/** The first ones, in the order of the file; the last line counts the others. */
 export function explainIssues(issues: readonly z.core.$ZodIssue[], place: Place): string[] {
-  return issues
-    .flatMap((issue) => explainIssue(issue, place))
+  const all = issues.flatMap(partsOf);
+  const explained = all
+    .slice(0, mostExplained)
+    .map((issue) => explainIssue(issue, place))
     .toSorted((a, b) => a.line - b.line)
     .map(({ line, says }) => `line ${line}: ${says}`);
+  const more = all.length - explained.length;
+  return more === 0 ? explained : [...explained, `and ${more} more`];
 }
 
 interface Problem {
@@ -42,16 +32,21 @@ interface Problem {
   says: string;
 }
 
-function explainIssue(issue: z.core.$ZodIssue, place: Place): Problem[] {
+/** An issue of many parts as one for each. */
+function partsOf(issue: z.core.$ZodIssue): z.core.$ZodIssue[] {
   const { path, code } = issue;
   const inside = insideOf(issue);
-  if (inside !== undefined)
-    return inside.flatMap((one) => explainIssue({ ...one, path: [...path, ...one.path] }, place));
-  if (code === "unrecognized_keys") return issue.keys.map((key) => explainKey([...path, key], place));
+  if (inside !== undefined) return inside.flatMap((one) => partsOf({ ...one, path: [...path, ...one.path] }));
+  return code === "unrecognized_keys" ? issue.keys.map((key) => ({ ...issue, keys: [key] })) : [issue];
+}
+
+function explainIssue(issue: z.core.$ZodIssue, place: Place): Problem {
+  const { path, code } = issue;
+  if (code === "unrecognized_keys") return explainKey([...path, ...issue.keys], place);
   const line = lineOf(path, place);
-  if (code === "invalid_type" && issue.input === undefined) return [{ line, says: lacks(path, place.schema) }];
+  if (code === "invalid_type" && issue.input === undefined) return { line, says: lacks(path, place.schema) };
   const name = path.length === 0 ? "the file" : nameOf(path);
-  return [{ line, says: `${name}${complaint(issue, place.schema)}` }];
+  return { line, says: `${name}${complaint(issue, place.schema)}` };
 }
 
 /** Of what may be written as a text or as a group, the group's own problems tell what is wrong. */
@@ -82,6 +77,8 @@ function complaint(issue: z.core.$ZodIssue, schema: Schema): string {
   // Of a list or a group, the problem is in how its parts go together.
   if (issue.code === "custom") return `${typeof issue.input === "object" ? "" : is}: ${issue.message}`;
   if (issue.code === "invalid_format") return `${is}; it takes ${issue.message}.`;
+  if (issue.code === "too_big" && issue.origin === "string") return ` has more than ${issue.maximum} characters.`;
+  if (issue.code === "too_big" && issue.origin === "array") return ` has more than ${issue.maximum} entries.`;
   const wanted = `${is}; it takes ${takes(schemaAt(schema, issue.path))}`;
   if (issue.code === "invalid_value") {
     const near = nearest(String(issue.input), issue.values.map(String));
@@ -179,12 +176,12 @@ function lineOf(path: Path, { document, lines }: Place): number {
 
 /** The known word with the fewest edits, if it is close enough to be what was meant. */
 export function nearest(word: string, known: readonly string[]): string | undefined {
-  const ranked = known.map((candidate) => ({
-    candidate,
-    edits: distance(word.toLowerCase(), candidate.toLowerCase()),
-  }));
-  const best = ranked.sort((a, b) => a.edits - b.edits)[0];
   const most = Math.min(word.length - 1, Math.max(2, Math.floor(word.length / 3)));
+  const ranked = known
+    // The others have more edits than that, and may take long to be told so.
+    .filter((candidate) => Math.abs(candidate.length - word.length) <= most)
+    .map((candidate) => ({ candidate, edits: distance(word.toLowerCase(), candidate.toLowerCase()) }));
+  const best = ranked.sort((a, b) => a.edits - b.edits)[0];
   return best !== undefined && best.edits <= most ? best.candidate : undefined;
 }
 

@@ -1,7 +1,6 @@
-import { LineCounter, parseDocument } from "yaml";
-import type { Document } from "yaml";
 import { z } from "zod";
-import { explainIssues, explainSyntax } from "./settings-problems.ts";
+import { readSettingsFile } from "./settings-file.ts";
+import { explainIssues } from "./settings-problems.ts";
 import { cronProblem, zoneProblem } from "./settings-times.ts";
 
 /** A text with an example of it, which editors and complaints show. */
@@ -9,6 +8,13 @@ const text = (example: string) =>
   z
     .string()
     .min(1)
+    .meta({ examples: [example] });
+/** Each is held against each path of a change. */
+const globs = (glob: z.ZodString, ...example: string[]) =>
+  z
+    .array(glob.max(200))
+    .max(100)
+    .default([])
     .meta({ examples: [example] });
 const texts = (...example: string[]) => z.array(z.string()).meta({ examples: [example] });
 
@@ -32,11 +38,10 @@ const check = z.union([
     name: text("unit"),
     run: text("npm test").describe("The command; it passes with exit code 0"),
     required: z.boolean().default(true),
-    paths: z
-      .array(z.string().regex(/[^\s./]/, "a glob or a folder below the repository's root, such as packages/a"))
-      .default([])
-      .describe("What it is about, as globs or folders: matched as `protect` is. Default: everything")
-      .meta({ examples: [["packages/a"]] }),
+    paths: globs(
+      z.string().regex(/[^\s./]/, "a glob or a folder below the repository's root, such as packages/a"),
+      "packages/a",
+    ).describe("What it is about, as globs or folders: matched as `protect` is. Default: everything"),
     report: z
       .string()
       .regex(
@@ -49,14 +54,18 @@ const check = z.union([
   }),
 ]);
 const checks = z.array(check).superRefine((all, context) => {
-  const names = all.map((one) => (typeof one === "string" ? one : one.name));
-  for (const [index, name] of names.entries())
-    if (names.indexOf(name) < index)
+  const above = new Map<string, number>();
+  for (const [index, one] of all.entries()) {
+    const name = typeof one === "string" ? one : one.name;
+    const first = above.get(name);
+    if (first === undefined) above.set(name, index);
+    else
       context.addIssue({
         code: "custom",
         path: [index],
-        message: `there is a check of that name above it (\`checks.${names.indexOf(name)}\`). Give it a \`name\` of its own.`,
+        message: `there is a check of that name above it (\`checks.${first}\`). Give it a \`name\` of its own.`,
       });
+  }
 });
 
 const task = z
@@ -75,7 +84,9 @@ const task = z
     measure: text("npx knip | wc -l")
       .optional()
       .describe("A command that prints a number, which the task is to bring down"),
-    paths: texts("src/**").default([]).describe("What it is about, as globs"),
+    paths: globs(z.string(), "src/**").describe(
+      "What it may change, as globs or folders: matched as `protect` is. Default: everything",
+    ),
   })
   .superRefine(({ use, task: words, update }, context) => {
     const has = (part: unknown) => part !== undefined;
@@ -92,6 +103,11 @@ const task = z
     anyOf: [{ required: ["use"] }, { required: ["task"] }, { required: ["update"] }],
     not: { required: ["use", "task"] },
   });
+
+const taskKey = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9-]{0,39}$/, "up to 40 lower-case letters, digits and dashes")
+  .regex(/(?<!-\d{1,40})$/, "with a letter behind its last dash: a number there counts the branches of a task");
 
 /** The dashboard has room for so many. */
 const mostTasks = 50;
@@ -156,17 +172,18 @@ const schema = z
       .prefault({})
       .describe("Whether failing checks and conflicts on its pull requests are mended, and how often in a row"),
     ci: z.enum(["hold", "run"]).optional().describe("Whether the repository's own CI runs on its commits"),
-    protect: texts("migrations/**").default([]).describe("Paths that no change may touch, beside the built-in ones"),
+    protect: globs(z.string(), "migrations/**").describe("Paths that no change may touch, beside the built-in ones"),
     keepBranch: z.boolean().default(false).describe("Push the branch when no pull request opens"),
     maintenance: z
-      .record(
-        z
-          .string()
-          .regex(/^[a-z0-9][a-z0-9-]{0,39}$/, "up to 40 lower-case letters, digits and dashes")
-          .regex(/(?<!-\d+)$/, "with a letter behind its last dash: a number there counts the branches of a task"),
-        task,
+      .preprocess(
+        // Before each is looked at.
+        (value, context) => {
+          if (Object.keys(Object(value)).length > mostTasks)
+            context.addIssue({ code: "custom", message: `at most ${mostTasks} tasks`, input: value });
+          return value;
+        },
+        z.record(taskKey, task),
       )
-      .refine((tasks) => Object.keys(tasks).length <= mostTasks, `at most ${mostTasks} tasks`)
       .default({})
       .describe("Scheduled tasks, by their keys, which are part of their branches' names"),
     unattended: unattended.prefault({}).describe("What is done without being asked"),
@@ -195,28 +212,12 @@ export function settingsJsonSchema(): z.core.JSONSchema.JSONSchema {
 
 /**
  * Each problem is one sentence of Markdown in plain words, with the line, the key, and what to write instead: of an
- * unknown key or word, the nearest known one.
+ * unknown key or word, the nearest known one. Of many, the last line says how many more there are.
  */
 export function parseSettings(file: string): SettingsResult {
-  const lines = new LineCounter();
-  const document = parseDocument(file, { lineCounter: lines, prettyErrors: false, logLevel: "error" });
-  if (document.errors.length > 0) return { ok: false, problems: explainSyntax(document.errors, lines) };
-  const value = valueOf(document);
-  if (value === undefined) return { ok: false, problems: [aliasProblem] };
-  const parsed = schema.safeParse(value, { reportInput: true });
+  const read = readSettingsFile(file);
+  if (!read.ok) return read;
+  const parsed = schema.safeParse(read.value, { reportInput: true });
   if (parsed.success) return { ok: true, settings: parsed.data };
-  const place = { document, lines, schema: settingsJsonSchema() };
-  return { ok: false, problems: explainIssues(parsed.error.issues, place) };
-}
-
-const aliasProblem = "line 1: its aliases (`*name`) stand for too much. Write the values out.";
-
-/** Undefined where it would be without end, or nearly. */
-function valueOf(document: Document): unknown {
-  try {
-    return document.toJS({ maxAliasCount: 20 }) ?? {};
-  } catch (error) {
-    if (error instanceof ReferenceError) return undefined;
-    throw error;
-  }
+  return { ok: false, problems: explainIssues(parsed.error.issues, { ...read, schema: settingsJsonSchema() }) };
 }

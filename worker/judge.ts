@@ -98,6 +98,7 @@ export async function judgeChanges(
 type Facts = "runId" | "kind" | "log" | "signal" | "settings" | "base" | "repository" | "whenPassed" | "merging";
 export type CheckTask = Pick<AttemptTask, Facts> & {
   ledger?: AttemptTask["ledger"];
+  paths?: AttemptTask["paths"];
   prepared: Pick<Prepared, "image" | "environment">;
   measuring: Pick<Measuring, "baseline">;
   progress?: () => void;
@@ -174,7 +175,7 @@ async function judge(
     const file = tracked.get(Buffer.from(path).toString("latin1"));
     return file && git(["cat-file", "blob", file.oid], atSources(sources));
   };
-  const options = { redact: tools.redact, protect: settings.protect, ...requestOf(task) };
+  const options = { redact: tools.redact, protect: settings.protect, paths: task.paths, ...requestOf(task) };
   const { findings: found, size, claim, testFiles } = await examineChange(changes, { before, tracked }, options);
   const findings = task.merging === undefined ? found : await ofMerge(task, task.merging, head.commit, found);
   const withTests = (check: CheckSummary): Ran => ({ check, tests: readTests(log.dir, check) });

@@ -1,4 +1,4 @@
-import { posix } from "node:path";
+import { isUnder } from "./globs.ts";
 import type { Check } from "./detect.ts";
 
 /** Checks in the order in which they run on a change, and the names of those that run only while there is time. */
@@ -26,10 +26,4 @@ export function orderChecks(checks: readonly Check[], changed: readonly string[]
   const rest = others.filter((check) => check !== spoken).map(({ name }) => name);
   const ordered = [...own, ...general, ...(spoken === undefined ? [] : [spoken])];
   return { own, checks: [...ordered, ...others.filter((check) => check !== spoken)], rest: new Set(rest) };
-}
-
-/** Whether a path is what a pattern names: a glob, a file, or a folder with all that is in it. */
-export function isUnder(path: string, pattern: string): boolean {
-  const plain = pattern.replace(/^\.?\//, "").replace(/\/$/, "");
-  return posix.matchesGlob(path, plain) || posix.matchesGlob(path, `${plain}/**`);
 }

@@ -210,8 +210,8 @@ export const causes = {
   },
   measure: {
     outcome: "needs-input",
-    says: "The task's measure printed no number.",
-    next: `Its last line has to be one: mend \`measure\` in \`.github/agent-fix.yml\`. ${againByItself}`,
+    says: "The task's measure could not be read.",
+    next: `Its last line has to be a number: mend \`measure\` in \`.github/agent-fix.yml\`. ${againByItself}`,
   },
   question: {
     outcome: "needs-input",

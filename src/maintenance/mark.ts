@@ -3,13 +3,15 @@ import { z } from "zod";
 import { hiddenAt, hide } from "../hidden.ts";
 import type { Task } from "./decide.ts";
 
+/** As long as the name of a package with its version. */
+const content = z.string().max(300);
 const mark = z.object({
   key: z.string(),
   definition: z.string(),
   /** What it is about, where a task has pull requests about one thing after the other, such as `minor` or `left-pad@2`. */
-  content: z.string().optional(),
+  content: content.optional(),
   /** The contents that people had turned down before. */
-  turnedDown: z.array(z.string()).optional(),
+  turnedDown: z.array(content).max(100).optional(),
 });
 /** What a task's pull request says of its task, hidden in its body. */
 export type TaskMark = z.infer<typeof mark>;

@@ -400,7 +400,26 @@ describe("the same task where pip's requirements are pinned", () => {
     expect(body()).toContain("| `small` in `requirements.txt` | `1.0` | `1.2.1` |");
     expect(body()).toContain("Left for a later run: `large` `3.0.0` → `4.0.0`, `small` `1.0` → `2.0.0`");
     expect(body()).toContain("Not updated: `absent`, since the registry told nothing of it");
-    expect(body()).not.toContain("audit");
+    expect(body()).toContain("No audit was made, since pip has none: no security facts.");
+  });
+
+  it("goes on with a major version in the task's paths where minor ones were turned down", async () => {
+    await using index = await startIndex({
+      small: [wheel("small", "1.0"), wheel("small", "1.2.1")],
+      large: [wheel("large", "3.0.0"), wheel("large", "3.1.0"), wheel("large", "4.0.0")],
+    });
+    const files = {
+      "requirements.txt": "small==1.0\n",
+      "dev-requirements.txt": `--index-url ${index.url}\nlarge==3.0.0\n`,
+    };
+    const leftOut = { turnedDown: ["minor"], failed: {} };
+
+    const { read, body, log } = await runTask("use: dependencies, paths: [dev-*.txt]", files, { leftOut });
+
+    expect(await read("requirements.txt")).toBe("small==1.0\n");
+    expect(await read("dev-requirements.txt")).toContain("large==4.0.0");
+    expect(lastEvent(log.events, "updates")).toMatchObject({ turn: { content: "large@4" }, later: [] });
+    expect(body()).toContain("Not updated: `large`, since a pull request with that was closed unmerged (`3.1.0`)");
   });
 
   it("keeps each line of a package at its own leading number, and takes only the newest of them further", async () => {

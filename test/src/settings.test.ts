@@ -236,6 +236,7 @@ describe("a file that is no YAML", () => {
     ["plan: true\na: [", "line 2: it is no YAML: Flow sequence"],
     ["plan: true\nlimits:\n\tminutes: 5\n", "line 3: a tab indents it. Use spaces."],
     ["plan: true\n\nplan: false\n", "line 3: the key is there twice. Keep one."],
+    ["plan: true\nprotect: [*.lock]\n", "line 2: `*.lock` stands for nothing above it. A text goes into quotes."],
     ["plan: true\n---\nplan: false\n", "line 2: a second document begins. Take the `---` out."],
     ["x: &x [*x, *x]\n", "line 1: unknown key `x`"],
     [
@@ -243,6 +244,67 @@ describe("a file that is no YAML", () => {
       "line 1: its aliases (`*name`) stand for too much.",
     ],
   ])("is answered with the line and the remedy, never a throw: %j", (file, problem) => {
+    expect(problemsOf(file).join("\n")).toContain(problem);
+  });
+});
+
+describe("a file that is made to hold its reader up", () => {
+  const repeat = (count: number, line: (n: number) => string) => Array.from({ length: count }, (_, n) => line(n));
+  const daily = "schedule: 0 5 * * 1, task: x";
+
+  it("is not read where it is too large, and that says how large and what is the most", () => {
+    const comment = "# 0123456789012345678901234567890123456789012345678901234567890\n";
+
+    expect(parseSettings(comment.repeat(1000)).ok).toBe(true);
+    expect(problemsOf(`plan: yes\n${comment.repeat(1200)}`)).toEqual([
+      "line 1: the file has 76 kB, and at most 64 kB are read. Take out what it does not need.",
+    ]);
+    expect(problemsOf(`# ${"ä".repeat(33_000)}`)).toHaveLength(1);
+  });
+
+  it("has its first problems explained, and the others counted", () => {
+    const problems = problemsOf(repeat(3000, (n) => `k${n}: 1`).join("\n"));
+
+    expect(problems).toHaveLength(21);
+    expect(problems[0]).toContain("line 1: unknown key `k0`");
+    expect(problems.at(-1)).toBe("and 2980 more");
+  });
+
+  it.each([
+    ["a wrong time zone", "schedule: 0 5 * * 1, timezone: Europe/Moon"],
+    ["a day that never comes", "schedule: 0 0 30 2 *"],
+  ])("has its tasks counted before each is asked for %s", (_what, wrong) => {
+    const tasks = repeat(900, (n) => `  k${n}x: {task: x, ${wrong}}`);
+
+    expect(problemsOf(`maintenance:\n${tasks.join("\n")}`)).toEqual(["line 1: `maintenance`: at most 50 tasks"]);
+  });
+
+  it.each([
+    ["every key of one line is another", `x: {${repeat(13_000, (n) => n.toString(36)).join(",")}}`, "unknown key `x`"],
+    ["a key has a key has a key", `${"? ".repeat(1500)}a`, "a key is a list or a group. Write a text."],
+    ["a time zone fills it", `unattended: {timezone: ${"a".repeat(60_000)}}`, "it is no time zone"],
+    ["a word fills it", `ci: ${"a".repeat(60_000)}`, "it takes `hold` or `run`"],
+    ["a key fills it", `? ${"a".repeat(60_000)}\n: 1`, "unknown key"],
+    ["a task's key fills it", `maintenance:\n  ? ${"1".repeat(60_000)}\n  : {${daily}}`, "up to 40 lower-case letters"],
+    ["every check has another name", `checks:\n${repeat(8000, (n) => `- ${n}a`).join("\n")}\n- 0a`, "Give it a `name`"],
+    [
+      "a pattern is longer than a path",
+      `protect: ["${"*a".repeat(200)}"]`,
+      "`protect.0` has more than 200 characters.",
+    ],
+    [
+      "more patterns are there than anybody means",
+      `protect: [${repeat(200, (n) => `a${n}`).join(",")}]`,
+      "`protect` has more than 100 entries.",
+    ],
+    ["lists are in lists", `setup: ${"[".repeat(1000)}${"]".repeat(1000)}`, "nested deeper than any setting"],
+    [
+      "lists are in so many lists that no stack holds them",
+      `setup: ${"[".repeat(30_000)}`,
+      "nested deeper than any setting",
+    ],
+    ["groups are in groups", "{a: ".repeat(12_000), "nested deeper than any setting"],
+  ])("is answered all the same where %s", (_how, file, problem) => {
     expect(problemsOf(file).join("\n")).toContain(problem);
   });
 });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Check } from "../../worker/detect.ts";
-import { isUnder, orderChecks } from "../../worker/order.ts";
+import { orderChecks } from "../../worker/order.ts";
 
 const check = (name: string, ...paths: string[]): Check => ({ name, run: name, required: true, paths });
 const checks = [
@@ -29,19 +29,5 @@ describe("orderChecks", () => {
 
     expect(orderChecks(only, ["README.md"])).toEqual({ own: [], checks: [a, style, b], rest: new Set(["style", "b"]) });
     expect(orderChecks(only, ["docs/x.md"])).toEqual({ own: [style], checks: [style, a, b], rest: new Set(["b"]) });
-  });
-});
-
-describe("isUnder", () => {
-  it.each([
-    ["packages/a/x.ts", "packages/a", true],
-    ["packages/a/x.ts", "./packages/a/", true],
-    ["packages/a", "packages/a", true],
-    ["packages/ab/x.ts", "packages/a", false],
-    ["packages/a/src/x.ts", "packages/*/src", true],
-    ["packages/a/x.ts", "**/*.ts", true],
-    ["packages/a/x.js", "**/*.ts", false],
-  ])("%s under %s: %s", (path, pattern, expected) => {
-    expect(isUnder(path, pattern)).toBe(expected);
   });
 });

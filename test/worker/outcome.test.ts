@@ -47,7 +47,7 @@ const told: Record<Cause, { says: RegExp; tried?: RegExp; next: RegExp }> = {
   task: { says: /scheduled task/, next: /next run/ },
   "update failed": { says: /could not be updated/, next: /next run/ },
   "no updater": { says: /dependencies by myself/, next: /`update:`.*next run/ },
-  measure: { says: /no number/, next: /`measure`.*next run/ },
+  measure: { says: /could not be read/, next: /`measure`.*next run/ },
   question: { says: /^$/, next: /Answer in a comment.*continue`/ },
   plan: { says: /^$/, next: /approve`.*plan` plans anew/ },
 };

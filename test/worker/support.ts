@@ -60,7 +60,7 @@ export function pointOf(id: string, body: string, place?: Partial<ThreadPlace>):
     id,
     url: `http://host/o/r/pull/9#${id}`,
     ...(place !== undefined && { thread: { ...thread, isOutdated: false, ...place } }),
-    texts: [{ by: person("ada"), body, isNew: true, comment: 11 }],
+    texts: [{ by: person("ada"), body, isNew: true, comment: 11, at: "2026-01-01T00:00:00Z" }],
   };
 }
 
@@ -287,6 +287,7 @@ export function createLocalApp(forge: Forge): LocalApp {
       lacks: [],
     }),
     forge: () => forge,
+    clean: (body) => body,
     forgeWith: () => forge,
     async mint(_repo, access) {
       const value = `token-${access}-${tokens.size + revoked.length}`;
@@ -347,6 +348,7 @@ export async function createLocalDeps(forge: Forge): Promise<LocalDeps> {
     openLog: (runId) => openRunLog(data.path, runId),
     tellPlaces: async () => {},
     lookAfter: async () => {},
+    hear: async () => {},
     isLive: async (runId) => live.has(runId),
     reportEveryMs: 0,
     pollMs: 20,

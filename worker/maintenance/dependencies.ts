@@ -4,27 +4,32 @@ import { inlineCode } from "../../src/text.ts";
 import type { AttemptTask } from "../attempt.ts";
 import { readCommit } from "../checkout.ts";
 import type { CommitFiles } from "../checkout.ts";
+import { isUnder } from "../globs.ts";
 import { isManifest } from "../manifests.ts";
 import { needsInput } from "../outcome.ts";
 import type { Outcome } from "../run.ts";
-import { directPackages } from "./npm-facts.ts";
+import { directPackages, mostLock } from "./npm-facts.ts";
 import { updateNpm } from "./npm.ts";
 import type { Updated } from "./npm.ts";
 import { updatePip } from "./pip.ts";
 import type { Direct } from "./plan.ts";
 import { isRequirements, pinsIn } from "./requirements.ts";
 import type { Requirements } from "./requirements.ts";
+import type { LeftOut } from "./turns.ts";
 import type { UpdatePlace } from "./update.ts";
 
+/** Of files of pinned versions. */
+const mostRequirements = 10;
 const locks = ["package-lock.json", "npm-shrinkwrap.json"];
 
 /**
  * Updates what the repository's own package manager locks or pins, at the commit to work on. On our own pull request, only
- * what belongs to it.
+ * what belongs to it. For a new one, the first turn that is not left out. `paths`: in which manifests, where there are any.
  */
 export async function updateDependencies(
   place: UpdatePlace,
   { base, sources, prepared }: Pick<AttemptTask, "base" | "sources" | "prepared">,
+  { paths, leftOut }: { paths: readonly string[]; leftOut: LeftOut },
 ): Promise<Updated> {
   const files = await readCommit(sources.mirror, base);
   const { setupAt } = prepared.setup;
@@ -34,11 +39,31 @@ export async function updateDependencies(
     before: former && (await read(former)),
   });
   if (isOfNpm(files)) {
-    return updateNpm(place, await both(directAt));
+    if (((await files.read(lockIn(files)))?.length ?? 0) > mostLock) return tooLarge;
+    const named = await both((at) => directAt(at, (path) => isWithin(path, paths)));
+    if (named.now.length === 0 && paths.length > 0) return outside;
+    return updateNpm(place, { ...named, leftOut });
   }
   const pinned = await both(requirementsAt);
-  if (pinned.now.flatMap(pinsIn).length > 0) return updatePip(place, pinned);
-  return { ok: false, outcome: noUpdater(files) };
+  if (pinned.now.flatMap(pinsIn).length === 0) return { ok: false, outcome: noUpdater(files) };
+  const within = (some: readonly Requirements[]) => some.filter(({ path }) => isWithin(path, paths));
+  const now = within(pinned.now);
+  return now.length === 0
+    ? outside
+    : updatePip(place, { now, before: pinned.before && within(pinned.before), leftOut });
+}
+
+const tooLarge: Updated = {
+  ok: false,
+  outcome: needsInput("no updater", `Its lock file is larger than ${mostLock / 2 ** 20} MB, which I do not read.`),
+};
+const outside: Updated = {
+  ok: false,
+  outcome: needsInput("no updater", "None of its manifests that name packages is in the task's `paths`."),
+};
+
+function isWithin(path: string, paths: readonly string[]): boolean {
+  return paths.length === 0 || paths.some((pattern) => isUnder(path, pattern));
 }
 
 /** Whether a commit has anything that this can update. */
@@ -51,17 +76,20 @@ function isOfNpm({ top }: CommitFiles): boolean {
   return top.includes("package.json") && locks.some((name) => top.includes(name));
 }
 
-async function directAt(files: CommitFiles): Promise<Direct[]> {
-  const lock = locks.find((name) => files.top.includes(name)) ?? "";
-  const [manifest, locked] = await Promise.all([files.read("package.json"), files.read(lock)]);
-  return directPackages(manifest ?? "", locked ?? "");
+function lockIn({ top }: CommitFiles): string {
+  return locks.find((name) => top.includes(name)) ?? "";
+}
+
+async function directAt(files: CommitFiles, isWanted?: (path: string) => boolean): Promise<Direct[]> {
+  const [manifest, locked] = await Promise.all([files.read("package.json"), files.read(lockIn(files))]);
+  return directPackages(manifest ?? "", locked ?? "", isWanted);
 }
 
 async function requirementsAt(files: CommitFiles): Promise<Requirements[]> {
-  const paths = files.top.filter(isRequirements);
+  const paths = files.top.filter(isRequirements).slice(0, mostRequirements);
   const all = await Promise.all(paths.map(async (path) => ({ path, text: (await files.read(path)) ?? "" })));
   // It has to fit into an argument.
-  return all.filter(({ text }) => text.length < 100_000);
+  return all.filter(({ text }) => Buffer.byteLength(text) < 100_000);
 }
 
 function noUpdater({ top }: CommitFiles): Outcome {

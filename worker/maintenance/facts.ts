@@ -15,7 +15,7 @@ export function updateFacts(events: readonly Stamped[]): string[] {
   if (facts === undefined || facts.updated.length === 0) return [];
   const { updated, later, deprecated, left, audited } = facts;
   const lines = [
-    ...(audited === false ? ["The registry did not answer the audit: no security facts."] : []),
+    ...unaudited(audited),
     ...listed(
       "Left for a later run",
       later.map(({ name, from, to }) => `${code(name)} ${code(from)} → ${code(to)}`),
@@ -35,6 +35,11 @@ export function updateFacts(events: readonly Stamped[]): string[] {
     ...(lines.length === 0 ? [] : [lines.map((line) => `- ${line}`).join("\n")]),
     ...changelogs(updated),
   ];
+}
+
+function unaudited(audited: boolean | undefined): string[] {
+  if (audited === undefined) return ["No audit was made, since pip has none: no security facts."];
+  return audited ? [] : ["The registry did not answer the audit: no security facts."];
 }
 
 /** What a package's own changelog says, as a person would see it. */

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import type { RunLog, Stamped } from "../../src/runlog.ts";
 import { fencedText, plainText, tailOf } from "../../src/text.ts";
 import type { Engine } from "../../sandbox/engine.ts";
@@ -7,6 +8,8 @@ import type { Leg } from "../gate.ts";
 import { needsInput, nothingToDo } from "../outcome.ts";
 import type { Outcome } from "../run.ts";
 
+/** Takes what comes before the measure and the measure itself, in shell. */
+export const measureScript = readFileSync(new URL("measure.sh", import.meta.url), "utf8");
 const limitMs = 20 * 60_000;
 const mostOutput = 1_000_000;
 
@@ -15,14 +18,15 @@ export type Measured = { ok: true; value: number } | { ok: false; outcome: Outco
 
 /**
  * Runs a task's measure on a commit, as a check's leg is run: on a clean copy, in a new container without network. The
- * last line that is a number counts, whatever the exit code: `grep -c` ends with 1 where it counts none.
+ * last line that is a number counts, whatever the exit code: `grep -c` ends with 1 where it counts none. But what could not
+ * be run at all counts nothing.
  */
 async function measure(engine: Engine, leg: MeasuredLeg, command: string): Promise<Measured> {
   const { runId: run, commit, sources, signal, image, env, prepare } = leg;
   await using workspace = await copyWorkspace(engine, leg.tree, { run, commit, sources }, signal);
   const spec = {
     image,
-    command: ["/bin/sh", "-ec", [...prepare, command].join("\n")],
+    command: ["/bin/sh", "-c", measureScript, "agent-fix", prepare.join("\n"), command],
     labels: { run, role: "measure" },
     mounts: workspace.mounts,
     cwd: repoDir,
@@ -35,14 +39,28 @@ async function measure(engine: Engine, leg: MeasuredLeg, command: string): Promi
   const result = await engine.runOnce(spec, signal);
   signal.throwIfAborted();
   assertKept(result, "the measure");
-  const value = result.end === "exited" ? numberIn(result.stdout.toString("utf8")) : undefined;
+  const { text } = result.output;
+  const isRun = result.end === "exited" && !isNotRun(result.code, text);
+  const value = isRun ? numberIn(result.stdout.toString("utf8")) : undefined;
   if (value !== undefined) return { ok: true, value };
-  const said =
-    result.output.text.trim() === "" ? "nothing" : `this:\n\n${fencedText(tailOf(result.output.text, 2000))}`;
+  const said = text.trim() === "" ? "nothing" : `this:\n\n${fencedText(tailOf(text, 2000))}`;
+  const why = result.end === "exited" && !isRun ? notRun : "";
   return {
     ok: false,
-    outcome: needsInput("measure", `${commandCode(command)} (${describeEnd(result)}) printed ${said}`),
+    outcome: needsInput("measure", `${commandCode(command)} (${describeEnd(result)}) ${why}printed ${said}`),
   };
+}
+
+const notRun =
+  "uses a command that is not there, so its number would say nothing. A measure has no network: have `setup` install it. It ";
+
+/** Pure: whether a part of a command was not found or could not be started, by its exit code or in npx's own words. */
+export function isNotRun(code: number, output: string): boolean {
+  return (
+    code === 126 ||
+    code === 127 ||
+    /^npm (?:error|ERR!) (?:code (?!ELIFECYCLE)E[A-Z]{2}|npx canceled|could not determine exec)/m.test(output)
+  );
 }
 
 /** The last line of a text that is a number and nothing else. */
@@ -72,7 +90,11 @@ function measuresIn(events: readonly Stamped[]): { run: string; before: number; 
 /** One line for a pull request's body; nothing where a run measured nothing. */
 export function measureFacts(events: readonly Stamped[]): string[] {
   const found = measuresIn(events);
-  return found === undefined ? [] : [`${commandCode(found.run)}: ${found.before} → ${found.after}`];
+  if (found === undefined) return [];
+  const { run, before, after } = found;
+  const isNone = after === 0 && before > 0;
+  const remark = isNone ? ". A count is 0 also where its tool broke: see that it still runs." : "";
+  return [`${commandCode(run)}: ${before} → ${after}${remark}`];
 }
 
 /** Such commands have pipes, which a table could not have. */

@@ -16,14 +16,11 @@ const audit = z.object({
   ),
 });
 const names = z.record(z.string(), z.string()).catch({});
-const lists = { dependencies: names, devDependencies: names, optionalDependencies: names };
-const manifest = z.object(lists);
-/** Of a workspace's own folder it says what its manifest does. */
-const entry = z.object({ version: version.optional().catch(undefined), ...lists });
-const lock = z.object({
-  packages: z.record(z.string(), entry).optional().catch(undefined),
-  dependencies: z.record(z.string(), entry).optional().catch(undefined),
-});
+const manifest = z.object({ dependencies: names, devDependencies: names, optionalDependencies: names });
+const installed = z.object({ version });
+/** Of a workspace's own folder an entry says what its manifest does. Few of them are looked at. */
+const entries = z.record(z.string(), z.unknown()).catch({});
+const lock = z.object({ packages: entries, dependencies: entries });
 
 /** What the registry says of a repository's packages: nothing of them is true because it says so. */
 export interface RegistryFacts {
@@ -34,6 +31,8 @@ export interface RegistryFacts {
 }
 
 const mostDirect = 200;
+/** In characters of a lock file; larger ones are not read. */
+export const mostLock = 32 * 2 ** 20;
 const mostText = 300;
 /** As npm takes them. */
 const plainFolder = /^[\w@.][\w@.-]*(?:\/[\w@.-]+){0,10}$/;
@@ -41,34 +40,36 @@ const packageName = /^(?:@[a-z0-9~][\w.~-]{0,100}\/)?[a-z0-9~][\w.~-]{0,150}$/i;
 
 /**
  * The packages that the manifests of a repository and its workspaces name themselves and that come from the registry, at
- * the versions of the lock file.
+ * the versions of the lock file: 200 at most. `isWanted`: of which manifests, by their paths.
  */
-export function directPackages(manifestText: string, lockText: string): Direct[] {
-  const root = manifest.safeParse(parseJson(manifestText));
-  const locked = lock.safeParse(parseJson(lockText));
-  if (!root.success || !locked.success) return [];
-  const { packages = {}, dependencies: old = {} } = locked.data;
-  const folders = Object.entries(packages).filter(
-    ([path]) => plainFolder.test(path) && !/(?:^|\/)node_modules\//.test(path),
+export function directPackages(
+  manifestText: string,
+  lockText: string,
+  isWanted: (path: string) => boolean = () => true,
+): Direct[] {
+  const locked = lock.safeParse(lockText.length > mostLock ? undefined : parseJson(lockText));
+  if (!locked.success) return [];
+  const { packages, dependencies: old } = locked.data;
+  const folders = Object.keys(packages).filter(
+    (path) => plainFolder.test(path) && !/(?:^|\/)node_modules\//.test(path) && isWanted(`${path}/package.json`),
   );
-  const manifests = [{ folder: "", lists: root.data }, ...folders.map(([folder, lists]) => ({ folder, lists }))];
-  return manifests
-    .flatMap(({ folder, lists }) =>
-      namedIn(lists).flatMap(([name, range]) => {
-        const found = packages[`${folder}/node_modules/${name}`] ?? packages[`node_modules/${name}`] ?? old[name];
-        const isElsewhere = /[:/]/.test(range);
-        if (found?.version === undefined || isElsewhere || !packageName.test(name)) return [];
-        return [{ name, folder, range, current: found.version }];
-      }),
-    )
-    .slice(0, mostDirect);
+  const direct: Direct[] = [];
+  for (const folder of [...(isWanted("package.json") ? [""] : []), ...folders]) {
+    for (const [name, range] of namedIn(folder === "" ? parseJson(manifestText) : packages[folder])) {
+      const found = packages[`${folder}/node_modules/${name}`] ?? packages[`node_modules/${name}`] ?? old[name];
+      const current = installed.safeParse(found).data?.version;
+      const isElsewhere = /[:/]/.test(range);
+      if (current === undefined || isElsewhere || !packageName.test(name)) continue;
+      direct.push({ name, folder, range, current });
+      if (direct.length === mostDirect) return direct;
+    }
+  }
+  return direct;
 }
 
-function namedIn({
-  dependencies,
-  devDependencies,
-  optionalDependencies,
-}: z.infer<typeof manifest>): [string, string][] {
+/** By name. */
+function namedIn(value: unknown): [string, string][] {
+  const { dependencies = {}, devDependencies = {}, optionalDependencies = {} } = manifest.safeParse(value).data ?? {};
   const all = { ...devDependencies, ...dependencies, ...optionalDependencies };
   return Object.entries(all).sort(([one], [other]) => (one < other ? -1 : 1));
 }

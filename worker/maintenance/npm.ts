@@ -7,7 +7,9 @@ import type { Outcome } from "../run.ts";
 import { sectionsBetween } from "./changelog.ts";
 import { readAudit, readFacts, readRecords } from "./npm-facts.ts";
 import { planUpdates, withinPull } from "./plan.ts";
-import type { Direct, Plan, Update } from "./plan.ts";
+import type { Direct, Update } from "./plan.ts";
+import { nothingLeftOut, turnsOf } from "./turns.ts";
+import type { LeftOut, Turn } from "./turns.ts";
 import { isRelease } from "./versions.ts";
 import { updateFailed } from "./update.ts";
 import type { UpdatePlace } from "./update.ts";
@@ -27,10 +29,12 @@ export interface NpmTask {
   now: readonly Direct[];
   /** The same of the base branch, where the commit is our own pull request's. */
   before: readonly Direct[] | undefined;
+  /** Of a new pull request. */
+  leftOut: LeftOut;
 }
 
 /** Asks npm what is newer, takes of it what makes one pull request, and lets npm write manifest and lock file. */
-export async function updateNpm(place: UpdatePlace, { now, before }: NpmTask): Promise<Updated> {
+export async function updateNpm(place: UpdatePlace, { now, before, leftOut }: NpmTask): Promise<Updated> {
   const keyOf = ({ name, current }: Direct) => `${name}@>=${current}`;
   const known = now.filter(({ current }) => isRelease(current));
   const asked = await place.ask(script, ["facts", ...new Set(known.map(keyOf))]);
@@ -41,7 +45,8 @@ export async function updateNpm(place: UpdatePlace, { now, before }: NpmTask): P
   }
   const whole = planUpdates(now.map((direct) => ({ direct, published: published.get(direct.name) })));
   const plan = before === undefined ? whole : withinPull(whole, { before, now });
-  const { taken, failed } = await take(place, plan);
+  const { turns, left } = turnsOf(plan, before === undefined ? leftOut : nothingLeftOut);
+  const { turn, taken, failed } = await take(place, turns);
   const [first] = failed;
   if (taken.length === 0 && first !== undefined)
     return { ok: false, outcome: updateFailed(commandFor([first.update], first.update), first.ran) };
@@ -51,9 +56,14 @@ export async function updateNpm(place: UpdatePlace, { now, before }: NpmTask): P
     ok: true,
     facts: {
       updated,
-      later: [...plan.minors, ...plan.majors].filter(isLeft).map(({ name, from, to }) => ({ name, from, to })),
+      ...(before === undefined && { turn }),
+      later: turns.flatMap(({ updates }) => updates.filter(isLeft).map(({ name, from, to }) => ({ name, from, to }))),
       deprecated: plan.deprecated,
-      left: [...plan.left, ...failed.map(({ update, ran }) => ({ name: update.name, why: whyNot(update, ran) }))],
+      left: [
+        ...plan.left,
+        ...left,
+        ...failed.map(({ update, ran }) => ({ name: update.name, why: whyNot(update, ran) })),
+      ],
       audited: advisories !== undefined,
     },
   };
@@ -64,6 +74,8 @@ interface Failed {
   ran: Extract<Ran, { ok: false }>;
 }
 interface Taken {
+  /** The first that anything could be had of. */
+  turn: Pick<Turn, "content" | "versions"> | undefined;
   taken: Update[];
   failed: Failed[];
   /** How many were tried one by one. */
@@ -71,19 +83,19 @@ interface Taken {
 }
 
 /**
- * The minor updates, each style of range together, or else all of the first package that has a major one. What can't be had
- * together is tried one by one, and what can't be had at all is left out.
+ * The first turn that can be had, each style of range together. What can't be had together is tried one by one, and what
+ * can't be had at all is left out.
  */
-async function take(place: UpdatePlace, { minors, majors }: Plan): Promise<Taken> {
-  const all: Taken = { taken: [], failed: [], singles: 0 };
-  for (const group of Map.groupBy(minors, ({ prefix, folder }) => `${prefix} ${folder}`).values()) {
-    const [first] = group;
-    if (first !== undefined && (await place.run(commandFor(group, first))).ok) all.taken.push(...group);
-    else await takeOneByOne(place, group, all);
-  }
-  for (const group of Map.groupBy(majors, ({ name }) => name).values()) {
-    if (all.taken.length > 0) break;
-    await takeOneByOne(place, group, all);
+async function take(place: UpdatePlace, turns: readonly Turn[]): Promise<Taken> {
+  const all: Taken = { turn: undefined, taken: [], failed: [], singles: 0 };
+  for (const { content, versions, updates } of turns) {
+    for (const group of Map.groupBy(updates, ({ prefix, folder }) => `${prefix} ${folder}`).values()) {
+      const [first, ...others] = group;
+      const isTogether = first !== undefined && others.length > 0 && (await place.run(commandFor(group, first))).ok;
+      if (isTogether) all.taken.push(...group);
+      else await takeOneByOne(place, group, all);
+    }
+    if (all.taken.length > 0) return { ...all, turn: { content, versions } };
   }
   return all;
 }

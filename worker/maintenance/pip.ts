@@ -3,9 +3,11 @@ import { needsInput } from "../outcome.ts";
 import type { Updated } from "./npm.ts";
 import { readRecords } from "./npm-facts.ts";
 import { planUpdates, withinPull } from "./plan.ts";
-import type { Direct, Plan, Update } from "./plan.ts";
+import type { Direct, Update } from "./plan.ts";
 import { indexesIn, pinsIn, readVersions, withPins } from "./requirements.ts";
 import type { Requirements } from "./requirements.ts";
+import { nothingLeftOut, turnsOf } from "./turns.ts";
+import type { LeftOut } from "./turns.ts";
 import type { UpdatePlace } from "./update.ts";
 import { compareVersions } from "./versions.ts";
 
@@ -15,7 +17,11 @@ const mostPins = 200;
 /** Asks pip what is newer than the pinned versions, and writes what makes one pull request into their files. */
 export async function updatePip(
   place: UpdatePlace,
-  { now, before }: { now: readonly Requirements[]; before: readonly Requirements[] | undefined },
+  {
+    now,
+    before,
+    leftOut,
+  }: { now: readonly Requirements[]; before: readonly Requirements[] | undefined; leftOut: LeftOut },
 ): Promise<Updated> {
   const pins = now.flatMap(pinsIn).slice(0, mostPins);
   const indexes = now.map(indexesIn);
@@ -34,7 +40,9 @@ export async function updatePip(
   const planned = planUpdates(found);
   const whole = { ...planned, majors: planned.majors.filter((one) => isNewestPin(one, pins)) };
   const plan = before === undefined ? whole : withinPull(whole, { before: before.flatMap(pinsIn), now: pins });
-  const taken = choose(plan);
+  const { turns, left } = turnsOf(plan, before === undefined ? leftOut : nothingLeftOut);
+  const [turn, ...later] = turns;
+  const taken = turn?.updates ?? [];
   for (const { path, text } of now) {
     const next = withPins(
       text,
@@ -46,9 +54,10 @@ export async function updatePip(
     ok: true,
     facts: {
       updated: taken.map(({ name, folder, from, to }) => ({ name, folder, from, to, fixes: [], changelog: "" })),
-      later: [...plan.minors, ...plan.majors].filter((one) => !taken.includes(one)),
+      ...(before === undefined && turn !== undefined && { turn: { content: turn.content, versions: turn.versions } }),
+      later: later.flatMap(({ updates }) => updates),
       deprecated: [],
-      left: plan.left,
+      left: [...plan.left, ...left],
     },
   };
 }
@@ -56,9 +65,4 @@ export async function updatePip(
 /** A file that pins a package to several versions has the older ones for who can't have the newer ones. */
 function isNewestPin({ name, folder, from }: Update, pins: readonly Direct[]): boolean {
   return !pins.some((pin) => pin.name === name && pin.folder === folder && compareVersions(pin.current, from) > 0);
-}
-
-/** The minor updates, or else all of the first package that has a major one. */
-function choose({ minors, majors }: Plan): Update[] {
-  return minors.length > 0 ? minors : majors.filter(({ name }) => name === majors[0]?.name);
 }

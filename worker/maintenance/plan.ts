@@ -23,9 +23,7 @@ export interface Update {
   prefix: "^" | "~" | "" | "==";
 }
 export interface Plan {
-  /** Taken in this run, together. */
   minors: Update[];
-  /** Those of the first package that can be had are taken, where there are no minors. */
   majors: Update[];
   /** Deprecated as they are, and nothing newer is there. */
   deprecated: { name: string; version: string; says: string }[];
@@ -34,8 +32,8 @@ export interface Plan {
 }
 
 /**
- * Pure: what to update. A package has its newest version with the same leading number first, and the newest of all in a
- * run of its own later. No prerelease, none that is deprecated and none above the registry's `latest` is chosen.
+ * Pure: what can be updated. A package has its newest version with the same leading number, and the newest of all apart
+ * from that. No prerelease, none that is deprecated and none above the registry's `latest` is chosen.
  * `published`: undefined where the registry did not tell.
  */
 export function planUpdates(found: readonly { direct: Direct; published: Published | undefined }[]): Plan {

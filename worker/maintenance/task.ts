@@ -16,6 +16,7 @@ import { updateDependencies, updateSubmission, updateTitle } from "./dependencie
 import { seenChangelog } from "./facts.ts";
 import { flakyWork } from "./flaky.ts";
 import { commandCode, notImproved, recordMeasure } from "./measure.ts";
+import type { LeftOut } from "./turns.ts";
 import { openUpdate, runUpdates } from "./update.ts";
 import type { UpdatePlace } from "./update.ts";
 
@@ -30,8 +31,8 @@ export function hasWork({ use, task, update }: Task): boolean {
 export function taskWork(
   { log }: Pick<Run, "log">,
   tools: Tools,
-  { key, task }: { key: string; task: Task },
-): Pick<SolveTask, "begin" | "whenPassed" | "messages"> {
+  { key, task, leftOut }: { key: string; task: Task; leftOut: LeftOut },
+): Pick<SolveTask, "begin" | "whenPassed" | "messages" | "paths"> {
   const { use, task: text, update, measure, paths } = task;
   const flaky = use === "flaky-tests" ? flakyWork(log, tools.engine) : undefined;
   const isForAgent = text !== undefined || flaky !== undefined;
@@ -44,7 +45,7 @@ export function taskWork(
     if (steady !== undefined) return { kind: "over", outcome: steady };
     if (use !== "dependencies" && update.length === 0) return { kind: "nothing" };
     await using place = await openUpdate(at, tools);
-    const made = await makeChange(place, at, task);
+    const made = await makeChange(place, at, { task, leftOut });
     if (!made.ok) return { kind: "over", outcome: made.outcome };
     const { changes, facts } = made;
     if (facts !== undefined) await log.append({ type: "updates", ...facts });
@@ -57,6 +58,7 @@ export function taskWork(
   }
 
   return {
+    paths,
     begin,
     async whenPassed(leg) {
       const unsteady = await flaky?.whenPassed(leg);
@@ -96,8 +98,12 @@ type Made =
   | { ok: false; outcome: Outcome };
 
 /** Newer dependencies first, so that the task's own commands see them. */
-async function makeChange(place: UpdatePlace, at: AttemptTask, { use, update }: Task): Promise<Made> {
-  const newer = use === "dependencies" ? await updateDependencies(place, at) : undefined;
+async function makeChange(
+  place: UpdatePlace,
+  at: AttemptTask,
+  { task: { use, update, paths }, leftOut }: { task: Task; leftOut: LeftOut },
+): Promise<Made> {
+  const newer = use === "dependencies" ? await updateDependencies(place, at, { paths, leftOut }) : undefined;
   if (newer?.ok === false) return newer;
   const isIdle = newer !== undefined && newer.facts.updated.length === 0;
   const failure = isIdle ? undefined : await runUpdates(place, update);

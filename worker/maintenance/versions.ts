@@ -18,6 +18,13 @@ export function compareVersions(one: string, other: string): number {
   return a[0] - b[0] || a[1] - b[1] || a[2] - b[2];
 }
 
+/** A version up to its first number that is not 0, such as `2` or `0.5`: what differs in it may break what uses it. */
+export function leadingOf(version: string): string {
+  const numbers = parseVersion(version) ?? [];
+  const leading = numbers.findIndex((number) => number !== 0);
+  return numbers.slice(0, leading === -1 ? 3 : leading + 1).join(".");
+}
+
 /** Whether a step from one version to the other may break what uses it: the first number that is not 0 differs. */
 export function isMajorStep(from: string, to: string): boolean {
   const [a, b] = [parseVersion(from), parseVersion(to)];

@@ -25,6 +25,8 @@ export interface ExamineOptions {
   redact: Redact;
   /** Further protected paths of the settings. */
   protect?: readonly string[];
+  /** What the change is to stay in, where it is to. */
+  paths?: readonly string[] | undefined;
   budget?: Budget;
   /** What a person asked for: the title. */
   request?: string;
@@ -38,7 +40,7 @@ export interface ExamineOptions {
 export async function examineChange(
   changes: readonly Change[],
   base: Base,
-  { redact, protect, budget, request, updates, steadies }: ExamineOptions,
+  { redact, protect, paths, budget, request, updates, steadies }: ExamineOptions,
 ): Promise<Examined> {
   const pairs = await pairsOf(changes, base, protect);
   return {
@@ -46,7 +48,7 @@ export async function examineChange(
       ...findTestTampering(pairs),
       ...(steadies === true ? findRetries(pairs) : []),
       ...findConfigTampering(pairs),
-      ...findOutOfScope(pairs, updates),
+      ...findOutOfScope(pairs, { updates, paths }),
       ...findSecrets(pairs, redact),
       ...findUnreadable(pairs),
     ]),

@@ -28,6 +28,7 @@ const weights = {
   "edited-ci": "block",
   "protected-path": "block",
   "changed-submodule": "block",
+  "outside-paths": "block",
   "changed-dependencies": "advise",
   "changed-generated-file": "advise",
   // What nobody can read in a diff, or nobody should

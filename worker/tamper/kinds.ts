@@ -1,6 +1,6 @@
 import { pathKey } from "../../sandbox/paths.ts";
+import { isUnder } from "../globs.ts";
 import { isManifest } from "../manifests.ts";
-import { isUnder } from "../order.ts";
 
 /** What a file is for, told from its path alone. */
 export type Kind =

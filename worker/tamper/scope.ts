@@ -1,22 +1,36 @@
+import { isUnder } from "../globs.ts";
 import { isManifest } from "../manifests.ts";
-import { type Finding, finding } from "./findings.ts";
+import { type Finding, finding, someOf } from "./findings.ts";
 import { languageOf } from "./languages.ts";
 import { withoutComments } from "./measure.ts";
 import { changeOf, type Pair, textOf } from "./pairs.ts";
 
 /**
  * Where a change reaches beside sources and tests: CI, protected paths, dependencies, snapshots, generated files.
- * `updates`: other dependencies are what was asked for.
+ * `updates`: other dependencies are what was asked for. `paths`: what the change is to stay in, as globs or folders, where
+ * there are any.
  */
-export function findOutOfScope(pairs: readonly Pair[], updates = false): Finding[] {
+export function findOutOfScope(
+  pairs: readonly Pair[],
+  { updates = false, paths = [] }: { updates?: boolean | undefined; paths?: readonly string[] | undefined } = {},
+): Finding[] {
   return pairs.flatMap((pair) => {
     const { path, kind, before } = pair;
     const what = `is ${changeOf(pair)}`;
     if (before?.mode === "160000") return [finding("changed-submodule", path, what)];
     if (kind === "protected") return [finding("protected-path", path, what)];
+    if (isOutside(path, paths) && !(updates && lockFiles.test(path)))
+      return [finding("outside-paths", path, `${what}, and the task is to change ${someOf(paths)} alone`)];
     const dependencies = isManifest(path) && !updates ? [finding("changed-dependencies", path, what)] : [];
     return [...dependencies, ...byKind(pair, what)];
   });
+}
+
+/** They hold the packages of manifests in other folders too. */
+const lockFiles = /(?:^|\/)(?:package-lock|npm-shrinkwrap)\.json$/;
+
+function isOutside(path: string, paths: readonly string[]): boolean {
+  return paths.length > 0 && !paths.some((pattern) => isUnder(path, pattern));
 }
 
 function byKind(pair: Pair, what: string): Finding[] {

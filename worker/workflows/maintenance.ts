@@ -2,9 +2,10 @@ import { join } from "node:path";
 import { taskBranch } from "../../src/branches.ts";
 import type { Forge, Pull } from "../../src/forge.ts";
 import { snapshotHash } from "../../src/job.ts";
-import { slotTrigger } from "../../src/maintenance/decide.ts";
+import { quietCause, slotTrigger } from "../../src/maintenance/decide.ts";
 import { renderTaskMark } from "../../src/maintenance/mark.ts";
 import { keepOutcome, loadMemory, newMemory } from "../../src/maintenance/memory.ts";
+import { isQuiet } from "../../src/maintenance/schedule.ts";
 import { readPulls } from "../../src/maintenance/standing.ts";
 import { endUnneeded } from "../../src/maintenance/tidy.ts";
 import { lastEvent } from "../../src/runlog.ts";
@@ -16,10 +17,12 @@ import type { Passed } from "../attempt.ts";
 import { bullets, renderPullBody } from "../body.ts";
 import { commitOf, createRunRepository } from "../checkout.ts";
 import { ciHeld } from "../ci.ts";
-import { deliverFor, deliveredOutcome, keepBranch } from "../deliver.ts";
+import { deliverFor, deliveredOrKept, keepBranch } from "../deliver.ts";
 import { createLedger } from "../ledger.ts";
 import { noteAsked } from "../maintenance/flaky.ts";
 import { hasWork, taskWork, titled } from "../maintenance/task.ts";
+import { failedAfter, nothingLeftOut } from "../maintenance/turns.ts";
+import type { LeftOut } from "../maintenance/turns.ts";
 import { mergeCommits } from "../merge.ts";
 import { obstacleTo } from "../obstacle.ts";
 import { cancelled, needsInput, nothingToDo } from "../outcome.ts";
@@ -33,6 +36,8 @@ import type { Source } from "../source.ts";
 const mostPaths = 15;
 /** In characters; the dashboard shows less. */
 const mostDetail = 4000;
+/** As many contents that people turned down are kept in a pull request's mark. */
+const mostTurnedDown = 40;
 
 /** A task of the settings whose time has come becomes one pull request, or one more commit on the one that is open. */
 export const maintenanceWorkflow: Workflow = { work, report };
@@ -50,13 +55,14 @@ async function work(run: Run, deps: WorkerDeps): Promise<Outcome> {
   const into = source.settings.base ?? source.facts.defaultBranch;
   const tip = await commitOf(source.mirror, into);
   if (tip === undefined) return needsInput("base branch", `The settings name \`${into}\`.`);
-  const found = await stillWanted(run, deps, { forge, key, task });
+  const found = await stillWanted(run, deps, { forge, key, task, limits: source.settings.unattended });
   if ("outcome" in found) return found;
+  const { leftOut } = found;
   const open = ontoOpen(run, source, found.open);
   const { dryRun: isDry } = source.settings.unattended;
   if (open !== undefined && !isDry && (await isSpent(run, source, { head: open.head.commit, base: tip })))
     return endSpent(run, deps, open, into);
-  const outcome = await workOn(run, deps, { source, key, task, into, tip, open });
+  const outcome = await workOn(run, deps, { source, key, task, into, tip, open, leftOut });
   const ledger = createLedger(deps.dataDir, source.mirror);
   await noteAsked({ log: run.log, runId: job.runId, ledger }, outcome.outcome);
   return outcome;
@@ -70,44 +76,48 @@ interface Place {
   into: string;
   tip: string;
   open: Pull | undefined;
+  leftOut: LeftOut;
 }
 
 async function workOn(run: Run, deps: WorkerDeps, at: Place): Promise<Outcome> {
-  const { source, key, task, into, tip, open } = at;
+  const { source, key, task, into, tip, open, leftOut } = at;
   const asked = { title: key, body: task.task ?? "" };
   await run.log.append({ type: "snapshot", hash: snapshotHash(asked), ...asked });
   const base = source.passed?.base ?? open?.head.commit ?? tip;
   const on = { kind: "maintenance" as const, base, branch: open?.head.branch ?? into };
-  const result = await solveOn(run, deps, source, { ...on, ...taskWork(run, deps, { key, task }) });
+  const result = await solveOn(run, deps, source, { ...on, ...taskWork(run, deps, { key, task, leftOut }) });
   if (source.settings.unattended.dryRun) return result.ok ? dryRun(run, base, result.passed) : result.outcome;
-  const delivery = { source, base, to: open ?? newBranch(key, task, into) };
+  const delivery = { source, base, to: open ?? newBranch(run, at) };
   if (!result.ok) return keepBranch(run, deps, result, delivery);
   const obstacle = await obstacleTo(run, deps, delivery);
   if (obstacle !== undefined) return obstacle;
   const passed = titled(result.passed, run);
   const delivered = await deliverFor(run, deps, passed, delivery);
   if (open !== undefined && delivered.ok) await tellUpdate(run, deps, { source, base, open, passed });
-  return deliveredOutcome(delivered, "The task's next run starts from where it stands then.");
+  return deliveredOrKept(run, source, delivered, "The task's next run starts from where it stands then.");
 }
 
 /**
- * Its open pull request, if there is one. The run may have waited for hours: what a person did to its pull request since
+ * Its open pull request, if there is one, and what a new one is not to be about. The run may have waited for hours: what a person did to its pull request since
  * then counts, unless a person asked for the run.
  */
 async function stillWanted(
   { job }: Run,
   { host, redis }: WorkerDeps,
-  { forge, key, task }: { forge: Forge; key: string; task: Place["task"] },
-): Promise<{ open: Pull | undefined } | Outcome> {
+  { forge, key, task, limits }: { forge: Forge; key: string; task: Place["task"]; limits: Settings["unattended"] },
+): Promise<{ open: Pull | undefined; leftOut: LeftOut } | Outcome> {
   const memory = (await loadMemory(redis, job.repo, {}))[key] ?? newMemory(task, new Date());
   const { botLogin } = await host.app();
-  const { pulls, open, closed } = await readPulls(forge, { key, task, memory }, botLogin);
+  const { pulls, open, closed, turnedDown } = await readPulls(forge, { key, task, memory }, botLogin);
   // A tick that no event told of is asked for in our own name.
   const isAsked = !job.trigger.startsWith(slotTrigger);
   if (open?.isEdited === true) return cancelled("a person pushed to its pull request");
-  if (!isAsked && closed !== undefined) return cancelled("a person closed its pull request");
+  if (!isAsked && closed !== undefined && closed.content === undefined)
+    return cancelled("a person closed its pull request");
   if (!isAsked && memory.isIgnored === true) return cancelled("its task is to be ignored");
-  return { open: pulls.find(({ state }) => state === "open") };
+  if (!isAsked && isQuiet(limits.quiet, limits.timezone, new Date())) return cancelled(quietCause);
+  const leftOut = isAsked ? nothingLeftOut : { turnedDown, failed: memory.last?.failed ?? {} };
+  return { open: pulls.find(({ state }) => state === "open"), leftOut };
 }
 
 /** The open pull request to go on with; not one that this very run opened before its worker died. */
@@ -162,21 +172,26 @@ async function dryRun({ log }: Run, base: string, { commit, submission }: Passed
 async function report(run: Run, { outcome, cause, detail }: Outcome, deps: WorkerDeps): Promise<void> {
   const { runId, repo } = run.job;
   const at = new Date().toISOString();
-  await keepOutcome(deps.redis, repo, taskKey(run), {
+  const key = taskKey(run);
+  const { failed = {} } = (await loadMemory(deps.redis, repo, {}))[key]?.last ?? {};
+  await keepOutcome(deps.redis, repo, key, {
     run: runId,
     at,
     outcome,
     ...(cause !== undefined && { cause }),
     detail: cut(detail, mostDetail),
+    failed: failedAfter(failed, lastEvent(run.log.events, "updates")?.turn, { outcome, cause }),
   });
-  await deps.lookAfter(repo);
 }
 
 /** A task of the settings, whose branch is no other's. */
-function newBranch(key: string, task: Settings["maintenance"][string], into: string) {
+function newBranch({ log }: Run, { key, task, into, leftOut }: Place) {
   const due = `The task \`${key}\` of \`${settingsPath}\`, due at \`${task.schedule}\` (${task.timezone}).`;
   const manners = `Close this, and I do not open it again by myself; push to its branch, and I leave it to you. \`/agent-fix continue\` takes the base in, \`/agent-fix ignore ${key}\` ends the task.`;
-  const footer = `${due} ${manners}\n\n${renderTaskMark(key, task)}`;
+  const turnedDown = leftOut.turnedDown.slice(-mostTurnedDown);
+  const content = lastEvent(log.events, "updates")?.turn?.content;
+  const about = content === undefined ? {} : { content, turnedDown };
+  const footer = `${due} ${manners}\n\n${renderTaskMark(key, task, about)}`;
   return { name: taskBranch(key), pull: { into, closes: undefined, footer } };
 }
 

@@ -12,6 +12,7 @@ import { createMirrors, readCommit } from "../../../worker/checkout.ts";
 import { createLedger } from "../../../worker/ledger.ts";
 import { noteAsked } from "../../../worker/maintenance/flaky.ts";
 import { nothingLeftOut } from "../../../worker/maintenance/turns.ts";
+import type { LeftOut } from "../../../worker/maintenance/turns.ts";
 import { taskWork } from "../../../worker/maintenance/task.ts";
 import type { Tools } from "../../../worker/run.ts";
 import { solve } from "../../../worker/solve.ts";
@@ -50,6 +51,7 @@ export interface TaskSettings {
   settings?: string;
   /** Commits after the default branch's; the last one is worked on. */
   more?: Record<string, string>[];
+  leftOut?: LeftOut;
 }
 
 export interface TaskRun {
@@ -73,7 +75,7 @@ export interface TaskStage extends Disposable {
 export function createTaskStage(
   task: string,
   files: Record<string, string>,
-  { checks = "['true']", setup = "[]", settings: keys = "", more = [] }: TaskSettings = {},
+  { checks = "['true']", setup = "[]", settings: keys = "", more = [], leftOut = nothingLeftOut }: TaskSettings = {},
 ): TaskStage {
   const settings = `${keys}setup: ${setup}\nchecks: ${checks}\nmaintenance:\n  it: {schedule: '0 5 * * 1', ${task}}\n`;
   const own = { ".github/agent-fix.yml": settings, ".gitignore": "node_modules\n" };
@@ -106,7 +108,7 @@ export function createTaskStage(
       };
       await log.append({ type: "snapshot", hash: "", title: "it", body: asked.task ?? "" });
       const names = { runId, kind: "maintenance", branch, repo: "o/r", trusted, base } as const;
-      const work = taskWork({ log }, tools, { key: "it", task: asked, leftOut: nothingLeftOut });
+      const work = taskWork({ log }, tools, { key: "it", task: asked, leftOut });
       const result = await solve({ ...names, log, signal: never, mirror, progress: () => {}, ...work }, tools);
       const ended = result.ok ? "published" : result.outcome.outcome;
       await noteAsked({ log, runId, ledger: createLedger(folder, mirror) }, ended);

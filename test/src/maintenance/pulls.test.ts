@@ -143,6 +143,19 @@ describe("its pull request", () => {
     });
   });
 
+  it("that could not be opened is remembered with its versions, and not in the dashboard", async () => {
+    await using on = await startUpkeep('maintenance:\n  deps: {use: dependencies, schedule: "0 5 * * 1"}\n');
+    await on.at("2026-11-21T12:00:00Z");
+    await on.at(monday);
+    await on.work({ outcome: "gave-up", cause: "gate rejected", failed: { "a@2": "0123456789ab" } });
+
+    await on.at("2026-11-23T06:00:00Z");
+
+    expect((await loadMemory(on.redis, on.repo, {}))["deps"]?.last?.failed).toEqual({ "a@2": "0123456789ab" });
+    expect((await on.dashboard())?.body).toContain("gave up, gate rejected");
+    expect((await on.dashboard())?.body).not.toContain("0123456789ab");
+  });
+
   it("is closed with its branch when the task is gone from the settings", async () => {
     await using on = await startUpkeep(weekly);
     await on.at("2026-11-21T12:00:00Z");

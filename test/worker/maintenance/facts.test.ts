@@ -36,6 +36,14 @@ describe("what a pull request says of its updates", () => {
     expect(body).not.toContain("did not answer");
   });
 
+  it.each([
+    [undefined, "- No audit was made, since pip has none: no security facts."],
+    [false, "- The registry did not answer the audit: no security facts."],
+  ])("says that nothing is known of security where that is so (%s)", (audited, says) => {
+    expect(bodyOf({ audited })).toContain(says);
+    expect(bodyOf({ audited })).toContain("| not known |");
+  });
+
   it("shows each package's changelog once, and leaves out those for which there is no room", () => {
     const changelog = `## 1.1.0\n\n${"- a line of some length\n".repeat(80)}`;
     const many = Array.from({ length: 40 }, (_, n) => one(`p${n}`, { changelog }));

@@ -1,9 +1,23 @@
 import { describe, expect, it } from "vitest";
-import { directPackages, readAudit, readFacts, readRecords } from "../../../worker/maintenance/npm-facts.ts";
+import { directPackages, mostLock, readAudit, readFacts, readRecords } from "../../../worker/maintenance/npm-facts.ts";
 
 const lock = (packages: object) => JSON.stringify({ name: "it", lockfileVersion: 3, packages });
 
 describe("directPackages", () => {
+  it("takes those of the manifests that are wanted, 200 at most, and none of a lock file that is too large", () => {
+    const names = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, n) => [`p${n}`, "^1.0.0"]));
+    const manifest = JSON.stringify({ dependencies: names(300) });
+    const versions = Object.keys(names(300)).map((name) => [`node_modules/${name}`, { version: "1.0.0" }]);
+    const packages = { ...Object.fromEntries(versions), web: { dependencies: names(2) } };
+    const locked = JSON.stringify({ packages });
+
+    const web = directPackages(manifest, locked, (path) => path === "web/package.json");
+
+    expect(web.map(({ name, folder }) => `${folder}/${name}`)).toEqual(["web/p0", "web/p1"]);
+    expect(directPackages(manifest, locked)).toHaveLength(200);
+    expect(directPackages(manifest, `${locked}${" ".repeat(mostLock)}`)).toEqual([]);
+  });
+
   it("takes what the manifest names, at the version of the lock file, from whichever list", () => {
     const manifest = JSON.stringify({
       dependencies: { b: "^1.0.0" },

@@ -48,9 +48,31 @@ describe("findOutOfScope", () => {
   it("names no changed dependency where they are to be updated, and still stops what was protected", async () => {
     const files = { "package-lock.json": ["a", "b"], ".npmrc": ["a", "b"] } as const;
 
-    const kinds = findOutOfScope(await pairsFrom(files), true).map(({ kind, path }) => `${kind} ${path}`);
+    const kinds = findOutOfScope(await pairsFrom(files), { updates: true }).map(({ kind, path }) => `${kind} ${path}`);
 
     expect(kinds).toEqual(["protected-path .npmrc"]);
+  });
+
+  it("stops what is outside of the paths that the task is about", async () => {
+    const files = {
+      "src/a.ts": ["a", "b"],
+      "lib/a.ts": ["a", "b"],
+      "src/old.ts": ["a", undefined],
+      "package-lock.json": ["a", "b"],
+      "packages/a/package.json": ["a", "b"],
+    } as const;
+    const stopped = async (options: Parameters<typeof findOutOfScope>[1]) =>
+      findOutOfScope(await pairsFrom(files), options).flatMap(({ kind, path }) =>
+        kind === "outside-paths" ? path : [],
+      );
+
+    expect(await stopped({})).toEqual([]);
+    expect(await stopped({ paths: ["src/**"] })).toEqual(["lib/a.ts", "package-lock.json", "packages/a/package.json"]);
+    expect(await stopped({ paths: ["src", "packages/a"], updates: true })).toEqual(["lib/a.ts"]);
+    expect(findOutOfScope(await pairsFrom(files), { paths: ["src"] })[0]).toMatchObject({
+      weight: "block",
+      detail: "is changed, and the task is to change src alone",
+    });
   });
 
   it("stops a submodule that is gone", async () => {
