@@ -1,7 +1,8 @@
 /**
  * Whether a path is what a pattern of the settings names: a glob, a file, or a folder with all that is in it. A glob has
  * `*`, `?`, `[a-z]`, `[!a-z]` and `{one,other}` within a folder's or file's name, `**` for any folders, and a backslash
- * before what stands for itself. In time that grows with both lengths and no faster, whatever they are.
+ * before what stands for itself. In time that grows with both lengths and no faster, whatever they are: what libraries
+ * make of a glob is a regular expression, in which a line of somebody's settings can go on for ever.
  */
 export function isUnder(path: string, pattern: string): boolean {
   const nodes = compile(pattern.replace(/^\.?\//, "").replace(/\/$/, ""));

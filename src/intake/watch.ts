@@ -19,8 +19,8 @@ const noteName = "agent-fix / checks";
 
 /**
  * Looks at what others' checks say of our pull request, and whether its base conflicts with it: a failure that our change
- * brought begins a run, a conflict another one, and what people would wonder about is said in a neutral check run, or else in a comment. A run
- * that was lost is begun again first. Safe to repeat; each decision stands in the log.
+ * brought begins a run, a conflict another one, and what people would wonder about is said in a neutral check run, or else
+ * in a comment. A run that was lost is begun again first. Safe to repeat; each decision stands in the log.
  */
 export async function onWatch(job: Extract<IntakeJob, { kind: "watch" }>, deps: IntakeDeps): Promise<void> {
   const { repo } = job;

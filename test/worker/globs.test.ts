@@ -1,3 +1,5 @@
+import { posix } from "node:path";
+import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { isUnder } from "../../worker/globs.ts";
 
@@ -33,6 +35,34 @@ describe("isUnder", () => {
     ["ä/b", "?", true],
   ])("%s under %s: %s", (path, pattern, expected) => {
     expect(isUnder(path, pattern)).toBe(expected);
+  });
+
+  it("agrees with Node's own globs, where those know of no hidden files", () => {
+    const names = fc.stringMatching(/^[ab]{1,3}$/);
+    const paths = fc.array(names, { minLength: 1, maxLength: 4 }).map((parts) => parts.join("/"));
+    const globs = fc.constantFrom(
+      "a",
+      "b",
+      "ab",
+      "*",
+      "a*",
+      "*b",
+      "?",
+      "a?",
+      "**",
+      "[ab]",
+      "[!a]b",
+      "{a,b}",
+      "{a,b*}b",
+    );
+    const patterns = fc.array(globs, { minLength: 1, maxLength: 4 }).map((parts) => parts.join("/"));
+    fc.assert(
+      fc.property(paths, patterns, (path, pattern) => {
+        const expected = posix.matchesGlob(path, pattern) || posix.matchesGlob(path, `${pattern}/**`);
+        expect(isUnder(path, pattern)).toBe(expected);
+      }),
+      { numRuns: 2000 },
+    );
   });
 
   it.each([

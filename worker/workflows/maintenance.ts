@@ -98,8 +98,8 @@ async function workOn(run: Run, deps: WorkerDeps, at: Place): Promise<Outcome> {
 }
 
 /**
- * Its open pull request, if there is one, and what a new one is not to be about. The run may have waited for hours: what a person did to its pull request since
- * then counts, unless a person asked for the run.
+ * Its open pull request, if there is one, and what a new one is not to be about. The run may have waited for hours: what
+ * a person did to its pull request since then counts, unless a person asked for the run.
  */
 async function stillWanted(
   { job }: Run,
