@@ -4,16 +4,17 @@ import { throttling } from "@octokit/plugin-throttling";
 import { Octokit } from "@octokit/rest";
 import type { AppCredentials } from "../config.ts";
 import { LimitedError, OutageError, RefusedError } from "../errors.ts";
-import type { Access, CodeHost, Forge, Token } from "../forge.ts";
+import type { Access, CodeHost, Forge } from "../forge.ts";
 import type { RepoRef } from "../job.ts";
 import { createRedact } from "../redact.ts";
 import type { Redact } from "../redact.ts";
 import { redeliverFailed } from "./deliveries.ts";
 import { createForge } from "./forge.ts";
 import { cleanBody, cleanOutgoing } from "./outgoing.ts";
-import { accessPermissions, lackedBy } from "./permissions.ts";
-import { explainFailure, explainLimit, explainMint } from "./refusal.ts";
+import { lackedBy } from "./permissions.ts";
+import { explainFailure, explainLimit } from "./refusal.ts";
 import { statusOf } from "./status.ts";
+import { createAuthorization, mintToken } from "./tokens.ts";
 
 export interface GitHubOptions {
   apiUrl: string;
@@ -166,23 +167,10 @@ interface Client {
   pause: Pause;
 }
 
-/**
- * One repository with one kind of access. The strategy asks for a token of everything that the installation may do,
- * whatever permissions it is given; so the token is asked for here, and the strategy keeps and renews it.
- */
+/** One repository with one kind of access. */
 function renewingClient(options: GitHubOptions, asApp: Octokit, { repo, access, pause }: Client): Octokit {
   const octokit = confined(connect(options, {}, pause), repo);
-  const wanted = {
-    type: "installation",
-    installationId: repo.installationId,
-    repositoryIds: [repo.id],
-    permissions: accessPermissions[access],
-  };
-  const authorization = async (refresh: boolean) => {
-    const asking = asApp.auth({ ...wanted, refresh }) as Promise<{ token: string }>;
-    const { token } = await asking.catch(mintRefusal(asApp, repo, access));
-    return `token ${token}`;
-  };
+  const authorization = createAuthorization(asApp, repo, access);
   octokit.hook.wrap("request", async (request, asked) => {
     asked.headers.authorization = await authorization(false);
     try {
@@ -197,33 +185,10 @@ function renewingClient(options: GitHubOptions, asApp: Octokit, { repo, access, 
   return octokit;
 }
 
-function mintRefusal(asApp: Octokit, repo: RepoRef, access: Access): (error: unknown) => Promise<never> {
-  const lacks = async () => {
-    const { data } = await asApp.rest.apps.getInstallation({ installation_id: repo.installationId });
-    const granted: Record<string, string | undefined> = data.permissions;
-    return Object.entries(accessPermissions[access])
-      .filter(([name, level]) => granted[name] === undefined || (level === "write" && granted[name] === "read"))
-      .map(([name, level]) => `${name}: ${level}`);
-  };
-  return async (error) => {
-    throw await explainMint(error, repo.owner, lacks);
-  };
-}
-
 const fetchWithin: typeof fetch = (input, init) => {
   const limit = AbortSignal.timeout(requestLimitMs);
   return fetch(input, { ...init, signal: init?.signal ? AbortSignal.any([init.signal, limit]) : limit });
 };
-
-async function mintToken(asApp: Octokit, repo: RepoRef, access: Access): Promise<Token> {
-  const minting = asApp.rest.apps.createInstallationAccessToken({
-    installation_id: repo.installationId,
-    repository_ids: [repo.id],
-    permissions: accessPermissions[access],
-  });
-  const { data } = await minting.catch(mintRefusal(asApp, repo, access));
-  return { value: data.token, expires: data.expires_at };
-}
 
 async function revokeToken(options: GitHubOptions, token: string): Promise<void> {
   try {

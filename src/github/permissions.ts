@@ -15,6 +15,23 @@ export const accessPermissions = {
   check: { metadata: "read", checks: "write" },
 } as const satisfies Record<Access, Record<string, "read" | "write">>;
 
+/** A phase goes on without these, which apps of a former version lack: what is told of checks is missing then. */
+const spared: Partial<Record<Access, readonly string[]>> = { report: ["checks", "statuses"] };
+
+/** What an installation that grants this lacks for a phase, as names and levels. */
+export function lackedFor(access: Access, granted: Readonly<Record<string, string | undefined>>): [string, string][] {
+  return Object.entries(accessPermissions[access]).filter(
+    ([name, level]) => granted[name] === undefined || (level === "write" && granted[name] === "read"),
+  );
+}
+
+/** What is left to ask for without what is lacked; undefined where the phase can't go on without that. */
+export function withoutLacked(access: Access, lacked: readonly [string, string][]): Record<string, string> | undefined {
+  const names = lacked.map(([name]) => name);
+  if (names.length === 0 || !names.every((name) => spared[access]?.includes(name) === true)) return undefined;
+  return Object.fromEntries(Object.entries(accessPermissions[access]).filter(([name]) => !names.includes(name)));
+}
+
 /** The webhook events that src/triggers.ts answers, beside those of installations, which every app gets. */
 export const webhookEvents = [
   "check_suite",

@@ -67,6 +67,21 @@ describe("what GitHub is sure of", () => {
     expect(calls.length).toBeLessThanOrEqual(5);
   });
 
+  it("speaks for an app that was made before it needed to read checks, and is refused those alone", async () => {
+    const former = { metadata: "read", contents: "write", issues: "write", pull_requests: "write" } as const;
+    github.owners.grant("ann/shop", former);
+    const forge = host().forge(repo, "report");
+
+    const { id } = await forge.ensureComment(1, "<!-- mark -->", "<!-- mark -->\nhello");
+    calls.length = 0;
+    await forge.ensureComment(1, "<!-- mark -->", "<!-- mark -->\nagain");
+    const asked = namesOf();
+
+    expect(id).toBeGreaterThan(0);
+    expect(asked.filter((name) => name.includes("access_tokens"))).toEqual([]);
+    expect(await thrown(forge.checksOn("main"))).toMatchObject({ why: "permission" });
+  });
+
   it("names the permission that GitHub asks for where a token lacks it", async () => {
     const { value } = await host().mint(repo, "read");
 

@@ -49,9 +49,11 @@ async function watched() {
   const installation = github.state.installations.get(installationId);
   return {
     forge,
-    /** From now on the app may only read checks. */
-    takeChecks() {
-      if (installation !== undefined) installation.permissions = { ...installation.permissions, checks: "read" };
+    /** From now on the app may only read checks, or not even that. */
+    takeChecks(left?: "read") {
+      if (installation === undefined) return;
+      const { checks: _, ...others } = installation.permissions;
+      installation.permissions = left === undefined ? others : { ...others, checks: left };
     },
     first: commit,
     number,
@@ -133,6 +135,16 @@ it("begins a run where there is one more to make", async () => {
   expect(await on.runs()).toMatchObject([{ kind: "checks", pull: on.number }]);
 });
 
+it("sees to a conflict also where the app may read no checks", async () => {
+  await using on = await watched();
+  on.takeChecks();
+  await on.push("main");
+
+  await on.look();
+
+  expect(await on.runs()).toMatchObject([{ kind: "merge", pull: on.number }]);
+});
+
 it("merges a base that conflicts, once for the two commits, and anew where the base has moved", async () => {
   await using on = await watched();
   const base = await on.push("main");
@@ -195,7 +207,7 @@ it("says of a check that waits for a person that it does", async () => {
 it("says it in one comment where the app may write no check run", async () => {
   await using on = await watched();
   await on.check(on.first, "action_required");
-  on.takeChecks();
+  on.takeChecks("read");
 
   await on.look();
   await on.look();
