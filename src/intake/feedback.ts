@@ -5,7 +5,7 @@ import type { Author, Forge } from "../forge.ts";
 import type { IntakeJob } from "../job.ts";
 import { defaultSettings } from "../settings.ts";
 import type { Rounds } from "../status.ts";
-import { wasStopped } from "./reply.ts";
+import { wasStopped } from "../queued-reply.ts";
 import { askAll, newRun, refuse, startRun } from "./start.ts";
 import type { IntakeDeps } from "./start.ts";
 

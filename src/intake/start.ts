@@ -16,7 +16,7 @@ import type { StatusMarker } from "../status.ts";
 import { inlineText } from "../text.ts";
 import { branchPrefix, triggerLabel } from "../triggers.ts";
 import { renderQueued, waitOf } from "../waiting.ts";
-import { replyQueued } from "./reply.ts";
+import { replyQueued } from "../queued-reply.ts";
 
 /** What deciding about an event needs. */
 export interface IntakeDeps {

@@ -10,7 +10,7 @@ import { answerMark, isTerminal, renderStatus } from "../status.ts";
 import type { StatusMarker } from "../status.ts";
 import { inlineText } from "../text.ts";
 import { statusPlaceOf } from "../waiting.ts";
-import { replyStopped } from "./reply.ts";
+import { replyStopped } from "../queued-reply.ts";
 import type { IntakeDeps } from "./start.ts";
 
 interface Stop {

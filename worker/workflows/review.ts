@@ -4,6 +4,7 @@ import { mostRounds } from "../../src/feedback.ts";
 import type { FeedbackEvent } from "../../src/feedback.ts";
 import type { Forge, Pull } from "../../src/forge.ts";
 import { snapshotHash } from "../../src/job.ts";
+import { replyEnded } from "../../src/queued-reply.ts";
 import { lastEvent } from "../../src/runlog.ts";
 import { replyMark } from "../../src/status.ts";
 import { readStatus } from "../../src/status-comment.ts";
@@ -143,8 +144,10 @@ async function report(run: Run, outcome: Outcome, deps: WorkerDeps): Promise<voi
     stoppedBy: run.stopped()?.by,
   });
   const state = outcome.outcome === "published" ? "opened" : outcome.outcome;
-  if (feedback === undefined)
+  if (feedback === undefined) {
+    await replyEnded(forge, pull, run.job.runId, `**${header}**\n\nThe status comment has the rest.`);
     return reporterFor(run, deps, pull).finish(state, header, lines, { cause: outcome.cause });
+  }
   const answered = answeredIn(run, feedback, outcome);
   const isAnswered = outcome.outcome === "published" || outcome.outcome === "no-change";
   const title = isAnswered ? roundTitle(answered, elapsed(run.log.events)) : header;
@@ -219,9 +222,7 @@ async function resolveWhenSeen(
 /** Another round took in all that this one was to be about. Its status comment stands, but where it is our own. */
 async function tellNothingNew(run: Run, deps: WorkerDeps, forge: Forge, pull: number): Promise<void> {
   const { runId } = run.job;
-  const mark = replyMark(runId);
-  if ((await forge.findComment(pull, mark)) !== undefined)
-    await forge.ensureComment(pull, mark, `${mark}\nAnswered with the round before it.`);
+  await replyEnded(forge, pull, runId, "Answered with the round before it.");
   const status = await readStatus(forge, pull);
   if (status?.run === runId) await reporterFor(run, deps, pull).finish("no-change", "Everything here is answered", []);
 }

@@ -1,7 +1,7 @@
-import type { Forge } from "../forge.ts";
-import type { Actor, RunJob } from "../job.ts";
-import { replyMark } from "../status.ts";
-import { inlineText } from "../text.ts";
+import type { Forge } from "./forge.ts";
+import type { Actor, RunJob } from "./job.ts";
+import { replyMark } from "./status.ts";
+import { inlineText } from "./text.ts";
 
 const queued = (runId: string) =>
   `${replyMark(runId)}\nQueued: I answer this review when the run before it on this pull request has ended.`;
@@ -24,6 +24,12 @@ export async function replyStopped(
   const body = `${stopped(runId)}\nStopped by ${inlineText(by.login)}: ${reason}. ${again}`;
   await forge.ensureComment(pull, replyMark(runId), body);
   return true;
+}
+
+/** Says in the reply to a review that still waits what became of it; where its run has replied, that stands. */
+export async function replyEnded(forge: Forge, pull: number, runId: string, text: string): Promise<void> {
+  if ((await forge.findComment(pull, replyMark(runId)))?.body !== queued(runId)) return;
+  await forge.ensureComment(pull, replyMark(runId), `${replyMark(runId)}\n${text}`);
 }
 
 /** Whether a person stopped the run before it replied: nothing but a person's word begins it again. */
