@@ -30,13 +30,15 @@ export interface UsedName {
   pulls: Pull[];
 }
 
+/** People's own branches may end in a date. */
+const mostNumber = 999_999;
 /** Who looks for something of the newest run finds it here: beside names of ours, a person may have taken one. */
 const mostNames = 3;
 
 /**
  * The used names with the highest numbers, lowest first. Names are used in turn, so the highest is searched for in
- * growing steps: a branch that was merged is used for ever, and a task may have hundreds. The search begins at the highest
- * branch that there is, since people may have deleted one below it that never had a pull request.
+ * growing steps: a branch that was merged is used for ever, and a task may have hundreds. Beside what that finds are the
+ * highest branches that there are, since people may have deleted one below them that never had a pull request.
  */
 export async function newestNames(forge: Forge, name: string, from = 1): Promise<UsedName[]> {
   const seen = new Map<number, UsedName>();
@@ -51,10 +53,8 @@ export async function newestNames(forge: Forge, name: string, from = 1): Promise
     const { head, pulls } = await look(number);
     return head !== undefined || pulls.length > 0;
   };
-  const kept = (await forge.branchesFrom(`${name}-`)).flatMap((branch) => numberIn(name, branch) ?? []);
-  const start = Math.max(from, ...kept);
-  let used = start - 1;
-  let free = start;
+  let used = from - 1;
+  let free = from;
   for (let step = 1; await isUsed(free); step *= 2) {
     used = free;
     free += step;
@@ -64,7 +64,10 @@ export async function newestNames(forge: Forge, name: string, from = 1): Promise
     if (await isUsed(middle)) used = middle;
     else free = middle;
   }
-  const numbers = Array.from({ length: Math.min(mostNames, used) }, (_, i) => used - i).toReversed();
+  const kept = (await forge.branchesFrom(`${name}-`)).flatMap((branch) => numberIn(name, branch) ?? []);
+  const highest = kept.toSorted((one, other) => other - one).slice(0, mostNames);
+  const found = Array.from({ length: Math.min(mostNames, used) }, (_, i) => used - i);
+  const numbers = [...new Set([...found, ...highest])].toSorted((one, other) => one - other);
   return Promise.all(numbers.map(async (number) => seen.get(number) ?? look(number)));
 }
 
@@ -76,6 +79,6 @@ export function branchName(name: string, number: number): string {
 /** The number in a name; undefined where it is no name of the subject. */
 export function numberIn(name: string, branch: string): number | undefined {
   if (branch === name) return 1;
-  const [, number] = branch.startsWith(`${name}-`) ? (/^-(\d+)$/.exec(branch.slice(name.length)) ?? []) : [];
-  return number === undefined ? undefined : Number(number);
+  const number = branch.startsWith(`${name}-`) ? Number(branch.slice(name.length + 1)) : 0;
+  return number <= mostNumber && branch === branchName(name, number) ? number : undefined;
 }

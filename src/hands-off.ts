@@ -29,8 +29,12 @@ export async function isPersons(
 /** Says on our pull request, in one comment that is edited, that a person's commit keeps us off its branch. */
 export async function sayHandsOff(forge: Forge, { number, head }: Pick<Pull, "number" | "head">): Promise<void> {
   const { branch, commit } = head;
+  // Somebody may have handed it back since it was looked at.
+  if (await isHandedBack(forge, number, commit)) return;
   const isTask = branch.startsWith(taskPrefix);
-  const over = isTask ? " The dashboard has a box that starts the task over, without these commits." : "";
+  const over = isTask
+    ? " Where this repository has a dashboard, a box there starts the task over, without these commits."
+    : "";
   await tell(forge, number, {
     state: `kept ${commit}`,
     text: `You pushed \`${commit.slice(0, 7)}\`; I do not touch this branch by myself until somebody with write says \`/agent-fix continue\`. A review, or a comment that names me, brings a commit as before.${over}`,

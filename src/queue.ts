@@ -145,7 +145,10 @@ function waitOf(job: IntakeJob, debounceMs: number): Pick<JobsOptions, "delay" |
   if (job.kind === "feedback" && job.isSingle === true)
     return quietFor(debounceMs, `feedback-${job.repo.id}-${job.pull}`);
   // The code host tells of every box that is ticked, and people tick several in a row.
-  if (job.kind === "upkeep") return quietFor(Math.min(debounceMs, ticksMs), `upkeep-${job.repo.id}`);
+  const upkeepMs = Math.min(debounceMs, ticksMs);
+  if (job.kind === "upkeep" && job.ticked !== undefined) return quietFor(upkeepMs, `upkeep-${job.repo.id}`);
+  // The first of several looks sees what all of them are about.
+  if (job.kind === "upkeep") return { delay: upkeepMs, deduplication: { id: `look-${job.repo.id}`, ttl: upkeepMs } };
   // Whoever puts the app on repositories one by one wants one sweep.
   if (job.kind === "sweep") return quietFor(Math.min(debounceMs, ticksMs), "sweep");
   return {};

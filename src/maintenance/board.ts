@@ -49,7 +49,8 @@ export async function showBoard(
   { issue, print }: BoardIssue,
   rendered: string,
 ): Promise<void> {
-  if (issue?.state === "closed") return;
+  // Nobody looks on its account any more.
+  if (issue?.state === "closed") return void (await within(3000, redis.del(boardKey(forge.repo))));
   const body = clean(issue === undefined ? rendered : withOwnPart(issue.body.replaceAll("\r\n", "\n"), rendered));
   const remember = (...prints: string[]) =>
     within(3000, redis.set(boardKey(forge.repo), prints.join(" "), "EX", keepSeconds));

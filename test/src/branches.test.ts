@@ -58,6 +58,13 @@ describe("the newest names of a subject", () => {
     expect((await newestNames(forge, name)).at(-1)).toMatchObject({ number: 3, head: expect.any(String) });
   });
 
+  it("are found beside branches of people that end in a number too", async () => {
+    using on = used(3);
+    const forge = { ...on.forge, branchesFrom: async () => [`${name}-3`, `${name}-2026`, `${name}-20261126`] };
+
+    expect((await newestNames(forge, name)).map(({ number }) => number)).toEqual([1, 2, 3, 2026]);
+  });
+
   it("have the pull requests of a subject, oldest first", async () => {
     using on = used(5);
 
@@ -69,6 +76,10 @@ it.each([
   [name, 1],
   [`${name}-12`, 12],
   [`${name}-x`, undefined],
+  [`${name}-1`, undefined],
+  [`${name}-007`, undefined],
+  [`${name}-0x2`, undefined],
+  [`${name}-100000000000000000000`, undefined],
   [`${name}er-2`, undefined],
   ["main", undefined],
 ])("the number in %s is %s", (branch, number) => {
