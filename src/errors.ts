@@ -18,6 +18,15 @@ export class LimitedError extends OutageError {
   }
 }
 
+/** People want what is left to do done later. */
+export class QuietError extends LimitedError {
+  override name = "QuietError";
+  constructor(until: Date) {
+    super(until);
+    this.message = `These are quiet hours, until ${until.toISOString()}.`;
+  }
+}
+
 /** Why the code host says no, in a word, as an ending's cause. */
 export type Refusal = "suspended" | "permission" | "archived" | "locked" | "gone" | "workflows" | "refused";
 

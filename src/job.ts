@@ -134,6 +134,8 @@ export const runJob = z.object({
       run: z.string().optional(),
       covers: z.string().optional(),
       how: z.enum(["retry", "continue", "plan", "approve", "answer", "default"]),
+      /** Whether a plan had been approved before: no other one is wanted. */
+      isApproved: z.boolean().optional(),
     })
     .optional(),
   /** When the event that asks for it arrived, in milliseconds since the epoch; unknown where a sweep found it. */

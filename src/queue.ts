@@ -24,6 +24,8 @@ export interface Queues {
    * that add the same run at one moment, which is stored once, both may be told true.
    */
   addRun(job: RunJob): Promise<boolean>;
+  /** Whether no worker has ever taken it. */
+  isUnclaimed(runId: string): Promise<boolean>;
   /** Takes a run out that no worker has claimed; false when one has, or when it is gone. */
   removeWaiting(runId: string): Promise<boolean>;
   /** Ends the wait of a run that is to be taken again later, if it is one. */
@@ -31,6 +33,8 @@ export interface Queues {
   /** Has runs that failed taken again, at most so many, which failed first, of those asked for since a time; returns how many. */
   retryFailed(most: number, since: Date): Promise<number>;
   isLive: (runId: string) => Promise<boolean>;
+  /** Whether it is kept as failed: a sweep has it taken again. */
+  hasFailed(runId: string): Promise<boolean>;
   /** The runs that wait, at most so many, in the order in which workers take them; and how many are at work. */
   waiting(most: number): Promise<{ runs: RunJob[]; atWork: number }>;
   /** A repository's runs: first those at work, in the order in which they began, then those that wait. */
@@ -80,10 +84,12 @@ export function createQueues(redis: Redis, { debounceMs }: QueueOptions = { debo
       await within(3000, addEvent(intake, parsed, { jobId: safeId(id), ...waitOf(parsed, debounceMs) }));
     },
     addRun: (job) => within(3000, addOnce(runs, runJob.parse(job))),
+    isUnclaimed: async (runId) => (await within(3000, redis.exists(epochKey(runId)))) === 0,
     removeWaiting: (runId) => within(3000, removeUnclaimed(runs, redis, runId)),
     hasten: (runId) => within(3000, promoteDelayed(runs, runId)),
     retryFailed: (most, since) => within(3000, retryOldest(runs, most, since)),
     isLive: (runId) => within(3000, isHeld(runs, runId)),
+    hasFailed: async (runId) => (await within(3000, runs.getJobState(runId))) === "failed",
     async waiting(most) {
       const asked = Promise.all([runs.getJobs(["wait", "prioritized"], 0, most - 1, true), runs.getActiveCount()]);
       const [jobs, atWork] = await within(3000, asked);

@@ -37,12 +37,18 @@ export async function amendStatus(
   place: StatusPlace,
   change: (status: StatusMarker) => StatusMarker | undefined,
 ): Promise<void> {
-  await inTurn(place, async () => {
-    const body = (await place.forge.findComment(place.number, statusMark))?.body ?? "";
-    const status = parseStatus(body);
-    const changed = status && change(status);
-    if (changed !== undefined) await put(place, remarkedStatus(body, changed));
-  });
+  await inTurn(place, () => remark(place, change));
+}
+
+async function remark(place: StatusPlace, change: (status: StatusMarker) => StatusMarker | undefined): Promise<void> {
+  const body = (await place.forge.findComment(place.number, statusMark))?.body ?? "";
+  const shown = parseStatus(body);
+  const status = shown ?? (await copyOf(place));
+  const changed = status && change(status);
+  if (changed === undefined) return;
+  // A person may have deleted the comment: then the copy alone remembers.
+  if (shown === undefined) await keepMarker(place, changed);
+  else await put(place, remarkedStatus(body, changed));
 }
 
 /** What the status comment says of the last run; undefined where there is none, or none of ours. */
@@ -63,10 +69,14 @@ export interface StatusWriter {
   end(body: string): Promise<void>;
 }
 
-/** `remember`: what a run makes of what stands there as the place's memory. Nothing, by default. */
+/**
+ * `remember`: what a run makes of what stands there as the place's memory. Nothing, by default. `stays`: whether what
+ * stands there at the end stays, but for that.
+ */
 export function createStatusWriter(
   place: StatusPlace,
   remember: (memory: Memory) => Memory = (memory) => memory,
+  stays: (found: StatusMarker) => boolean = () => false,
 ): StatusWriter {
   let known: number | undefined;
   let deletions = 0;
@@ -86,6 +96,7 @@ export function createStatusWriter(
     async end(body) {
       await inTurn(place, async () => {
         const found = await recallStatus(place);
+        if (found !== undefined && stays(found)) return remark(place, (status) => ({ ...status, ...remember(status) }));
         await put(place, remembering(body, remember(found ?? memory)));
       });
     },
@@ -102,7 +113,10 @@ const copyKey = ({ forge, number }: StatusPlace) => `${redisPrefix}:status:${for
 
 async function keepCopy(place: StatusPlace, body: string): Promise<void> {
   const status = parseStatus(body);
-  if (status === undefined) return;
+  if (status !== undefined) await keepMarker(place, status);
+}
+
+async function keepMarker(place: StatusPlace, status: StatusMarker): Promise<void> {
   await within(3000, place.redis.set(copyKey(place), JSON.stringify(status), "EX", copySeconds));
 }
 

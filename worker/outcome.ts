@@ -179,7 +179,7 @@ export const causes = {
   },
   "branch moved": {
     outcome: "needs-input",
-    says: "Somebody else wrote to the branch, so I pushed nothing.",
+    says: "Somebody else wrote to the branch, so I added nothing to it.",
     next: "`/agent-fix retry` starts from where it stands now.",
   },
   "workflow files": {

@@ -1,6 +1,7 @@
 import { DelayedError, UnrecoverableError, Worker } from "bullmq";
 import { begin } from "../src/begin.ts";
 import { OutageError, RefusedError, messageOf } from "../src/errors.ts";
+import type { Refusal } from "../src/errors.ts";
 import { runJob, subjectKey } from "../src/job.ts";
 import type { RunJob } from "../src/job.ts";
 import { tryLock } from "../src/lock.ts";
@@ -45,6 +46,8 @@ const stopLimitMs = 20_000;
 const busyRetryMs = 5000;
 /** How often a run is taken before it is given up: outages and crashes count, graceful stops do not. */
 const mostClaims = 6;
+/** Where nobody can be told anything, the log alone has the outcome. */
+const unspeakable: readonly Refusal[] = ["gone", "locked", "archived"];
 /** What says that a dependency failed us, and nothing about the issue. */
 const outages = [OutageError, EngineAway, GitFailed];
 
@@ -161,7 +164,8 @@ export async function processJob(job: RunJob, signal: AbortSignal, deps: WorkerD
     deps.log.error({ run: job.runId, error: messageOf(error) }, "the outcome could not be reported");
     const pauseMs = pauseAsked(error);
     if (pauseMs !== undefined) return await giveBack(run, pauseMs);
-    return claims < mostClaims && !(error instanceof RefusedError) ? again(claims) : { outcome, isTold: false };
+    if (!(error instanceof RefusedError)) return claims < mostClaims ? again(claims) : { outcome, isTold: false };
+    if (!unspeakable.includes(error.why)) return { outcome, isTold: false };
   }
   try {
     await passOn(run, deps);

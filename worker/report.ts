@@ -25,7 +25,7 @@ export function reporterFor(
   const snapshot = lastEvent(events, "snapshot")?.hash;
   const place = { redis: deps.redis, forge: deps.host.forge(run.job.repo, "report"), number };
   return createReporter({
-    writer: createStatusWriter(place, remember),
+    writer: createStatusWriter(place, remember, (found) => isToldLate(events) && found.run !== run.job.runId),
     marker: {
       ...markerOf(run.job),
       state: "working",
@@ -36,6 +36,12 @@ export function reporterFor(
     progress: () => renderProgress(events, { took: elapsed(events), now: new Date() }),
     facts: () => statusFacts(events),
   });
+}
+
+/** Whether the run had ended before it was taken again, only to tell of it: another one may have ended since. */
+export function isToldLate(events: readonly Stamped[]): boolean {
+  const ended = events.findIndex(({ type }) => type === "finished");
+  return ended !== -1 && ended < events.findLastIndex(({ type }) => type === "claimed");
 }
 
 /** What a pull request remembers of its checks once a run has seen to them, unless that was changed since. */

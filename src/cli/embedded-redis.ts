@@ -9,11 +9,12 @@ import { ConfigError, OutageError } from "../errors.ts";
 
 export interface EmbeddedRedis extends AsyncDisposable {
   url: string;
-  /** Settles when the server ends without having been asked to, with what to tell of it; one that was adopted is not followed. */
+  /** Settles within seconds when the server ends without having been asked to, with what to tell of it. */
   lost: Promise<OutageError>;
 }
 
 const startLimitMs = 15_000;
+const followMs = 2000;
 /** The kernel's limit for the path of a unix socket. */
 const longestSocket = 100;
 
@@ -27,18 +28,23 @@ export async function startEmbeddedRedis(dataDir: string): Promise<EmbeddedRedis
   const release = await own(dir);
   const url = `unix://${socketPath(dir)}`;
   const lost = Promise.withResolvers<OutageError>();
+  let following: NodeJS.Timeout;
   try {
-    if (!(await answers(url))) await start(dir, url, lost.resolve);
+    if (!(await answers(url))) await start(dir, url);
+    const pid = await pidOf(url);
+    following = setInterval(() => {
+      if (!isAlive(pid))
+        lost.resolve(new OutageError(`redis-server ${pid} is gone. Its log is ${join(dir, "redis.log")}.`));
+    }, followMs);
   } catch (error) {
     await release();
     throw error;
   }
-  let isAsked = false;
   return {
     url,
-    lost: lost.promise.then((error) => (isAsked ? new Promise<never>(() => {}) : error)),
+    lost: lost.promise,
     async [Symbol.asyncDispose]() {
-      isAsked = true;
+      clearInterval(following);
       const redis = client(url);
       // The server closes the connection in place of an answer.
       await redis.shutdown("SAVE").catch(() => {});
@@ -62,7 +68,7 @@ async function own(dir: string): Promise<() => Promise<void>> {
   }
 }
 
-async function start(dir: string, url: string, onExit: (error: OutageError) => void): Promise<void> {
+async function start(dir: string, url: string): Promise<void> {
   const options = ["--port", "0", "--unixsocket", url.slice("unix://".length), "--unixsocketperm", "700", "--dir", dir];
   const keep = [
     // A delivery is answered once its job is stored, so it must be on disk by then.
@@ -86,11 +92,9 @@ async function start(dir: string, url: string, onExit: (error: OutageError) => v
         ),
       ),
     );
-    child.on("exit", (code, signal) => {
-      const error = new OutageError(`redis-server ended with ${code ?? signal}. Its log is ${join(dir, "redis.log")}.`);
-      onExit(error);
-      reject(error);
-    });
+    child.on("exit", (code) =>
+      reject(new OutageError(`redis-server ended with ${code}. Its log is ${join(dir, "redis.log")}.`)),
+    );
   });
   failed.catch(() => {});
   child.unref();
@@ -101,6 +105,26 @@ async function start(dir: string, url: string, onExit: (error: OutageError) => v
         `redis-server did not answer within ${startLimitMs} ms. Its log is ${join(dir, "redis.log")}.`,
       );
     await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+/** Of a server that may be another process's child. */
+async function pidOf(url: string): Promise<number> {
+  const redis = client(url);
+  try {
+    const { pid = "" } = /^process_id:(?<pid>\d+)/m.exec(await redis.info("server"))?.groups ?? {};
+    return Number(pid);
+  } finally {
+    redis.disconnect();
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    // One of another user is alive.
+    return Object(error).code !== "ESRCH";
   }
 }
 

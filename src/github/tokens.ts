@@ -30,11 +30,12 @@ export function createAuthorization(
     try {
       return await ask(refresh);
     } catch (error) {
+      const explained = mintRefusal(asApp, repo, access);
       const left = statusOf(error) === 422 ? withoutLacked(access, await lackedOf(asApp, repo, access)) : undefined;
-      if (left === undefined) return mintRefusal(asApp, repo, access)(error);
+      if (left === undefined) return explained(error);
       permissions = left;
       allAgainAt = Date.now() + spareMs;
-      return ask(refresh);
+      return ask(refresh).catch(explained);
     }
   };
 }

@@ -13,7 +13,7 @@ import { runCi } from "./ci.ts";
 import { tellEarlier } from "./earlier.ts";
 import { feedbackWaits } from "./feedback.ts";
 import { handBack, isOwnCommit } from "../hands-off.ts";
-import { askAll, isDone, keyOfPull, newRun, refuse, setDone, startRun } from "./start.ts";
+import { askAll, goingOn, isDone, keyOfPull, newRun, refuse, setDone, startRun } from "./start.ts";
 import type { IntakeDeps } from "./start.ts";
 import { stopAll } from "./stop.ts";
 
@@ -170,11 +170,12 @@ export async function onAnswer(
   forge: Forge,
 ): Promise<boolean> {
   const { redis } = deps.queues;
-  if (await isDone(redis, job.repo, job.comment)) return true;
   const asked = askAll(deps, forge, job.number, job.actor);
   const status = await asked.status;
   if (status === undefined || !waitsForWord(status)) return false;
   const place = await placeOf(job, forge);
+  // Whoever took the label off wants no more of it; a question stays one.
+  if (status.cause !== "question" && place.isWanted !== true) return false;
   if (!place.isOpen || !mayWrite(await asked.permission(job.actor))) return false;
   const how = status.cause === "question" ? "answer" : "retry";
   await startFollowing({ forge, deps, job, how, place, asked });
@@ -189,8 +190,9 @@ interface Place {
   isOpen: boolean;
   /** Of a pull request. */
   branch?: string;
-  /** Of an issue. */
+  /** Of an issue, and whether it has the label. */
   text?: TaskText;
+  isWanted?: boolean;
 }
 
 async function placeOf({ number, isPull }: Said, forge: Forge): Promise<Place> {
@@ -198,8 +200,9 @@ async function placeOf({ number, isPull }: Said, forge: Forge): Promise<Place> {
     const pull = await forge.pull(number);
     return { key: keyOfPull(pull), isOpen: pull.state === "open", branch: pull.head.branch };
   }
-  const { state, title, body } = await forge.issue(number);
-  return { key: subjectKey({ kind: "issue", number }), isOpen: state === "open", text: { title, body } };
+  const { state, title, body, labels } = await forge.issue(number);
+  const key = subjectKey({ kind: "issue", number });
+  return { key, isOpen: state === "open", text: { title, body }, isWanted: labels.includes(triggerLabel) };
 }
 
 /** What a run on our pull request is about, whose branch is handed back to us where a person pushed to it. */
@@ -236,8 +239,8 @@ async function startFollowing({ forge, deps, job, how, place, asked, ...about }:
   const { branch } = place;
   const { subject = branch === undefined ? { kind: "issue", number } : { kind: "review", pull: number, branch } } =
     about;
-  const before = status && { run: status.run, covers: status.trigger };
-  const run = { ...newRun(repo, subject, actor, `comment-${comment}`), follows: { ...before, how } };
+  const follows = status === undefined ? { how } : goingOn(status, how);
+  const run = { ...newRun(repo, subject, actor, `comment-${comment}`), follows };
   if (status?.run === run.runId) return;
   const answer = job.kind === "comment" ? job.text : "";
   await tellEarlier(deps, forge, number, { runId: run.runId, by: actor.login, answer });

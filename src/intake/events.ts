@@ -10,7 +10,7 @@ import { labelTrigger, triggerLabel } from "../triggers.ts";
 import { onAnswer } from "./command.ts";
 import { tellEarlier } from "./earlier.ts";
 import { onFeedback } from "./feedback.ts";
-import { askAll, isDone, keyOfPull, liveOn, lostRun, newRun, refuse, setDone, startRun } from "./start.ts";
+import { askAll, goingOn, isDone, keyOfPull, liveOn, lostRun, newRun, refuse, setDone, startRun } from "./start.ts";
 import type { IntakeDeps } from "./start.ts";
 import { stopRun } from "./stop.ts";
 
@@ -56,9 +56,9 @@ async function runOf(
     job: Extract<IntakeJob, { kind: "label" }>;
   },
 ): Promise<RunJob | undefined> {
-  const { deps, status, job } = at;
+  const { deps, forge, status, job } = at;
   // A word after the label may have begun it, which the label's own run knows nothing of.
-  const lost = status?.trigger === own.trigger ? await lostRun(deps, own.repo, status) : undefined;
+  const lost = status?.trigger === own.trigger ? await lostRun(deps, forge, job.issue, status) : undefined;
   if (lost !== undefined) return lost;
   if (job.base !== undefined) return onNewBase(own, status, job.base);
   return job.unanswered === undefined ? own : onSilence(own, job.unanswered, at);
@@ -73,7 +73,7 @@ async function onSilence(
   if (status?.run !== unanswered || status.until === undefined) return undefined;
   const run = newRun(repo, subject, actor, `silence-${unanswered}`);
   await tellEarlier(deps, forge, job.issue, { runId: run.runId, by: actor.login, answer: "" });
-  return { ...run, follows: { run: unanswered, covers: status.trigger, how: "default" } };
+  return { ...run, follows: goingOn(status, "default") };
 }
 
 /** The run that goes on from the one that found its base broken; none where another word came first. */
@@ -84,7 +84,7 @@ function onNewBase(
 ): RunJob | undefined {
   if (status?.cause !== brokenCause || status.head === base) return undefined;
   const run = newRun(repo, subject, actor, `base-${base}`);
-  return { ...run, follows: { run: status.run, covers: status.trigger, how: "retry" } };
+  return { ...run, follows: goingOn(status, "retry") };
 }
 
 export async function onStop(job: Extract<IntakeJob, { kind: "stop" }>, deps: IntakeDeps): Promise<void> {
@@ -126,9 +126,16 @@ async function onWord(
   deps: IntakeDeps,
   { forge, key, isNamed }: { forge: Forge; key: string | undefined; isNamed: boolean },
 ): Promise<boolean> {
+  const { redis } = deps.queues;
+  // What a run took in begins another one when it is delivered again after that has ended.
+  if (job.isLate !== true && (await isDone(redis, job.repo, job.comment))) return true;
   const live = key === undefined ? [] : await liveOn(deps.queues, job.repo, key);
   if (live.length > 0 && !mayWrite(await forge.permission(job.actor.login))) return true;
-  for (const { run } of live) if (await steer(deps.inbox, run.runId, job)) return true;
+  for (const { run } of live) {
+    if (!(await steer(deps.inbox, run.runId, job))) continue;
+    await setDone(redis, job.repo, job.comment);
+    return true;
+  }
   if (!job.isPull && (await onAnswer(job, deps, forge))) return true;
   const isLate = !isNamed && (live.length > 0 || job.isLate === true);
   if (isLate) await sayLate(job, forge);
@@ -153,11 +160,11 @@ async function sayLate({ isPull, comment, number }: Said, forge: Forge): Promise
 
 /** A question to us begins a run that changes nothing. Safe to repeat. */
 async function onQuestion(
-  { repo, number, isPull, actor, comment, text, inThread = false, inReview = false }: Said,
+  { repo, number, isPull, actor, comment, text, isLate, inThread = false, inReview = false }: Said,
   { queues, inbox }: IntakeDeps,
   forge: Forge,
 ): Promise<void> {
-  if (await isDone(queues.redis, repo, comment)) return;
+  if (isLate !== true && (await isDone(queues.redis, repo, comment))) return;
   if (!mayWrite(await forge.permission(actor.login))) return refuse(forge, number, actor);
   const subject: Subject = { kind: "question", number, isPull, comment, inThread };
   const run = newRun(repo, subject, actor, `${inReview ? "review" : "comment"}-${comment}`);

@@ -4,7 +4,7 @@ import { OutageError, RefusedError } from "../errors.ts";
 import type { CodeHost, Forge, Pull } from "../forge.ts";
 import type { Inbox } from "../inbox.ts";
 import { runIdOf, snapshotHash, subjectKey } from "../job.ts";
-import type { Actor, RepoRef, RunJob, Subject, TaskText } from "../job.ts";
+import type { Actor, Follows, RepoRef, RunJob, Subject, TaskText } from "../job.ts";
 import type { Log } from "../log.ts";
 import { redisPrefix, within } from "../queue.ts";
 import type { LiveRun, Queues } from "../queue.ts";
@@ -131,14 +131,25 @@ export function newRun(repo: RepoRef, subject: Subject, actor: Actor, trigger: s
   return { runId: runIdOf(repo, subject, trigger), repo, subject, actor, trigger };
 }
 
+/** How a run goes on from the one that a status comment tells of. */
+export function goingOn({ run, trigger, job }: StatusMarker, how: Follows["how"]): Follows {
+  const { follows } = job ?? {};
+  const isApproved = follows?.how === "approve" || follows?.isApproved === true;
+  return { run, covers: trigger, how, ...(isApproved && (how === "answer" || how === "default") && { isApproved }) };
+}
+
 /** The run that a status comment shows at work and that the queue does not have, as after Redis lost its data. */
 export async function lostRun(
-  { queues }: IntakeDeps,
-  repo: RepoRef,
+  { queues }: Pick<IntakeDeps, "queues">,
+  forge: Forge,
+  number: number,
   status: StatusMarker | undefined,
 ): Promise<RunJob | undefined> {
-  if (status === undefined || isTerminal(status.state) || (await queues.isLive(status.run))) return undefined;
-  return jobIn(status, repo);
+  if (status === undefined || isTerminal(status.state)) return undefined;
+  if ((await queues.isLive(status.run)) || (await queues.hasFailed(status.run))) return undefined;
+  // It may have ended, or been stopped, since its status was read.
+  const now = await recallStatus({ redis: queues.redis, forge, number });
+  return now?.run === status.run && !isTerminal(now.state) ? jobIn(status, forge.repo) : undefined;
 }
 
 /** The runs that wait or work on an issue and the branches for it: first those at work, in the order in which they began. */

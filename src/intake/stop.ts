@@ -65,10 +65,12 @@ export async function stopRun(deps: IntakeDeps, { run, isWorking }: LiveRun, sto
     subject.kind === "review" && (await unlessRefused(replyStopped(forge, subject.pull, { runId, by, reason })));
   await unlessRefused(keepHandled(deps, run, forge));
   await inbox.send(runId, { kind: "stop", by: by.login, reason });
-  const isOut = mayEndHere(subject) && (await queues.removeWaiting(runId));
-  const isTold =
-    isWorking && !isOut ? statusPlaceOf(subject) !== undefined : await unlessRefused(tell(deps, run, stop, isOut));
-  if (isOut) await forget(deps, run, reason);
+  const isUnbegun = !isWorking && mayEndHere(subject) && (await queues.isUnclaimed(runId));
+  // Told before it is taken out: what fails in between is done again, and nobody takes the run for lost.
+  const isTold = isWorking
+    ? statusPlaceOf(subject) !== undefined
+    : await unlessRefused(tell(deps, run, stop, isUnbegun));
+  if (isUnbegun && (await queues.removeWaiting(runId))) await forget(deps, run, reason);
   else await queues.hasten(runId);
   return isReplied === true || isTold === true;
 }
@@ -91,14 +93,14 @@ async function tell(
   { queues }: IntakeDeps,
   { runId, subject }: RunJob,
   { forge, by, reason }: Stop,
-  isOut: boolean,
+  isUnbegun: boolean,
 ): Promise<boolean> {
   const number = statusPlaceOf(subject);
   const status = number === undefined ? undefined : await readStatus(forge, number);
   const isOthers = (found: StatusMarker | undefined) => found?.run !== runId || isTerminal(found.state);
   if (number === undefined || status === undefined || isOthers(status)) return false;
   const name = inlineText(by.login);
-  const body = isOut
+  const body = isUnbegun
     ? renderStatus({ ...status, state: "cancelled" }, `Stopped by ${name}: ${reason}`, [
         `The run had not started. ${again[subject.kind] ?? ""}`,
       ])

@@ -39,10 +39,11 @@ export async function onWatch(job: Extract<IntakeJob, { kind: "watch" }>, deps: 
     settledMergeability(forge, number),
   ]);
   const asked = { status: Promise.resolve(status), settings: Promise.resolve(settings) };
-  const lost = await lostRun(deps, repo, status);
+  const lost = await lostRun(deps, forge, number, status);
   if (lost !== undefined) return startRun({ forge, deps, number, run: lost, ...asked });
-  const checks = (await checksSeen(forge, pull.head.commit)).filter(({ app }) => app !== slug);
-  if (await keepChecks(queues.redis, repo, pull, checks)) await refresh(queues, repo);
+  const seen = await checksSeen(forge, pull.head.commit);
+  const checks = (seen ?? []).filter(({ app }) => app !== slug);
+  if (seen !== undefined && (await keepChecks(queues.redis, repo, pull, checks))) await refresh(queues, repo);
   const failing = checks.filter(({ state }) => state === "failed");
   const onBase = failing.length === 0 || base === undefined ? [] : await forge.checksOn(base);
   const live = await liveOn(queues, repo, key);
@@ -95,13 +96,13 @@ async function actOn(decision: WatchDecision, { deps, forge, pull, actor, asked 
   }
 }
 
-/** None where an app that was made before we needed that may not read them: what else there is to see to goes on. */
-async function checksSeen(forge: Forge, commit: string): Promise<Check[]> {
+/** Undefined where an app that was made before we needed that may not read them: what else there is to see to goes on. */
+async function checksSeen(forge: Forge, commit: string): Promise<Check[] | undefined> {
   try {
     return await forge.checksOn(commit);
   } catch (error) {
     if (!(error instanceof RefusedError && error.why === "permission")) throw error;
-    return [];
+    return undefined;
   }
 }
 

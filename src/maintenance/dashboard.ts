@@ -150,7 +150,7 @@ const texts: Record<Section, (row: Row, board: Board) => string> = {
       ? ". Told to ignore it: `/agent-fix unignore` takes that back, as the box does."
       : `. #${closed.number} was closed unmerged.`,
   scheduled: ({ standing, last, next }) =>
-    ` (${next})${lessOf(standing)}${last === undefined ? "" : `. ${endOf(last)}`}`,
+    ` (${next})${lessOf(standing)}${last === undefined ? "" : `. ${endOf(last)}${nothingOf(last)}`}`,
   "dry-run": ({ last, next }) => ` (${next})${last === undefined ? "" : `. ${endOf(last)}${shownOf(last)}`}`,
 };
 
@@ -185,6 +185,11 @@ function endOf(last: LastOutcome | undefined): string {
   };
   const cause = last.cause === undefined ? "" : `, ${inlineText(last.cause)}`;
   return `Last run at ${utc(last.at)}: ${word[last.outcome]}${cause} (${inlineCode(last.run)}).`;
+}
+
+/** Why a run found nothing to do. */
+function nothingOf(last: LastOutcome): string {
+  return last.outcome === "no-change" ? ` ${reasonOf(last)}`.trimEnd() : "";
 }
 
 function shownOf(last: LastOutcome): string {

@@ -34,6 +34,17 @@ export function isQuiet(hours: readonly string[], timezone: string, now: Date): 
   });
 }
 
+const stepMs = 5 * 60_000;
+
+/** A time after the quiet hours that `now` lies in, at most five minutes late; a day later where they never end. */
+export function quietUntil(hours: readonly string[], timezone: string, now: Date): Date {
+  for (let step = 1; step < 288; step++) {
+    const time = new Date(now.getTime() + step * stepMs);
+    if (!isQuiet(hours, timezone, time)) return time;
+  }
+  return new Date(now.getTime() + 288 * stepMs);
+}
+
 /** Such as "2026-11-23 05:00 (Europe/Berlin)". */
 export function timeIn(timezone: string, time: Date): string {
   const day = new Intl.DateTimeFormat("sv-SE", { timeZone: timezone, dateStyle: "short" }).format(time);

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { RunJob } from "../../src/job.ts";
 import { defaultSettings } from "../../src/settings.ts";
 import { recallStatus } from "../../src/status-comment.ts";
-import { renderStatus, statusMark } from "../../src/status.ts";
+import { parseStatus, renderStatus, statusMark } from "../../src/status.ts";
 import type { StatusMarker } from "../../src/status.ts";
 import { processJob } from "../../worker/process.ts";
 import { takeFeedback } from "../../worker/round.ts";
@@ -41,6 +41,7 @@ async function onPull() {
     host,
     deps: { ...deps, engine: { ...deps.engine, list: async () => [] } },
     show,
+    shown: () => parseStatus(host.comments.get(`9 ${statusMark}`)?.body ?? ""),
     place,
     remembered: async () => {
       const status = await recallStatus(place);
@@ -121,6 +122,7 @@ describe("what a pull request remembers", () => {
     await processJob({ ...job, subject }, never, on.deps);
 
     expect(await on.remembered()).toEqual(later);
+    expect(on.shown()).toMatchObject({ run: "other", state: "opened" });
   });
 
   it("is not put back by a merge that is told again after others, nor by a round", async () => {

@@ -27,6 +27,12 @@ export function hasWork({ use, task, update }: Task): boolean {
   return use !== undefined || task !== undefined || update.length > 0;
 }
 
+/** Why there is nothing to update although newer versions are known; empty where there are none. */
+function leftIn(facts: UpdateFacts | undefined): string {
+  const left = facts?.left ?? [];
+  return left.length === 0 ? "" : `Left out: ${left.map(({ name, why }) => `${name}, since ${why}`).join("; ")}.`;
+}
+
 /** How a maintenance run goes about its task. The harness updates and measures; the agent does what is left. */
 export function taskWork(
   { log }: Pick<Run, "log">,
@@ -50,7 +56,9 @@ export function taskWork(
     const { changes, facts } = made;
     if (facts !== undefined) await log.append({ type: "updates", ...facts });
     if (changes.length === 0) {
-      return isForAgent ? { kind: "nothing" } : { kind: "over", outcome: nothingToDo("nothing to update") };
+      return isForAgent
+        ? { kind: "nothing" }
+        : { kind: "over", outcome: nothingToDo("nothing to update", leftIn(facts)) };
     }
     isBegun = true;
     const submission = isForAgent ? undefined : submissionOf(key, update, facts);

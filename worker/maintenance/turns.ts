@@ -13,12 +13,14 @@ export interface Turn {
   versions: string;
   updates: Update[];
 }
-/** What is not taken. */
+/** What is not taken, and what before all else. */
 export interface LeftOut {
   /** Contents that a person turned down. */
   turnedDown: readonly string[];
   /** By content, the versions that did not pass in its last run. */
   failed: Readonly<Record<string, string>>;
+  /** The content to begin with, where a plan has it. */
+  first?: string | undefined;
 }
 export const nothingLeftOut: LeftOut = { turnedDown: [], failed: {} };
 
@@ -45,7 +47,7 @@ const ownCauses: ReadonlySet<string | undefined> = new Set<Cause | undefined>([
  */
 export function turnsOf(
   { minors, majors }: Plan,
-  { turnedDown, failed }: LeftOut,
+  { turnedDown, failed, first }: LeftOut,
 ): { turns: Turn[]; left: Plan["left"] } {
   const byName = majors.toSorted((one, other) => compare(one.name, other.name));
   const contents = Map.groupBy(byName, ({ name, to }) => `${name}@${leadingOf(to)}`);
@@ -60,7 +62,11 @@ export function turnsOf(
     const why = whyNot(turn);
     return why === undefined ? [] : turn.updates.map(({ name, to }) => ({ name, why: `${why} (${inlineCode(to)})` }));
   });
-  return { turns: all.filter((turn) => whyNot(turn) === undefined), left };
+  const turns = all.filter((turn) => whyNot(turn) === undefined);
+  return {
+    turns: turns.toSorted((one, other) => Number(other.content === first) - Number(one.content === first)),
+    left,
+  };
 }
 
 /** Pure: what did not pass, once a run of a turn has ended. What lies elsewhere says nothing of it. */

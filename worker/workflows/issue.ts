@@ -55,7 +55,7 @@ async function work(run: Run, deps: WorkerDeps): Promise<Outcome> {
     branch,
     progress: reporter.say,
     goesOnFrom,
-    planOnly: ({ plan }) => wantsPlan(plan, job.follows?.how),
+    planOnly: ({ plan }) => wantsPlan(plan, job.follows),
     messages: (context, planOnly) =>
       issueMessages({ ...task, ...context, remarks, earlier, hasWork: goesOnFrom !== undefined, planOnly }),
   });
@@ -84,8 +84,9 @@ function textsOf({ events }: Run["log"]): string[] {
 }
 
 /** With `plan: true` every run on an issue begins with one, until one is approved. */
-function wantsPlan(plan: boolean, how: Follows["how"] | undefined): boolean {
-  return how === "plan" || (plan && how !== "approve" && how !== "continue");
+function wantsPlan(plan: boolean, follows: Follows | undefined): boolean {
+  const { how, isApproved = false } = follows ?? {};
+  return how === "plan" || (plan && !isApproved && how !== "approve" && how !== "continue");
 }
 
 function newBranch({ job }: Run, number: number, into: string, before: Pull | undefined) {

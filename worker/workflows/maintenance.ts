@@ -5,10 +5,11 @@ import { snapshotHash } from "../../src/job.ts";
 import { quietCause, slotTrigger } from "../../src/maintenance/decide.ts";
 import { renderTaskMark } from "../../src/maintenance/mark.ts";
 import { keepOutcome, loadMemory, newMemory } from "../../src/maintenance/memory.ts";
-import { isQuiet } from "../../src/maintenance/schedule.ts";
+import { isQuiet, quietUntil } from "../../src/maintenance/schedule.ts";
 import { readPulls } from "../../src/maintenance/standing.ts";
 import { endUnneeded } from "../../src/maintenance/tidy.ts";
 import { lastEvent } from "../../src/runlog.ts";
+import { QuietError } from "../../src/errors.ts";
 import { settingsPath } from "../../src/settings.ts";
 import type { Settings } from "../../src/settings.ts";
 import { replyMark } from "../../src/status.ts";
@@ -18,6 +19,7 @@ import { bullets, renderPullBody } from "../body.ts";
 import { commitOf, createRunRepository } from "../checkout.ts";
 import { ciHeld } from "../ci.ts";
 import { deliverFor, deliveredOrKept, keepBranch } from "../deliver.ts";
+import type { Delivery } from "../deliver.ts";
 import { createLedger } from "../ledger.ts";
 import { noteAsked } from "../maintenance/flaky.ts";
 import { hasWork, taskWork, titled } from "../maintenance/task.ts";
@@ -27,7 +29,7 @@ import { mergeCommits } from "../merge.ts";
 import { obstacleTo } from "../obstacle.ts";
 import { cancelled, needsInput, nothingToDo } from "../outcome.ts";
 import { readCommitChange } from "../rebuild.ts";
-import { elapsed } from "../report.ts";
+import { elapsed, isToldLate } from "../report.ts";
 import type { Outcome, Run, WorkerDeps, Workflow } from "../run.ts";
 import { openSource, solveOn } from "../source.ts";
 import type { Source } from "../source.ts";
@@ -55,7 +57,7 @@ async function work(run: Run, deps: WorkerDeps): Promise<Outcome> {
   const into = source.settings.base ?? source.facts.defaultBranch;
   const tip = await commitOf(source.mirror, into);
   if (tip === undefined) return needsInput("base branch", `The settings name \`${into}\`.`);
-  const found = await stillWanted(run, deps, { forge, key, task, limits: source.settings.unattended });
+  const found = await stillWanted(run, deps, { forge, key, task, source });
   if ("outcome" in found) return found;
   const { leftOut } = found;
   const open = ontoOpen(run, source, found.open);
@@ -89,12 +91,32 @@ async function workOn(run: Run, deps: WorkerDeps, at: Place): Promise<Outcome> {
   if (source.settings.unattended.dryRun) return result.ok ? dryRun(run, base, result.passed) : result.outcome;
   const delivery = { source, base, to: open ?? newBranch(run, at) };
   if (!result.ok) return keepBranch(run, deps, result, delivery);
+  return publish(run, deps, at, { delivery, passed: titled(result.passed, run) });
+}
+
+async function publish(
+  run: Run,
+  deps: WorkerDeps,
+  { source, open }: Place,
+  { delivery, passed }: { delivery: Delivery; passed: Passed },
+): Promise<Outcome> {
   const obstacle = await obstacleTo(run, deps, delivery);
   if (obstacle !== undefined) return obstacle;
-  const passed = titled(result.passed, run);
+  if (open === undefined) waitOutQuiet(run, source.settings.unattended);
   const delivered = await deliverFor(run, deps, passed, delivery);
-  if (open !== undefined && delivered.ok) await tellUpdate(run, deps, { source, base, open, passed });
+  if (open !== undefined && delivered.ok) await tellUpdate(run, deps, { source, base: delivery.base, open, passed });
   return deliveredOrKept(run, source, delivered, "The task's next run starts from where it stands then.");
+}
+
+/** What passed in quiet hours is opened after them: the run goes on from there when it is taken again. */
+function waitOutQuiet({ job }: Run, { quiet, timezone }: Settings["unattended"]): void {
+  const now = new Date();
+  if (isOfSchedule(job) && isQuiet(quiet, timezone, now)) throw new QuietError(quietUntil(quiet, timezone, now));
+}
+
+/** Not where a person asked for it; a tick that no event told of is asked for in our own name. */
+function isOfSchedule({ trigger }: Run["job"]): boolean {
+  return trigger.startsWith(slotTrigger);
 }
 
 /**
@@ -104,19 +126,22 @@ async function workOn(run: Run, deps: WorkerDeps, at: Place): Promise<Outcome> {
 async function stillWanted(
   { job }: Run,
   { host, redis }: WorkerDeps,
-  { forge, key, task, limits }: { forge: Forge; key: string; task: Place["task"]; limits: Settings["unattended"] },
+  { forge, key, task, source }: Pick<Place, "key" | "task" | "source"> & { forge: Forge },
 ): Promise<{ open: Pull | undefined; leftOut: LeftOut } | Outcome> {
   const memory = (await loadMemory(redis, job.repo, {}))[key] ?? newMemory(task, new Date());
   const { botLogin } = await host.app();
   const { pulls, open, closed, turnedDown } = await readPulls(forge, { key, task, memory }, botLogin);
-  // A tick that no event told of is asked for in our own name.
-  const isAsked = !job.trigger.startsWith(slotTrigger);
+  const { quiet, timezone } = source.settings.unattended;
+  const isAsked = !isOfSchedule(job);
   if (open?.isEdited === true) return cancelled("a person pushed to its pull request");
   if (!isAsked && closed !== undefined && closed.content === undefined)
     return cancelled("a person closed its pull request");
   if (!isAsked && memory.isIgnored === true) return cancelled("its task is to be ignored");
-  if (!isAsked && isQuiet(limits.quiet, limits.timezone, new Date())) return cancelled(quietCause);
-  const leftOut = isAsked ? nothingLeftOut : { turnedDown, failed: memory.last?.failed ?? {} };
+  const isBegun = source.passed !== undefined;
+  if (!isAsked && !isBegun && isQuiet(quiet, timezone, new Date())) return cancelled(quietCause);
+  const { failed = {} } = memory.last ?? {};
+  // Whoever asks wants what did not pass the last time.
+  const leftOut = isAsked ? { ...nothingLeftOut, first: Object.keys(failed).at(-1) } : { turnedDown, failed };
   return { open: pulls.find(({ state }) => state === "open"), leftOut };
 }
 
@@ -171,9 +196,11 @@ async function dryRun({ log }: Run, base: string, { commit, submission }: Passed
 /** A scheduled task has no issue to answer on: its pull request is the answer, and the dashboard shows the rest. */
 async function report(run: Run, { outcome, cause, detail }: Outcome, deps: WorkerDeps): Promise<void> {
   const { runId, repo } = run.job;
-  const at = new Date().toISOString();
+  const at = lastEvent(run.log.events, "finished")?.at ?? new Date().toISOString();
   const key = taskKey(run);
-  const { failed = {} } = (await loadMemory(deps.redis, repo, {}))[key]?.last ?? {};
+  const { last } = (await loadMemory(deps.redis, repo, {}))[key] ?? {};
+  if (last !== undefined && last.run !== runId && last.at > at && isToldLate(run.log.events)) return;
+  const { failed = {} } = last ?? {};
   await keepOutcome(deps.redis, repo, key, {
     run: runId,
     at,

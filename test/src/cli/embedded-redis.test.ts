@@ -27,6 +27,17 @@ it("keeps what it holds over a stop, and evicts nothing", async () => {
   redis.disconnect();
 });
 
+it("tells when the server is gone", async () => {
+  await using server = await startEmbeddedRedis(dir);
+  const redis = connectRedis(server.url, "producer");
+  const { pid } = /process_id:(?<pid>\d+)/.exec(await redis.info("server"))?.groups ?? {};
+  redis.disconnect();
+
+  process.kill(Number(pid), "SIGKILL");
+
+  expect((await server.lost).message).toMatch(`redis-server ${pid} is gone`);
+});
+
 it("works in a folder whose path is longer than a unix socket's may be", async () => {
   const deep = join(dir, "d".repeat(100));
   mkdirSync(deep);

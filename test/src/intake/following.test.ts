@@ -3,14 +3,15 @@ import { pino } from "pino";
 import { afterAll, beforeEach, expect, it } from "vitest";
 import { createInbox } from "../../../src/inbox.ts";
 import { handleIntake } from "../../../src/intake.ts";
+import { goingOn } from "../../../src/intake/start.ts";
 import type { IntakeDeps } from "../../../src/intake/start.ts";
 import { runIdOf } from "../../../src/job.ts";
-import type { RunJob } from "../../../src/job.ts";
+import type { Follows, RunJob } from "../../../src/job.ts";
 import { connectRedis, createQueues, redisPrefix } from "../../../src/queue.ts";
 import { parseStatus, renderStatus, statusMark } from "../../../src/status.ts";
 import type { StatusMarker } from "../../../src/status.ts";
 import { startRedis } from "../../support/redis.ts";
-import { createLocalApp, createLocalHost, ourPull } from "../../worker/support.ts";
+import { createLocalApp, createLocalHost, job, ourPull } from "../../worker/support.ts";
 
 const server = await startRedis();
 const redis = connectRedis(server.url, "worker");
@@ -46,7 +47,11 @@ function issueWith(status: StatusMarker | undefined) {
   const runId = runIdOf(repo, { kind: "issue", number: 9 }, "comment-21");
   return {
     say: (text: string) => handleIntake({ kind: "command", ...said, text }, deps),
-    answer: (text: string) => handleIntake({ kind: "comment", ...said, text }, deps),
+    answer: (text: string, comment = said.comment) => handleIntake({ kind: "comment", ...said, comment, text }, deps),
+    unlabel() {
+      const issue = host.forge.issue.bind(host.forge);
+      host.forge.issue = async (number) => ({ ...(await issue(number)), labels: [] });
+    },
     run: async () => ((await waiting.getJob(runId))?.data as RunJob | undefined)?.follows,
     told: () => inbox.read(runId),
     show,
@@ -127,6 +132,39 @@ it.each([
   expect(await issue.told()).toContainEqual(
     expect.objectContaining({ kind: "earlier", answer: "It happens on Windows alone." }),
   );
+});
+
+it("a word after a run that knew no way on is left to people where the label is off", async () => {
+  using issue = issueWith({ ...ended, state: "no-change" });
+  issue.unlabel();
+
+  await issue.answer("Agreed, it works as designed.");
+
+  expect(await issue.run()).toBeUndefined();
+});
+
+it("a word that a run took in begins no other when it is delivered again after that has ended", async () => {
+  using issue = issueWith(undefined);
+  await issue.say("/agent-fix retry");
+  await issue.answer("It is on Windows.", 22);
+  expect(await issue.told()).toContainEqual(expect.objectContaining({ kind: "comment", text: "It is on Windows." }));
+  await waiting.obliterate({ force: true });
+  issue.show({ ...ended, state: "no-change" });
+
+  await issue.answer("It is on Windows.", 22);
+
+  expect(await waiting.getJobs()).toEqual([]);
+});
+
+it.each(["answer", "default"] as const)("a plan that was approved stays so over a question: %s", (how) => {
+  const asked = (before: Follows["how"]) => ({ ...ended, job: { ...job, follows: { how: before } } });
+
+  expect(goingOn(asked("approve"), how)).toEqual({ run: "r1", covers: "label-5", how, isApproved: true });
+  expect(goingOn({ ...ended, job: { ...job, follows: goingOn(asked("approve"), how) } }, how)).toMatchObject({
+    isApproved: true,
+  });
+  expect(goingOn(asked("retry"), how)).toEqual({ run: "r1", covers: "label-5", how });
+  expect(goingOn(asked("approve"), "retry")).toEqual({ run: "r1", covers: "label-5", how: "retry" });
 });
 
 it.each(["@bob what do you think of its question?", "// not now", "Let me see. <!-- agent-fix:ignore -->"])(

@@ -3,6 +3,7 @@ import { pino } from "pino";
 import { afterAll, beforeEach, expect, it } from "vitest";
 import { createInbox } from "../../../src/inbox.ts";
 import { handleIntake } from "../../../src/intake.ts";
+import { lostRun } from "../../../src/intake/start.ts";
 import type { RunJob } from "../../../src/job.ts";
 import { connectRedis, createQueues, redisPrefix } from "../../../src/queue.ts";
 import { markerOf, renderStatus, statusMark } from "../../../src/status.ts";
@@ -32,6 +33,7 @@ function found() {
   const log = pino({ level: "silent" });
   const deps = { host: createLocalApp(host.forge), queues, inbox: createInbox(redis), log, now: () => new Date() };
   return {
+    forge: host.forge,
     show: (number: number, more: Omit<StatusMarker, "state"> & { state?: StatusMarker["state"] }) =>
       host.comments.set(`${number} ${statusMark}`, { id: 1, body: renderStatus({ state: "working", ...more }, "x") }),
     label: () => handleIntake({ kind: "label", delivery: "d", repo, issue: 7 }, deps),
@@ -75,6 +77,16 @@ it.each([
   await on.watch();
 
   expect(await on.runs()).toEqual([run]);
+});
+
+it("a run whose status was told to have ended since it was read is no lost one", async () => {
+  using on = found();
+  const marker = { state: "queued" as const, ...markerOf(checks) };
+  on.show(9, { ...marker, state: "cancelled" });
+
+  expect(await lostRun({ queues }, on.forge, 9, marker)).toBeUndefined();
+  on.show(9, marker);
+  expect(await lostRun({ queues }, on.forge, 9, marker)).toEqual(checks);
 });
 
 it("a run that waits or works, or has ended, is left alone", async () => {

@@ -2,10 +2,12 @@ import { DelayedError, Worker } from "bullmq";
 import type { Job } from "bullmq";
 import { pino } from "pino";
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
+import { OutageError } from "../../../src/errors.ts";
 import { createInbox } from "../../../src/inbox.ts";
 import { handleIntake } from "../../../src/intake.ts";
-import type { RunJob, Subject } from "../../../src/job.ts";
+import type { IntakeJob, RunJob, Subject } from "../../../src/job.ts";
 import { connectRedis, createQueues, epochKey, redisPrefix } from "../../../src/queue.ts";
+import { recallStatus, writeStatus } from "../../../src/status-comment.ts";
 import { parseStatus, renderStatus, statusMark } from "../../../src/status.ts";
 import type { StatusMarker } from "../../../src/status.ts";
 import { patiently, startRedis } from "../../support/redis.ts";
@@ -70,6 +72,7 @@ function ourPullRequest() {
       if (told) await handleIntake({ ...feedback, actor: ann }, deps);
     },
     sweep: () => handleIntake(feedback, deps),
+    handle: (event: Exclude<IntakeJob, { kind: "sweep" }>) => handleIntake(event, deps),
     say: (text: string, { number = 9, kind = "command" }: { number?: number; kind?: "command" | "comment" } = {}) =>
       handleIntake(
         { kind, delivery: "e", repo, number, isPull: number === 9, actor: ann, comment: ++comment, text },
@@ -231,6 +234,36 @@ it("checks that a stopped run was to see to are not found anew", async () => {
   expect(on.shown(9)).toMatchObject({ state: "cancelled", watch: { attempts: 1, handled: "of this commit" } });
 });
 
+it("a stop that could not be told is told when its event is tried again", async () => {
+  await using on = ourPullRequest();
+  await queues.addRun(runOf("issue-run", { kind: "issue", number: 7 }));
+  on.show(7, { run: "issue-run", state: "queued" });
+  const ensureComment = on.host.forge.ensureComment.bind(on.host.forge);
+  on.host.forge.ensureComment = () => Promise.reject(new OutageError("502"));
+  const stop = { delivery: "d", repo, issue: 7, actor: ann, reason: "label removed" } as const;
+  on.host.forge.issue = async (number) => ({ number, title: "t", body: "", state: "open", labels: [], isPull: false });
+
+  await expect(on.handle({ kind: "stop", ...stop })).rejects.toThrow("502");
+  on.host.forge.ensureComment = ensureComment;
+  await on.handle({ kind: "stop", ...stop });
+
+  expect(await live()).toEqual([]);
+  expect(on.shown(7)).toMatchObject({ state: "cancelled" });
+});
+
+it("checks that are stopped where a person deleted the status comment are not found anew either", async () => {
+  await using on = ourPullRequest();
+  await queues.addRun(runOf("checks-run", { kind: "checks", pull: 9, branch, key: "of this commit" }));
+  const place = { redis, forge: on.host.forge, number: 9 };
+  const marker = { run: "checks-run", trigger: "t", state: "queued" as const };
+  await writeStatus(place, renderStatus(marker, "Queued"));
+  on.host.comments.delete(`9 ${statusMark}`);
+
+  await on.say("/agent-fix stop");
+
+  expect(await recallStatus(place)).toMatchObject({ watch: { handled: "of this commit" } });
+});
+
 it("a question that is looked into is stopped where it was asked, and a worker says so", async () => {
   await using on = ourPullRequest();
   await queues.addRun(
@@ -249,15 +282,8 @@ it("the label that comes off stops the issue's run, and no round of its pull req
   await queues.addRun(runOf("issue-run", { kind: "issue", number: 7 }));
   await queues.addRun(runOf("round", { kind: "review", pull: 9, branch }));
   on.show(7, { run: "issue-run", state: "queued" });
-  const deps = {
-    host: createLocalApp(on.host.forge),
-    queues,
-    inbox,
-    log: pino({ level: "silent" }),
-    now: () => new Date(),
-  };
 
-  await handleIntake({ kind: "stop", delivery: "d", repo, issue: 7, actor: ann, reason: "label removed" }, deps);
+  await on.handle({ kind: "stop", delivery: "d", repo, issue: 7, actor: ann, reason: "label removed" });
 
   expect(await live()).toMatchObject([{ runId: "round" }]);
   expect(on.shown(7)).toMatchObject({ state: "cancelled" });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { dueSlot, isQuiet, nextTime, timeIn } from "../../../src/maintenance/schedule.ts";
+import { dueSlot, isQuiet, nextTime, quietUntil, timeIn } from "../../../src/maintenance/schedule.ts";
 
 const at = (text: string) => new Date(text);
 const berlin = (schedule: string) => ({ schedule, timezone: "Europe/Berlin" });
@@ -71,6 +71,14 @@ describe("quiet hours", () => {
     expect(
       ["12:00", "12:59", "13:00"].map((time) => isQuiet(["12:00-13:00"], "UTC", at(`2026-11-23T${time}:00Z`))),
     ).toEqual([true, true, false]);
+  });
+
+  it.each([
+    [["22:00-06:00"], "Europe/Berlin", "2026-11-23T22:10:00Z", "2026-11-24T05:00:00.000Z"],
+    [["22:00-06:00", "06:00-07:00"], "UTC", "2026-11-23T22:08:00Z", "2026-11-24T07:03:00.000Z"],
+    [["00:00-24:00"], "UTC", "2026-11-23T12:00:00Z", "2026-11-24T12:00:00.000Z"],
+  ])("%s in %s at %s end by %s", (hours, zone, time, end) => {
+    expect(quietUntil(hours, zone, at(time)).toISOString()).toBe(end);
   });
 
   it("are never where none are set", () => {

@@ -20,6 +20,7 @@ describe("the turns of a plan", () => {
       { turnedDown: ["minor"], failed: {} },
       ["a@2", "m@0.5", "z@3"],
     ],
+    ["begin with what is asked for first", { ...nothingLeftOut, first: "m@0.5" }, ["m@0.5", "minor", "a@2", "z@3"]],
     ["go on without a major one that was turned down", { turnedDown: ["a@2"], failed: {} }, ["minor", "m@0.5", "z@3"]],
     [
       "have a further major version of what was turned down",
