@@ -30,8 +30,11 @@ export interface Queues {
   removeWaiting(runId: string): Promise<boolean>;
   /** Ends the wait of a run that is to be taken again later, if it is one. */
   hasten(runId: string): Promise<void>;
-  /** Has runs that failed taken again, at most so many, which failed first, of those asked for since a time; returns how many. */
-  retryFailed(most: number, since: Date): Promise<number>;
+  /**
+   * Has runs of these repositories that failed taken again, at most so many, which failed first, of those asked for since a
+   * time; returns how many.
+   */
+  retryFailed(of: { repos: ReadonlySet<number>; most: number; since: Date }): Promise<number>;
   isLive: (runId: string) => Promise<boolean>;
   /** Whether it is kept as failed: a sweep has it taken again. */
   hasFailed(runId: string): Promise<boolean>;
@@ -87,7 +90,7 @@ export function createQueues(redis: Redis, { debounceMs }: QueueOptions = { debo
     isUnclaimed: async (runId) => (await within(3000, redis.exists(epochKey(runId)))) === 0,
     removeWaiting: (runId) => within(3000, removeUnclaimed(runs, redis, runId)),
     hasten: (runId) => within(3000, promoteDelayed(runs, runId)),
-    retryFailed: (most, since) => within(3000, retryOldest(runs, most, since)),
+    retryFailed: (of) => within(3000, retryOldest(runs, of)),
     isLive: (runId) => within(3000, isHeld(runs, runId)),
     hasFailed: async (runId) => (await within(3000, runs.getJobState(runId))) === "failed",
     async waiting(most) {
@@ -221,9 +224,14 @@ async function removeUnclaimed(runs: Queue<RunJob>, redis: Redis, runId: string)
   }
 }
 
-async function retryOldest(runs: Queue<RunJob>, most: number, since: Date): Promise<number> {
+async function retryOldest(
+  runs: Queue<RunJob>,
+  { repos, most, since }: Parameters<Queues["retryFailed"]>[0],
+): Promise<number> {
   const failed = await runs.getJobs(["failed"], 0, mostFailed - 1, true);
-  const owed = failed.filter(({ timestamp }) => timestamp >= since.getTime()).slice(0, most);
+  const owed = failed
+    .filter(({ timestamp, data }) => timestamp >= since.getTime() && repos.has(data.repo.id))
+    .slice(0, most);
   for (const job of owed)
     await job.retry("failed").catch(async (error: unknown) => {
       // Somebody asked for it again in between.

@@ -42,14 +42,17 @@ async function sweepAll(deps: IntakeDeps): Promise<void> {
     return 0;
   });
   if (redelivered > 0) log.info({ redelivered }, "failed deliveries were asked for again");
+  const repositories = await host.repositories();
+  // Those of an archived repository, or of an installation that is suspended, would fail again.
+  const repos = new Set(repositories.map(({ id }) => id));
   const since = new Date(now().getTime() - owedMs);
-  const retried = await queues.retryFailed(mostRetried, since).catch((error: unknown) => {
+  const retried = await queues.retryFailed({ repos, most: mostRetried, since }).catch((error: unknown) => {
     log.warn({ error: messageOf(error) }, "failed runs could not be listed");
     return 0;
   });
   if (retried > 0) log.info({ retried }, "failed runs are taken again");
   const limited = new Set<number>();
-  for (const repo of await host.repositories()) {
+  for (const repo of repositories) {
     // The code host limits an installation, whichever of its repositories is asked about.
     if (limited.has(repo.installationId)) continue;
     try {

@@ -47,7 +47,7 @@ const busyRetryMs = 5000;
 /** How often a run is taken before it is given up: outages and crashes count, graceful stops do not. */
 const mostClaims = 6;
 /** Where nobody can be told anything, the log alone has the outcome. */
-const unspeakable: readonly Refusal[] = ["gone", "locked", "archived"];
+const unspeakable: readonly Refusal[] = ["gone", "locked"];
 /** What says that a dependency failed us, and nothing about the issue. */
 const outages = [OutageError, EngineAway, GitFailed];
 

@@ -149,7 +149,10 @@ export async function lostRun(
   if ((await queues.isLive(status.run)) || (await queues.hasFailed(status.run))) return undefined;
   // It may have ended, or been stopped, since its status was read.
   const now = await recallStatus({ redis: queues.redis, forge, number });
-  return now?.run === status.run && !isTerminal(now.state) ? jobIn(status, forge.repo) : undefined;
+  if (now?.run !== status.run || isTerminal(now.state)) return undefined;
+  const run = jobIn(status, forge.repo);
+  // Of an issue that came from another repository the comment came along.
+  return run !== undefined && runIdOf(forge.repo, run.subject, run.trigger) === run.runId ? run : undefined;
 }
 
 /** The runs that wait or work on an issue and the branches for it: first those at work, in the order in which they began. */

@@ -197,7 +197,7 @@ test("a pull request that is closed while a follow-up is made gets no commit, an
   expect(onServer(where, "rev-parse", `agent-fix/issue-${number}`)).toBe(head);
 });
 
-test("a commit of a person's that arrives while a follow-up is made is not written over", async () => {
+test("a commit of a person's that arrives while a follow-up is made is not written over: both are joined", async () => {
   const where = await addProject(laptop, "overtaken");
   const number = await fileLabelled(laptop, where);
   await finalStatus(laptop, where, number);
@@ -210,9 +210,11 @@ test("a commit of a person's that arrives while a follow-up is made is not writt
 
   const { marker, body } = await relabel(where, number);
 
-  expect(marker).toMatchObject({ state: "needs-input", cause: "branch moved" });
-  expect(body).toContain(`\`${branch}\` moved while I worked`);
-  expect(onServer(where, "log", "-1", "--format=%s", branch)).toBe("Mine");
+  expect(marker).toMatchObject({ state: "opened" });
+  expect(body).toContain("merged");
+  const [, theirs = ""] = onServer(where, "log", "-1", "--format=%P", branch).split(" ");
+  expect(onServer(where, "log", "--format=%s", branch).split("\n")).toContain("Mine");
+  expect(theirs).not.toBe("");
 });
 
 test("a default branch that gets another name takes the pull request along, and a follow-up goes there", async () => {

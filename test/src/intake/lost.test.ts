@@ -4,6 +4,7 @@ import { afterAll, beforeEach, expect, it } from "vitest";
 import { createInbox } from "../../../src/inbox.ts";
 import { handleIntake } from "../../../src/intake.ts";
 import { lostRun } from "../../../src/intake/start.ts";
+import { runIdOf } from "../../../src/job.ts";
 import type { RunJob } from "../../../src/job.ts";
 import { connectRedis, createQueues, redisPrefix } from "../../../src/queue.ts";
 import { markerOf, renderStatus, statusMark } from "../../../src/status.ts";
@@ -43,20 +44,19 @@ function found() {
   };
 }
 
-const approve: RunJob = {
+const named = (run: RunJob): RunJob => ({ ...run, runId: runIdOf(repo, run.subject, run.trigger) });
+const approve = named({
   ...job,
-  runId: "approved",
   actor: { id: 4, login: "bob" },
   trigger: "comment-88",
   follows: { run: "planned", covers: "label-5", how: "approve" },
-};
-const checks: RunJob = { ...job, runId: "mending", subject: { kind: "checks", pull: 9, branch, key: "k" } };
-const retried: RunJob = {
+});
+const checks = named({ ...job, subject: { kind: "checks", pull: 9, branch, key: "k" } });
+const retried = named({
   ...job,
-  runId: "retried",
   subject: { kind: "review", pull: 9, branch },
   follows: { run: "r0", covers: "thread-3", how: "retry" },
-};
+});
 
 it("what a person said after the label is carried out also where its run was lost, and not the label's old run again", async () => {
   using on = found();
@@ -87,6 +87,15 @@ it("a run whose status was told to have ended since it was read is no lost one",
   expect(await lostRun({ queues }, on.forge, 9, marker)).toBeUndefined();
   on.show(9, marker);
   expect(await lostRun({ queues }, on.forge, 9, marker)).toEqual(checks);
+});
+
+it("a run of another repository, whose issue came along with its status comment, is no lost one here", async () => {
+  using on = found();
+  on.show(7, markerOf({ ...approve, runId: runIdOf({ ...repo, id: 8 }, approve.subject, approve.trigger) }));
+
+  await on.label();
+
+  expect(await on.runs()).toMatchObject([{ trigger: "label-5", actor: job.actor }]);
 });
 
 it("a run that waits or works, or has ended, is left alone", async () => {
