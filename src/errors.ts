@@ -18,12 +18,13 @@ export class LimitedError extends OutageError {
   }
 }
 
-/** People want what is left to do done later. */
-export class QuietError extends LimitedError {
+/** People want what is left to do done after a time: a run goes back to the queue until then, and no try is counted. */
+export class QuietError extends Error {
   override name = "QuietError";
+  readonly until: Date;
   constructor(until: Date) {
-    super(until);
-    this.message = `These are quiet hours, until ${until.toISOString()}.`;
+    super(`These are quiet hours, until ${until.toISOString()}.`);
+    this.until = until;
   }
 }
 

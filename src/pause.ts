@@ -1,6 +1,7 @@
-import { LimitedError } from "./errors.ts";
+import { LimitedError, QuietError } from "./errors.ts";
 
-/** How long the code host wants to be left alone, in milliseconds, where that is what an error says. */
+/** How long the code host, or who set quiet hours, wants to be left alone, in milliseconds, where an error says that. */
 export function pauseAsked(error: unknown): number | undefined {
-  return error instanceof LimitedError ? Math.max(0, error.until.getTime() - Date.now()) : undefined;
+  const isPause = error instanceof LimitedError || error instanceof QuietError;
+  return isPause ? Math.max(0, error.until.getTime() - Date.now()) : undefined;
 }

@@ -231,12 +231,15 @@ async function runWorkflow(run: Run, deps: WorkerDeps, claims: number): Promise<
     const stop = run.stopped();
     if (stop !== undefined) return { outcome: cancelled(stop.reason) };
     if (run.signal.aborted) return giveBack(run, 0);
+    const pauseMs = pauseAsked(error);
+    if (pauseMs !== undefined) {
+      deps.log.info({ run: run.job.runId, pauseMs, why: messageOf(error) }, "run waits");
+      return giveBack(run, pauseMs);
+    }
     deps.log.error(
       { run: run.job.runId, error: messageOf(error), stack: error instanceof Error ? error.stack : undefined },
       "run failed",
     );
-    const pauseMs = pauseAsked(error);
-    if (pauseMs !== undefined) return giveBack(run, pauseMs);
     // What was made a moment ago may not be seen yet.
     const isSure = error instanceof RefusedError && (error.why !== "gone" || claims > 1);
     if (isSure) return { outcome: refusedBy(error) };

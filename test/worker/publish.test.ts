@@ -3,11 +3,13 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { RefusedError } from "../../src/errors.ts";
 import type { CommitChange, Forge, NewPull, Pull } from "../../src/forge.ts";
+import type { RunJob } from "../../src/job.ts";
 import { openRunLog } from "../../src/runlog.ts";
 import type { RunLog } from "../../src/runlog.ts";
 import type { Passed } from "../../worker/attempt.ts";
 import { createRunRepository } from "../../worker/checkout.ts";
 import { openPull } from "../../src/branches.ts";
+import { processJob } from "../../worker/process.ts";
 import { commitMessage, freeBranch, publish, trailer } from "../../worker/publish.ts";
 import type { Published, Target } from "../../worker/publish.ts";
 import { rebuildCommit } from "../../worker/rebuild.ts";
@@ -375,6 +377,28 @@ describe("a run whose gate had passed before its worker died", () => {
     expect(outcome).toMatchObject({ outcome: "published", pull: { number: 100 } });
     expect(host.pulls).toMatchObject([{ head: { branch }, body: expect.stringContaining("- model: `qwen`") }]);
   });
+});
+
+it.each([
+  ["of the schedule waits for their end", "slot-1", { outcome: undefined, retryAfterMs: expect.any(Number) }, 0],
+  ["that a person asked for is published", "comment-1", { outcome: { outcome: "published" } }, 1],
+])("what passed in quiet hours %s", async (_what, trigger, expected, pulls) => {
+  const quiet = 'unattended: {quiet: ["00:00-12:00", "12:00-00:00"]}\n';
+  const settings = `maintenance: {tidy: {schedule: '0 3 * * 1', task: Tidy the files}}\n${quiet}`;
+  using host = createLocalHost({ ...base[0], ".github/agent-fix.yml": settings });
+  await using deps = await createLocalDeps(host.forge);
+  const passed = await prepare(deps.dataDir, host);
+  const task: RunJob = { ...job, trigger, subject: { kind: "task", key: "tidy" } };
+  const log = deps.openLog(job.runId);
+  await log.append({ type: "base", branch: "main", commit: host.commits[0] ?? "" });
+  const verdict = recordOf(passed.verdict);
+  await log.append({ type: "gate", round: 0, passed: true, reason: "", ...passed, verdict });
+  log.close();
+
+  const ended = await processJob(task, never, { ...deps, engine: { ...deps.engine, list: async () => [] } });
+
+  expect(ended).toMatchObject(expected);
+  expect(host.pulls).toHaveLength(pulls);
 });
 
 it("a task goes on with its pull request where that deletes a file which the base edits: not all of it is in the base", async () => {
